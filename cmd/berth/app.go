@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/load"
+	"github.com/berth-oci/berth/internal/resolve"
+)
+
+// app is what the commands share: streams and global flags. A command parses
+// its arguments, calls one function of an internal package and renders.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+
+	file    string // -f
+	name    string // --config
+	quiet   bool
+	verbose bool
+}
+
+// run executes one command line and returns the exit code.
+func (a *app) run(ctx context.Context, args []string) int {
+	root := a.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return diag.ExitOK
+	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = diag.Errorf(diag.Interrupted, "interrupted")
+	}
+	a.fail(err)
+	return exitCode(err)
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "berth",
+		Short:         "Run and feed an OCI registry from one declarative config",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	flags := root.PersistentFlags()
+	flags.StringVarP(&a.file, "file", "f", "", "config `FILE`, - for standard input (default $BERTH_CONFIG, then registry.k, .yaml, .yml, .json here, then in $XDG_CONFIG_HOME/berth)")
+	flags.StringVar(&a.name, "config", "", "`NAME` of the registry, where a config holds several")
+	flags.BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but results and errors")
+	flags.BoolVarP(&a.verbose, "verbose", "v", false, "say more of what is done")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return diag.Errorf(diag.Usage, "%w", err).WithHint("see %s --help", cmd.CommandPath())
+	})
+	root.AddCommand(a.commands()...)
+	return root
+}
+
+// target loads and resolves the config that the flags name.
+func (a *app) target(opts load.Options) (*resolve.Target, *load.Config, error) {
+	opts.Stdin, opts.Name = a.stdin, a.name
+	config, err := load.File(a.file, opts)
+	if err != nil {
+		return nil, nil, err
+	}
+	target, err := resolve.Resolve(config.Registry, config, resolve.Options{Defaults: config.Defaults})
+	return target, config, err
+}
+
+// exitCode is the only place where an error becomes an exit code.
+func exitCode(err error) int {
+	var d *diag.Diagnostic
+	if errors.As(err, &d) {
+		return d.Code.Exit()
+	}
+	return diag.ExitFailed
+}

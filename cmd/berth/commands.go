@@ -1,0 +1,8 @@
+package main
+
+import "github.com/spf13/cobra"
+
+// commands lists every command, in the order of their help.
+func (a *app) commands() []*cobra.Command {
+	return []*cobra.Command{}
+}

@@ -1,0 +1,199 @@
+package resolve
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/spec"
+)
+
+// Source tells where the values of a config came from. Package load makes it.
+type Source interface {
+	// Span returns the place of the attribute at path or of its nearest
+	// ancestor that was written down.
+	Span(path string) diag.Span
+	// Given reports whether the config gives the attribute at path itself, so
+	// that its value is not a default.
+	Given(path string) bool
+}
+
+// Options control Resolve.
+type Options struct {
+	Defaults spec.Defaults // the schema's, for the blocks a config leaves out
+
+	Home string // replaces a leading ~; the user's home directory when empty
+	Dir  string // relative paths start here; the working directory when empty
+}
+
+// Resolve makes the Target of an evaluated config. It fails with diag.Disabled
+// for deployment = "disabled", and with positioned diag.ConfigConflict errors,
+// all of them at once, for values that are right alone and wrong together.
+func Resolve(config *spec.Registry, src Source, opts Options) (*Target, error) {
+	r := resolver{Target: &Target{Spec: config, Deployment: config.Deployment, Type: config.Type, at: src.Span}, src: src, defaults: opts.Defaults}
+	if config.Deployment == "disabled" {
+		return nil, r.Fault(diag.Disabled, "deployment", "this registry is disabled").
+			WithHint(`set deployment to "local" or "remote" to use it`)
+	}
+	var err error
+	if r.home = opts.Home; r.home == "" {
+		if r.home, err = os.UserHomeDir(); err != nil {
+			return nil, diag.Errorf(diag.Failed, "cannot find the home directory: %w", err).WithHint("set HOME")
+		}
+	}
+	if r.dir, err = filepath.Abs(opts.Dir); err != nil {
+		return nil, diag.Errorf(diag.Failed, "cannot find the working directory: %w", err)
+	}
+	r.auth()
+	r.endpoint()
+	r.client()
+	if config.Deployment == "local" {
+		r.local()
+	}
+	r.policies()
+	return r.Target, r.faults.Sort().Err()
+}
+
+type resolver struct {
+	*Target
+	src       Source
+	defaults  spec.Defaults
+	home, dir string
+	faults    diag.List
+}
+
+func (r *resolver) fault(path, hint, format string, args ...any) {
+	r.faults = append(r.faults, r.Fault(diag.ConfigConflict, path, format, args...).WithHint("%s", hint))
+}
+
+// path makes a config's path absolute; nil and "" stay empty.
+func (r *resolver) path(p *string) string {
+	switch {
+	case p == nil || *p == "":
+		return ""
+	case *p == "~":
+		return r.home
+	case strings.HasPrefix(*p, "~/"):
+		return filepath.Join(r.home, (*p)[2:])
+	case filepath.IsAbs(*p):
+		return filepath.Clean(*p)
+	}
+	return filepath.Join(r.dir, *p)
+}
+
+func (r *resolver) auth() {
+	c := r.Spec
+	r.Auth = Auth{Required: c.AuthNeeded, Username: value(c.Username)}
+	if f := r.path(c.Password); f != "" {
+		r.Auth.Password = SecretFile(f)
+	}
+	if f := r.path(c.AuthToken); f != "" {
+		r.Auth.Token = SecretFile(f)
+	}
+	switch {
+	case r.Auth.Password.IsSet() && r.Auth.Username == "":
+		r.fault("password_path", "add username", "password_path is given without a username")
+	case c.Deployment == "local" && c.AuthNeeded && !r.Auth.Password.IsSet() && !r.Auth.Token.IsSet():
+		r.fault("auth_required", "add password_path, a file that holds the password, or auth_token_path",
+			"a local registry with auth_required needs the password of %q", r.Auth.Username)
+	}
+}
+
+func (r *resolver) endpoint() {
+	c := r.Spec
+	e := Endpoint{Scheme: "http", Host: strings.Trim(c.Endpoint, "[]")}
+	if c.TLSEnabled {
+		e.Scheme = "https"
+	}
+	if strings.ContainsAny(c.Endpoint, "/@ ") || (strings.Contains(e.Host, ":") && strings.Count(e.Host, ":") == 1) {
+		r.fault("endpoint", "write only the host name or IP address; the port goes to port, https to tls_enabled",
+			"endpoint %q is not a host name", c.Endpoint)
+	}
+	if c.Port != nil {
+		e.Port = *c.Port
+	} else { // only null leaves it empty: the schema has a default
+		e.Port = map[string]int{"http": 80, "https": 443}[e.Scheme]
+	}
+	r.Endpoint = e
+}
+
+func (r *resolver) client() {
+	c := r.Spec
+	m := r.defaults.Remote
+	if c.Remote != nil {
+		m = *c.Remote
+	}
+	if f := r.path(c.CACertPath); f != "" {
+		r.Client.CACerts = append(r.Client.CACerts, f)
+	}
+	cert, key := r.path(c.TLSCertPath), r.path(c.TLSKeyPath)
+	switch {
+	case c.Deployment == "local" && cert != "":
+		// A local registry's own certificate is an authority that its clients trust.
+		r.Client.CACerts = append(r.Client.CACerts, cert)
+	case c.Deployment == "remote":
+		r.Client.Cert, r.Client.Key = cert, key
+		if (cert == "") != (key == "") {
+			r.fault("tls_cert_path", "give both tls_cert_path and tls_key_path, or neither", "a client certificate needs both certificate and key")
+		}
+	}
+	r.Client.VerifyTLS = m.VerifySSL
+	r.Client.Timeout = seconds(m.Timeout)
+	r.Client.Retries, r.Client.RetryDelay, r.Client.RetryBackoff = m.Retries, seconds(m.RetryDelay), m.RetryBackoff
+	r.Client.HTTPProxy, r.Client.HTTPSProxy, r.Client.NoProxy = value(m.HTTPProxy), value(m.HTTPSProxy), m.NoProxy
+	r.Client.RateLimit = m.RateLimit
+}
+
+func (r *resolver) local() {
+	c, l := r.Spec, r.Spec.Local
+	local := &Local{
+		DataDir: r.path(&l.DataDir), ConfigPath: r.path(&l.ConfigPath), LogFile: r.path(l.LogFile),
+		BinaryPath: r.path(l.BinaryPath), AutoStart: l.AutoStart,
+		ListenPort: r.Endpoint.Port, Storage: r.defaults.Storage,
+	}
+	r.Target.Local = local
+	h := r.defaults.HTTP
+	if l.HTTP != nil {
+		h = *l.HTTP
+	}
+	local.ListenAddress = h.ListenAddress
+	local.ReadTimeout, local.WriteTimeout, local.IdleTimeout = seconds(h.ReadTimeout), seconds(h.WriteTimeout), seconds(h.IdleTimeout)
+	// A port that clients use and a default listen_port mean one port; only an
+	// explicit listen_port makes two (a port forward in between).
+	if r.src.Given("local.http_config.listen_port") {
+		local.ListenPort = h.ListenPort
+	}
+	if c.TLSEnabled {
+		local.TLSCert, local.TLSKey = r.path(c.TLSCertPath), r.path(c.TLSKeyPath)
+		local.ClientCA = r.path(c.CACertPath)
+	}
+	if l.Storage != nil {
+		local.Storage = *l.Storage
+	}
+	local.Backend = local.Storage.Backend
+	if local.Root = r.path(local.Storage.RootDirectory); local.Root == "" {
+		local.Root = local.DataDir
+	}
+}
+
+func (r *resolver) policies() {
+	r.Pull, r.Push = r.defaults.Pull, r.defaults.Push
+	if p := r.Spec.PullPolicy; p != nil {
+		r.Pull = *p
+	}
+	if p := r.Spec.PushPolicy; p != nil {
+		r.Push = *p
+	}
+}
+
+func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
+
+// value returns what p points to, or the zero value.
+func value[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}
