@@ -1,0 +1,305 @@
+package eval
+
+import (
+	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/kcl/syntax"
+)
+
+// config evaluates `{...}` into a Dict whose entries keep their operators.
+// Each entry sees the names of those above it.
+func (s *scope) config(c *syntax.Config) *Dict {
+	d := &Dict{}
+	s.child().entries(c.Entries, d)
+	return d
+}
+
+func (s *scope) entries(list []*syntax.Entry, d *Dict) {
+	for _, e := range list {
+		switch {
+		case e.Star != nil:
+			s.spread(e, d)
+		case e.If != nil:
+			cond := s.eval(e.If.Cond)
+			switch {
+			case isBad(cond):
+			case truth(cond):
+				s.entries(e.If.Then, d)
+			default:
+				s.entries(e.If.Else, d)
+			}
+		default:
+			s.entry(e, d)
+		}
+	}
+}
+
+// spread joins the entries of `**x` into d.
+func (s *scope) spread(e *syntax.Entry, d *Dict) {
+	switch v := s.eval(e.Star).(type) {
+	case *Dict:
+		for _, entry := range v.entries {
+			s.ev.merge(d, entry, unionConfig, e.Range)
+		}
+	case *Instance:
+		for _, entry := range v.Attrs.entries {
+			copied := *entry
+			copied.Op = syntax.ASSIGN
+			s.ev.merge(d, &copied, unionConfig, e.Range)
+		}
+	case None, Undefined, bad:
+	default:
+		s.ev.errorf(diag.WrongType, e.Star.At(), "only a dict or schema can be unpacked with **, not %s", describe(v))
+	}
+}
+
+// entry evaluates one `key op value`.
+func (s *scope) entry(e *syntax.Entry, d *Dict) {
+	value := s.eval(e.Value)
+	if len(e.Path) > 0 {
+		if entry := s.pathEntry(e.Path, value, e); entry != nil {
+			s.ev.merge(d, entry, unionConfig, e.Value.At())
+		}
+		return
+	}
+	key, named := "", false
+	if id, ok := e.Key.(*syntax.Ident); ok {
+		key, named = id.Name, true
+	} else {
+		switch k := s.eval(e.Key).(type) {
+		case String:
+			key = string(k)
+		case bad:
+			return
+		default:
+			s.ev.errorf(diag.WrongType, e.Key.At(), "a key must be a string, not %s", describe(k))
+			return
+		}
+	}
+	s.ev.merge(d, &Entry{Key: key, Value: value, Op: e.Op, KeyPlace: e.Key.At(), Place: e.Value.At()}, unionConfig, e.Value.At())
+	if named {
+		if merged := d.Get(key); merged != nil {
+			s.set(key, merged.Value)
+		}
+	}
+}
+
+// pathEntry makes nested dicts of `a.b[0] = value`: the inner entries unify,
+// the last one has the operator.
+func (s *scope) pathEntry(path []syntax.Expr, value Value, e *syntax.Entry) *Entry {
+	step := path[0]
+	entry := &Entry{Op: syntax.COLON, KeyPlace: step.At(), Place: e.Value.At()}
+	switch k := step.(type) {
+	case *syntax.Ident:
+		entry.Key = k.Name
+	default:
+		key, ok := s.eval(step).(String)
+		if !ok {
+			s.ev.errorf(diag.WrongType, step.At(), "a key must be a string")
+			return nil
+		}
+		entry.Key = string(key)
+	}
+	rest := path[1:]
+	if len(rest) == 0 {
+		entry.Value, entry.Op = value, e.Op
+		return entry
+	}
+	if i, ok := indexStep(rest[0]); ok && len(rest) == 1 {
+		entry.Value, entry.Op, entry.insert = value, e.Op, &i
+		return entry
+	}
+	inner := s.pathEntry(rest, value, e)
+	if inner == nil {
+		return nil
+	}
+	d := &Dict{}
+	d.set(inner)
+	entry.Value = d
+	return entry
+}
+
+// indexStep returns the number in a step such as [0] or [-1].
+func indexStep(step syntax.Expr) (int, bool) {
+	switch x := step.(type) {
+	case *syntax.Number:
+		return int(x.Int), !x.IsFloat
+	case *syntax.Unary:
+		if n, ok := x.X.(*syntax.Number); ok && x.Op == syntax.SUB {
+			return -int(n.Int), !n.IsFloat
+		}
+	}
+	return 0, false
+}
+
+// unionMode says what happens when two values meet that cannot be merged.
+type unionMode int
+
+const (
+	unionConfig  unionMode = iota // both are given: different scalars and lists conflict
+	unionDefault                  // the left is a default: the right one wins
+	unionLists                    // the operator |: lists merge by index
+)
+
+// merge joins an entry into d by its operator.
+func (ev *evaluator) merge(d *Dict, e *Entry, mode unionMode, at syntax.Range) {
+	old := d.Get(e.Key)
+	if old == nil {
+		if e.insert == nil {
+			d.set(e)
+			return
+		}
+		// An index into nothing: keep it for the value that it will meet.
+		d.set(e)
+		return
+	}
+	joined := *e
+	if old.Op == syntax.ASSIGN && e.Op == syntax.COLON || old.Op == syntax.ADD_ASSIGN && e.Op != syntax.ASSIGN {
+		joined.Op = old.Op
+	}
+	joined.Value, joined.insert = ev.apply(old.Value, e, mode, at), nil
+	if _, isDict := joined.Value.(*Dict); isDict && e.Op != syntax.ASSIGN {
+		joined.KeyPlace, joined.Place = old.KeyPlace, old.Place
+	}
+	d.set(&joined)
+}
+
+// apply returns what an entry makes of an existing value.
+func (ev *evaluator) apply(old Value, e *Entry, mode unionMode, at syntax.Range) Value {
+	if isBad(old, e.Value) {
+		return bad{}
+	}
+	if e.insert != nil {
+		return ev.applyAt(old, e, mode, at)
+	}
+	switch e.Op {
+	case syntax.ASSIGN:
+		return e.Value
+	case syntax.ADD_ASSIGN:
+		add, ok := e.Value.(*List)
+		if !ok {
+			return ev.errorf(diag.Conflict, e.Place, "only a list can be inserted with +=, not %s", describe(e.Value))
+		}
+		switch old := old.(type) {
+		case *List:
+			return concat(old, add)
+		case None, Undefined:
+			return add
+		}
+		return ev.errorf(diag.Conflict, e.Place, "cannot insert into %s", describe(old))
+	}
+	return ev.union(old, e.Value, mode, e.Place)
+}
+
+// applyAt applies an entry `a[i] op value` to the list old.
+func (ev *evaluator) applyAt(old Value, e *Entry, mode unionMode, at syntax.Range) Value {
+	list, ok := old.(*List)
+	if !ok {
+		return ev.errorf(diag.WrongType, e.Place, "%s cannot be indexed", describe(old))
+	}
+	i := *e.insert
+	if i < 0 {
+		i += len(list.Elems)
+	}
+	elems := append([]Value(nil), list.Elems...)
+	if e.Op == syntax.ADD_ASSIGN {
+		add, ok := e.Value.(*List)
+		if !ok || i < 0 || i > len(elems) {
+			return ev.errorf(diag.Conflict, e.Place, "only a list can be inserted with +=, at a place in the list")
+		}
+		elems = append(elems[:i:i], append(append([]Value(nil), add.Elems...), elems[i:]...)...)
+		return &List{Elems: elems}
+	}
+	if i < 0 || i >= len(elems) {
+		return ev.errorf(diag.EvalFailed, e.Place, "list index out of range: %d", *e.insert)
+	}
+	plain := *e
+	plain.insert = nil
+	elems[i] = ev.apply(elems[i], &plain, mode, at)
+	return &List{Elems: elems, Places: list.Places}
+}
+
+func concat(a, b *List) *List {
+	l := &List{Elems: append(append([]Value(nil), a.Elems...), b.Elems...)}
+	if len(a.Places) == len(a.Elems) && len(b.Places) == len(b.Elems) {
+		l.Places = append(append([]syntax.Range(nil), a.Places...), b.Places...)
+	}
+	return l
+}
+
+// union merges b into a. Dicts and instances merge by key, each entry by its
+// own operator.
+func (ev *evaluator) union(a, b Value, mode unionMode, at syntax.Range) Value {
+	if isBad(a, b) {
+		return bad{}
+	}
+	if isMissing(a) {
+		if _, ok := b.(Undefined); ok {
+			return a
+		}
+		return b
+	}
+	if isMissing(b) {
+		return a
+	}
+	switch x := a.(type) {
+	case *Dict:
+		switch y := b.(type) {
+		case *Dict:
+			return ev.unionDicts(x, y, mode, at)
+		case *Instance:
+			return ev.instantiate(y.Schema, y.args, ev.unionDicts(x, y.Config, mode, at), y.Place)
+		}
+	case *Instance:
+		switch y := b.(type) {
+		case *Dict:
+			return ev.instantiate(x.Schema, x.args, ev.unionDicts(x.Config, y, mode, at), at)
+		case *Instance:
+			if !y.Schema.isA(x.Schema) && !x.Schema.isA(y.Schema) {
+				break
+			}
+			schema := x.Schema
+			if y.Schema.isA(x.Schema) {
+				schema = y.Schema
+			}
+			return ev.instantiate(schema, y.args, ev.unionDicts(x.Config, y.Config, mode, at), y.Place)
+		}
+	case *List:
+		if y, ok := b.(*List); ok {
+			if mode == unionConfig {
+				if !equal(x, y) {
+					return ev.conflict(a, b, at)
+				}
+				return b
+			}
+			return ev.unionLists(x, y, mode, at)
+		}
+	}
+	if mode != unionConfig && a.Type() == b.Type() || equal(a, b) || mode == unionDefault {
+		return b
+	}
+	return ev.conflict(a, b, at)
+}
+
+func (ev *evaluator) conflict(a, b Value, at syntax.Range) Value {
+	return ev.errorf(diag.Conflict, at, "conflicting values: %s here, %s before; = overrides where : unifies", describe(b), describe(a))
+}
+
+func (ev *evaluator) unionDicts(a, b *Dict, mode unionMode, at syntax.Range) *Dict {
+	d := a.clone()
+	for _, e := range b.entries {
+		ev.merge(d, e, mode, at)
+	}
+	return d
+}
+
+func (ev *evaluator) unionLists(a, b *List, mode unionMode, at syntax.Range) Value {
+	l := &List{Elems: append([]Value(nil), a.Elems...)}
+	for i, v := range b.Elems {
+		if i < len(l.Elems) {
+			l.Elems[i] = ev.union(l.Elems[i], v, mode, b.place(i, at))
+		} else {
+			l.Elems = append(l.Elems, v)
+		}
+	}
+	return l
+}

@@ -1,0 +1,536 @@
+package eval
+
+import (
+	"strings"
+
+	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/kcl/syntax"
+)
+
+// eval returns the value of an expression, or bad after it reported why there
+// is none.
+func (s *scope) eval(x syntax.Expr) Value {
+	if !s.ev.enter() {
+		return bad{}
+	}
+	defer s.ev.leave()
+	switch x := x.(type) {
+	case *syntax.Ident:
+		if v, ok := s.lookup(x.Name); ok {
+			return v
+		}
+		return s.ev.unknownName(x.Name, s, x.Range)
+	case *syntax.String:
+		return String(x.Value)
+	case *syntax.Interpolation:
+		return s.interpolate(x)
+	case *syntax.Number:
+		switch {
+		case x.IsFloat:
+			return Float(x.Float)
+		case x.Suffix != "":
+			return Quantity{x.Int, x.Suffix}
+		}
+		return Int(x.Int)
+	case *syntax.Constant:
+		return constant(x.Kind)
+	case *syntax.Paren:
+		return s.eval(x.X)
+	case *syntax.Selector:
+		return s.ev.selectAttr(s.eval(x.X), x.Name.Text, x.Optional, x.Name.Range)
+	case *syntax.Index:
+		return s.ev.index(s.eval(x.X), s.eval(x.I), x.Optional, x.Range)
+	case *syntax.Slice:
+		return s.slice(x)
+	case *syntax.Call:
+		return s.call(x)
+	case *syntax.Unary:
+		return s.ev.unary(x.Op, s.eval(x.X), x.Range)
+	case *syntax.Binary:
+		return s.binary(x)
+	case *syntax.Compare:
+		return s.compare(x)
+	case *syntax.Cast:
+		v := s.eval(x.X)
+		return s.ev.conform(v, s.ev.resolveType(x.Type, s), x.X.At(), "the value")
+	case *syntax.Cond:
+		switch cond := s.eval(x.If); {
+		case isBad(cond):
+			return cond
+		case truth(cond):
+			return s.eval(x.Then)
+		}
+		return s.eval(x.Else)
+	case *syntax.List:
+		l := &List{}
+		s.elems(x.Elems, l)
+		return l
+	case *syntax.ListComp:
+		l := &List{}
+		s.comprehend(x.Fors, func(s *scope) { s.elems([]syntax.Expr{x.Elem}, l) })
+		return l
+	case *syntax.DictComp:
+		return s.dictComp(x)
+	case *syntax.Config:
+		return s.config(x)
+	case *syntax.SchemaExpr:
+		return s.schemaExpr(x)
+	case *syntax.Lambda:
+		return &Func{def: x, scope: s}
+	case *syntax.Quantifier:
+		return s.quantify(x)
+	}
+	return bad{} // a gap in the tree, reported by the parser
+}
+
+func constant(k syntax.Kind) Value {
+	switch k {
+	case syntax.TRUE:
+		return Bool(true)
+	case syntax.FALSE:
+		return Bool(false)
+	case syntax.NONE:
+		return None{}
+	}
+	return Undefined{}
+}
+
+func (s *scope) interpolate(x *syntax.Interpolation) Value {
+	var b strings.Builder
+	for _, part := range x.Parts {
+		if part.X == nil {
+			b.WriteString(part.Text)
+			continue
+		}
+		v := s.eval(part.X)
+		switch {
+		case isBad(v):
+			return v
+		case part.Format == "json":
+			b.WriteString(jsonText(v))
+		case part.Format == "yaml":
+			b.WriteString(yamlText(v))
+		default:
+			b.WriteString(text(v))
+		}
+	}
+	return s.ev.str(b.String(), x.Range)
+}
+
+// selectAttr returns x.name.
+func (ev *evaluator) selectAttr(x Value, name string, optional bool, at syntax.Range) Value {
+	switch x := x.(type) {
+	case bad:
+		return x
+	case *Dict:
+		if e := x.Get(name); e != nil {
+			return e.Value
+		}
+		if optional {
+			return None{}
+		}
+		return Undefined{}
+	case *Instance:
+		if e := x.Attrs.Get(name); e != nil {
+			return e.Value
+		}
+		if optional {
+			return None{}
+		}
+		return ev.noMember(x.Schema.Name, name, x.Schema, at)
+	case *Module:
+		if v, ok := x.member(name); ok {
+			return v
+		}
+		d := diag.Errorf(diag.UnknownName, "package %s has no %s", x.name, name).At(at.Span())
+		if near := diag.Nearest(name, x.names()); near != "" {
+			d.Hint = "did you mean " + near + "?"
+		}
+		ev.report(d)
+		return bad{}
+	case String:
+		if m, ok := ev.lang.methods[name]; ok {
+			return &Builtin{name: name, call: func(c *call) Value {
+				c.args = append([]Value{x}, c.args...)
+				return m(c)
+			}}
+		}
+		return ev.errorf(diag.UnknownName, at, "a str has no method %s", name)
+	case None, Undefined:
+		if optional {
+			return None{}
+		}
+	}
+	return ev.errorf(diag.WrongType, at, "%s has no attribute %s", describe(x), name)
+}
+
+func (ev *evaluator) noMember(of, name string, s *Schema, at syntax.Range) Value {
+	d := diag.Errorf(diag.UnknownAttr, "%s has no attribute %s", of, name).At(at.Span())
+	var names []string
+	for _, a := range s.attrs() {
+		names = append(names, a.name)
+	}
+	if near := diag.Nearest(name, names); near != "" {
+		d.Hint = "did you mean " + near + "?"
+	}
+	ev.report(d)
+	return bad{}
+}
+
+func (ev *evaluator) index(x, i Value, optional bool, at syntax.Range) Value {
+	if isBad(x, i) {
+		return bad{}
+	}
+	switch x := x.(type) {
+	case *List:
+		if n, ok := i.(Int); ok {
+			if v, ok := elementAt(x.Elems, n); ok {
+				return v
+			}
+			return ev.errorf(diag.EvalFailed, at, "list index out of range: %d", n)
+		}
+	case String:
+		if n, ok := i.(Int); ok {
+			if r, ok := elementAt([]rune(string(x)), n); ok {
+				return String(r)
+			}
+			return ev.errorf(diag.EvalFailed, at, "string index out of range: %d", n)
+		}
+	case *Dict, *Instance:
+		if name, ok := i.(String); ok {
+			if inst, ok := x.(*Instance); ok && inst.Attrs.Get(string(name)) == nil {
+				return Undefined{}
+			}
+			return ev.selectAttr(x, string(name), optional, at)
+		}
+		if isMissing(i) {
+			return Undefined{}
+		}
+	case None, Undefined:
+		if optional {
+			return None{}
+		}
+	}
+	return ev.errorf(diag.WrongType, at, "%s cannot be indexed with %s", describe(x), describe(i))
+}
+
+func elementAt[T any](elems []T, i Int) (v T, ok bool) {
+	if i < 0 {
+		i += Int(len(elems))
+	}
+	if i < 0 || i >= Int(len(elems)) {
+		return v, false
+	}
+	return elems[i], true
+}
+
+func (s *scope) slice(x *syntax.Slice) Value {
+	v := s.eval(x.X)
+	var bounds [3]*Int
+	for i, b := range []syntax.Expr{x.Lo, x.Hi, x.Step} {
+		if b == nil {
+			continue
+		}
+		switch n := s.eval(b).(type) {
+		case Int:
+			bounds[i] = &n
+		case None, Undefined:
+		case bad:
+			return n
+		default:
+			return s.ev.errorf(diag.WrongType, b.At(), "a slice needs int bounds, not %s", describe(n))
+		}
+	}
+	if bounds[2] != nil && *bounds[2] == 0 {
+		return s.ev.errorf(diag.EvalFailed, x.Step.At(), "the step of a slice cannot be 0")
+	}
+	switch v := v.(type) {
+	case *List:
+		return &List{Elems: sliced(v.Elems, bounds)}
+	case String:
+		return String(sliced([]rune(string(v)), bounds))
+	case bad:
+		return v
+	case None, Undefined:
+		if x.Optional {
+			return None{}
+		}
+	}
+	return s.ev.errorf(diag.WrongType, x.Range, "%s cannot be sliced", describe(v))
+}
+
+// sliced works as Python's slices do.
+func sliced[T any](elems []T, bounds [3]*Int) []T {
+	n := Int(len(elems))
+	step := Int(1)
+	if bounds[2] != nil {
+		step = *bounds[2]
+	}
+	lo, hi := Int(0), n
+	least, most := Int(0), n
+	if step < 0 {
+		lo, hi = n-1, -1
+		least, most = -1, n-1
+	}
+	clamp := func(b *Int, def Int) Int {
+		if b == nil {
+			return def
+		}
+		v := *b
+		if v < 0 {
+			v += n
+		}
+		return min(max(v, least), most)
+	}
+	lo, hi = clamp(bounds[0], lo), clamp(bounds[1], hi)
+	var out []T
+	for i := lo; step > 0 && i < hi || step < 0 && i > hi; i += step {
+		out = append(out, elems[i])
+	}
+	return out
+}
+
+func (s *scope) binary(x *syntax.Binary) Value {
+	a := s.eval(x.X)
+	switch x.Op {
+	case syntax.AND:
+		if isBad(a) || !truth(a) {
+			return a
+		}
+		return s.eval(x.Y)
+	case syntax.OR:
+		if isBad(a) || truth(a) {
+			return a
+		}
+		return s.eval(x.Y)
+	}
+	return s.ev.binary(x.Op, a, s.eval(x.Y), x.Range)
+}
+
+func (s *scope) compare(x *syntax.Compare) Value {
+	a := s.eval(x.Operands[0])
+	for i, op := range x.Ops {
+		b := s.eval(x.Operands[i+1])
+		v := s.ev.compare(op, a, b, x.Range)
+		if isBad(v) || !truth(v) {
+			return v
+		}
+		a = b
+	}
+	return Bool(true)
+}
+
+// elems evaluates the elements of a list into l.
+func (s *scope) elems(list []syntax.Expr, l *List) {
+	for _, x := range list {
+		switch x := x.(type) {
+		case *syntax.Star:
+			switch v := s.eval(x.X).(type) {
+			case *List:
+				for i, elem := range v.Elems {
+					l.Elems, l.Places = append(l.Elems, elem), append(l.Places, v.place(i, x.Range))
+				}
+			case *Dict:
+				for _, e := range v.entries {
+					l.Elems, l.Places = append(l.Elems, String(e.Key)), append(l.Places, x.Range)
+				}
+			case *Instance:
+				for _, e := range v.Attrs.entries {
+					l.Elems, l.Places = append(l.Elems, String(e.Key)), append(l.Places, x.Range)
+				}
+			case None, Undefined, bad:
+			default:
+				s.ev.errorf(diag.WrongType, x.Range, "only a list or dict can be unpacked with *, not %s", describe(v))
+			}
+		case *syntax.IfElem:
+			switch cond := s.eval(x.Cond); {
+			case isBad(cond):
+			case truth(cond):
+				s.elems(x.Then, l)
+			default:
+				s.elems(x.Else, l)
+			}
+		default:
+			l.Elems, l.Places = append(l.Elems, s.eval(x)), append(l.Places, x.At())
+		}
+		if !s.ev.grow(1, x.At()) {
+			return
+		}
+	}
+}
+
+// comprehend runs body for every combination of the clauses.
+func (s *scope) comprehend(fors []*syntax.For, body func(*scope)) {
+	if len(fors) == 0 {
+		body(s)
+		return
+	}
+	f := fors[0]
+	s.each(f.Over, f.Vars, func(s *scope) bool {
+		for _, cond := range f.Ifs {
+			if v := s.eval(cond); isBad(v) || !truth(v) {
+				return true
+			}
+		}
+		s.comprehend(fors[1:], body)
+		return !s.ev.stopped
+	})
+}
+
+// each binds the variables to every element of a collection in turn, until
+// body says false. One variable takes an element of a list, a key of a dict or
+// a character; two take index and element, or key and value.
+func (s *scope) each(over syntax.Expr, vars []*syntax.Name, body func(*scope) bool) {
+	step := func(first, second Value) bool {
+		child := s.child()
+		if len(vars) == 2 {
+			child.set(vars[0].Text, first)
+			child.set(vars[1].Text, second)
+		} else if _, ok := first.(String); ok {
+			child.set(vars[0].Text, first)
+		} else {
+			child.set(vars[0].Text, second)
+		}
+		return body(child)
+	}
+	switch v := s.eval(over).(type) {
+	case *List:
+		for i, elem := range v.Elems {
+			if !step(Int(i), elem) {
+				return
+			}
+		}
+	case String:
+		i := 0
+		for _, r := range string(v) {
+			if !step(Int(i), String(r)) {
+				return
+			}
+			i++
+		}
+	case *Dict:
+		eachEntry(v, step)
+	case *Instance:
+		eachEntry(v.Attrs, step)
+	case bad, None, Undefined:
+	default:
+		s.ev.errorf(diag.WrongType, over.At(), "%s is not a list, dict or string to go over", describe(v))
+	}
+}
+
+func eachEntry(d *Dict, step func(first, second Value) bool) {
+	for _, e := range d.entries {
+		if !step(String(e.Key), e.Value) {
+			return
+		}
+	}
+}
+
+func (s *scope) dictComp(x *syntax.DictComp) Value {
+	d := &Dict{}
+	s.comprehend(x.Fors, func(s *scope) {
+		key, ok := s.eval(x.Entry.Key).(String)
+		if !ok {
+			s.ev.errorf(diag.WrongType, x.Entry.Key.At(), "a key must be a string")
+			return
+		}
+		e := &Entry{Key: string(key), Value: s.eval(x.Entry.Value), Op: x.Entry.Op, KeyPlace: x.Entry.Key.At(), Place: x.Entry.Value.At()}
+		s.ev.merge(d, e, unionConfig, x.Range)
+		s.ev.grow(1, x.Range)
+	})
+	return d
+}
+
+func (s *scope) quantify(x *syntax.Quantifier) Value {
+	list, dict := &List{}, &Dict{}
+	result := x.Op == syntax.ALL
+	_, overDict := s.eval(x.Over).(*Dict)
+	s.each(x.Over, x.Vars, func(s *scope) bool {
+		holds := true
+		if x.If != nil {
+			holds = truth(s.eval(x.If))
+		}
+		var v Value = Bool(true)
+		if holds {
+			v = s.eval(x.Body)
+		} else if x.Op != syntax.FILTER {
+			return true
+		}
+		if isBad(v) {
+			result = false
+			return true
+		}
+		element := s.vars[x.Vars[len(x.Vars)-1].Text]
+		switch x.Op {
+		case syntax.ALL:
+			result = truth(v)
+			return result
+		case syntax.ANY:
+			result = truth(v)
+			return !result
+		case syntax.MAP:
+			list.Elems = append(list.Elems, v)
+		case syntax.FILTER:
+			if !truth(v) {
+				return true
+			}
+			if overDict {
+				key := s.vars[x.Vars[0].Text].(String)
+				dict.set(&Entry{Key: string(key), Value: s.ev.entryValue(x, s, string(key), element), Op: syntax.ASSIGN})
+			} else {
+				list.Elems = append(list.Elems, element)
+			}
+		}
+		return s.ev.grow(1, x.Range)
+	})
+	switch {
+	case x.Op == syntax.ALL || x.Op == syntax.ANY:
+		return Bool(result)
+	case overDict && x.Op == syntax.FILTER:
+		return dict
+	}
+	return list
+}
+
+// entryValue returns the value that belongs to a key that filter keeps.
+func (ev *evaluator) entryValue(x *syntax.Quantifier, s *scope, key string, element Value) Value {
+	if len(x.Vars) == 2 {
+		return element
+	}
+	if d, ok := s.parent.eval(x.Over).(*Dict); ok {
+		if e := d.Get(key); e != nil {
+			return e.Value
+		}
+	}
+	return Undefined{}
+}
+
+func (s *scope) schemaExpr(x *syntax.SchemaExpr) Value {
+	v := s.eval(x.Schema)
+	switch v := v.(type) {
+	case *Schema:
+		return s.ev.instantiate(v, s.args(x.Args, x.Keywords), s.config(x.Config), x.Range)
+	case *Instance:
+		return s.ev.instantiate(v.Schema, v.args, s.ev.unionDicts(v.Config, s.config(x.Config), unionConfig, x.Range), x.Range)
+	case *Dict:
+		return s.ev.union(v, s.config(x.Config), unionConfig, x.Range)
+	case bad:
+		s.config(x.Config) // for the faults inside
+		return v
+	}
+	return s.ev.errorf(diag.WrongType, x.Schema.At(), "%s is not a schema", describe(v))
+}
+
+func (s *scope) args(positional []syntax.Expr, keywords []syntax.Keyword) *args {
+	a := &args{}
+	for _, x := range positional {
+		a.positional = append(a.positional, s.eval(x))
+	}
+	for _, k := range keywords {
+		if a.keywords == nil {
+			a.keywords = map[string]Value{}
+		}
+		a.keywords[k.Name.Text] = s.eval(k.Value)
+	}
+	return a
+}

@@ -1,0 +1,425 @@
+package eval
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/kcl/syntax"
+)
+
+// Schema is a schema, mixin, protocol or rule.
+type Schema struct {
+	Name string
+	Doc  string
+
+	def    *syntax.Schema
+	scope  *scope // of the package and file that define it
+	base   *Schema
+	mixins []*Schema
+
+	resolved bool
+	declared []*attr // own and inherited, in order; a redeclared one in its first place
+}
+
+// attr is an attribute that a schema declares.
+type attr struct {
+	name     string
+	optional bool
+	decl     *syntax.Attr
+	typ      Type
+	owner    *Schema
+}
+
+// Type returns "type".
+func (*Schema) Type() string { return "type" }
+
+// Instance is a schema with a config.
+type Instance struct {
+	Schema *Schema
+	Attrs  *Dict // in order of declaration; those without value have Undefined
+	Config *Dict // as given, with operators
+	Place  syntax.Range
+
+	args *args
+}
+
+// Type returns the name of the schema.
+func (i *Instance) Type() string { return i.Schema.Name }
+
+// args are the arguments of a schema or call.
+type args struct {
+	positional []Value
+	keywords   map[string]Value
+}
+
+// isA reports whether s is other or derives from it.
+func (s *Schema) isA(other *Schema) bool {
+	for ; s != nil; s = s.base {
+		if s == other {
+			return true
+		}
+	}
+	return false
+}
+
+// lineage returns the schema and its parents, the root first.
+func (s *Schema) lineage() []*Schema {
+	var list []*Schema
+	for ; s != nil; s = s.base {
+		list = append(list, s)
+	}
+	slices.Reverse(list)
+	return list
+}
+
+// resolve finds the parent and the mixins and collects the attributes.
+func (s *Schema) resolve() {
+	if s.resolved {
+		return
+	}
+	s.resolved = true
+	ev := s.scope.ev
+	if s.def.Base != nil {
+		base, ok := s.scope.eval(s.def.Base).(*Schema)
+		switch {
+		case ok && base.isA(s):
+			ev.errorf(diag.Cycle, s.def.Base.At(), "schema %s inherits from itself", s.Name)
+		case ok:
+			base.resolve()
+			s.base = base
+			s.declared = slices.Clone(base.declared)
+		default:
+			ev.errorf(diag.WrongType, s.def.Base.At(), "the parent of a schema must be a schema")
+		}
+	}
+	for _, x := range s.def.Mixins {
+		if m, ok := s.scope.eval(x).(*Schema); ok {
+			m.resolve()
+			s.mixins = append(s.mixins, m)
+		} else {
+			ev.errorf(diag.WrongType, x.At(), "a mixin must be a schema")
+		}
+	}
+	for _, m := range append([]*Schema{s}, s.mixins...) {
+		for _, stmt := range m.def.Body {
+			if a, ok := stmt.(*syntax.Attr); ok {
+				s.declare(&attr{name: a.Name.Text, optional: a.Optional, decl: a, owner: m})
+			}
+		}
+	}
+}
+
+func (s *Schema) declare(a *attr) {
+	a.typ = s.scope.ev.resolveType(a.decl.Type, a.owner.scope)
+	if i := slices.IndexFunc(s.declared, func(o *attr) bool { return o.name == a.name }); i >= 0 {
+		s.declared[i] = a
+		return
+	}
+	s.declared = append(s.declared, a)
+}
+
+// attrs returns the attributes, inherited ones first.
+func (s *Schema) attrs() []*attr {
+	s.resolve()
+	return s.declared
+}
+
+// attr returns the declaration of an attribute, or nil.
+func (s *Schema) attr(name string) *attr {
+	for _, a := range s.attrs() {
+		if a.name == name {
+			return a
+		}
+	}
+	return nil
+}
+
+// index returns the index signature, own or inherited, and its schema.
+func (s *Schema) index() (*syntax.IndexSignature, *Schema) {
+	for ; s != nil; s = s.base {
+		s.resolve()
+		if s.def.Index != nil {
+			return s.def.Index, s
+		}
+	}
+	return nil, nil
+}
+
+// instantiate makes an instance: every attribute gets its value from the chain
+// of defaults and the config, then the checks run.
+func (ev *evaluator) instantiate(s *Schema, a *args, config *Dict, at syntax.Range) Value {
+	if !ev.enter() {
+		return bad{}
+	}
+	defer ev.leave()
+	s.resolve()
+	inst := &Instance{Schema: s, Attrs: &Dict{}, Config: config, Place: at, args: a}
+	f := &frame{ev: ev, slots: map[string]*slot{}, conds: map[*syntax.If]Value{}, inst: inst}
+	levels := ev.levels(f, s, a, at)
+	for _, sl := range f.order {
+		if sl.attr = s.attr(sl.name); sl.attr != nil && sl.place.Source == nil {
+			sl.place = at
+		}
+	}
+	ev.extraAttrs(f, s, config)
+	for _, sl := range f.order {
+		f.advance(sl, len(sl.setters))
+		inst.Attrs.set(&Entry{Key: sl.name, Value: sl.value, Op: syntax.ASSIGN, KeyPlace: keyPlace(config, sl), Place: sl.place, Given: sl.given})
+	}
+	for _, l := range levels {
+		l.run(f)
+	}
+	return inst
+}
+
+func keyPlace(config *Dict, s *slot) syntax.Range {
+	if e := config.Get(s.name); e != nil {
+		return e.KeyPlace
+	}
+	return s.place
+}
+
+// level is one schema of an instance's lineage, or a mixin of one, with the
+// statements and checks to run once the attributes have values.
+type level struct {
+	schema *Schema
+	scope  *scope
+	other  []setter
+}
+
+// levels collects the setters of all schemas that make up the instance.
+func (ev *evaluator) levels(f *frame, s *Schema, a *args, at syntax.Range) []*level {
+	var levels []*level
+	for _, schema := range s.lineage() {
+		for i, part := range append([]*Schema{schema}, schema.mixins...) {
+			frameScope := &scope{parent: part.scope, frame: f, ev: ev}
+			l := &level{schema: part, scope: frameScope.child()}
+			if i == 0 && schema == s {
+				ev.bind(l.scope, part.def.Params, a, at, "schema "+s.Name)
+			} else {
+				ev.bind(l.scope, part.def.Params, &args{}, at, "schema "+part.Name)
+			}
+			f.collectSchema(part, l)
+			levels = append(levels, l)
+		}
+	}
+	return levels
+}
+
+func (f *frame) collectSchema(s *Schema, l *level) {
+	other := func(stmt syntax.Stmt, guards []guard) {
+		switch stmt := stmt.(type) {
+		case *syntax.Attr:
+			set := f.add(stmt.Name.Text, stmt, l.scope, guards, nil)
+			set.apply = func(prev Value) (Value, syntax.Range) { return f.applyAttr(set, stmt, prev) }
+		default:
+			l.other = append(l.other, setter{guards: guards, scope: l.scope, stmt: stmt})
+		}
+	}
+	before := map[string]int{}
+	for _, sl := range f.order {
+		before[sl.name] = len(sl.setters)
+	}
+	f.collect(s.def.Body, l.scope, nil, other)
+	// Plain assignments give way to the config too.
+	for _, sl := range f.order {
+		for _, set := range sl.setters[before[sl.name]:] {
+			if _, ok := set.stmt.(*syntax.Attr); !ok {
+				plain := set.apply
+				set.apply = func(prev Value) (Value, syntax.Range) {
+					v, at := plain(prev)
+					return f.applyConfig(set.slot, v, at)
+				}
+			}
+		}
+	}
+}
+
+// applyAttr computes an attribute declaration: its default, then the config.
+func (f *frame) applyAttr(set *setter, decl *syntax.Attr, prev Value) (Value, syntax.Range) {
+	v, at := prev, syntax.Range{}
+	entry := f.inst.Config.Get(decl.Name.Text)
+	overridden := entry != nil && entry.Op == syntax.ASSIGN && entry.insert == nil
+	if decl.Value != nil && !overridden {
+		at = decl.Value.At()
+		switch decl.Op {
+		case syntax.ASSIGN:
+			v = set.scope.eval(decl.Value)
+		case syntax.COLON:
+			v = f.ev.union(prev, set.scope.eval(decl.Value), unionDefault, at)
+		default:
+			v = f.ev.binary(decl.Op, prev, set.scope.eval(decl.Value), at)
+		}
+		if a := set.slot.attr; a != nil {
+			v = f.ev.conform(v, a.typ, at, a.name)
+		}
+	}
+	return f.applyConfig(set.slot, v, at)
+}
+
+// applyConfig joins what the config gives for a slot into its value.
+func (f *frame) applyConfig(s *slot, v Value, at syntax.Range) (Value, syntax.Range) {
+	e := f.inst.Config.Get(s.name)
+	if e == nil || s.attr == nil {
+		return v, at
+	}
+	s.given = true
+	// A dict that meets no default is an instance in its own right.
+	if isMissing(v) && e.insert == nil {
+		v = e.Value
+	} else {
+		given := *e
+		if a, ok := s.attr.typ.(*schemaType); ok && given.Op == syntax.ASSIGN {
+			given.Value = f.ev.conform(given.Value, a, e.Place, s.name)
+		}
+		v = f.ev.apply(v, &given, unionDefault, e.Place)
+	}
+	return f.ev.conform(v, s.attr.typ, e.Place, s.name), e.Place
+}
+
+// extraAttrs makes slots of config entries that no attribute declares, as the
+// index signature allows, and reports the others.
+func (ev *evaluator) extraAttrs(f *frame, s *Schema, config *Dict) {
+	sig, owner := s.index()
+	for _, e := range config.entries {
+		if s.attr(e.Key) != nil {
+			continue
+		}
+		if sig == nil {
+			ev.unknownAttr(s, e)
+			continue
+		}
+		key := ev.resolveType(sig.Key, owner.scope)
+		value := ev.resolveType(sig.Value, owner.scope)
+		if !key.accepts(String(e.Key)) {
+			ev.unknownAttr(s, e)
+			continue
+		}
+		sl := f.slot(e.Key)
+		sl.given = true
+		f.add(e.Key, nil, nil, nil, func(Value) (Value, syntax.Range) {
+			v := e.Value
+			if sig.Init != nil && e.Op != syntax.ASSIGN {
+				v = ev.apply(ev.indexInit(f, sig, owner, e.Key), e, unionDefault, e.Place)
+			}
+			return ev.conform(v, value, e.Place, e.Key), e.Place
+		})
+	}
+}
+
+func (ev *evaluator) indexInit(f *frame, sig *syntax.IndexSignature, owner *Schema, key string) Value {
+	sc := (&scope{parent: owner.scope, frame: f, ev: ev}).child()
+	if sig.Name != nil {
+		sc.set(sig.Name.Text, String(key))
+	}
+	return sc.eval(sig.Init)
+}
+
+func (ev *evaluator) unknownAttr(s *Schema, e *Entry) {
+	d := diag.Errorf(diag.UnknownAttr, "%s has no attribute %s", s.Name, e.Key).At(e.KeyPlace.Span())
+	var names []string
+	for _, a := range s.attrs() {
+		names = append(names, a.name)
+	}
+	if near := diag.Nearest(e.Key, names); near != "" {
+		d.Hint = "did you mean " + near + "?"
+	} else if owner := ev.attrOwner(e.Key); owner != "" && owner != s.Name {
+		d.Hint = e.Key + " is an attribute of " + owner
+	} else {
+		d.Hint = "it has " + strings.Join(names, ", ")
+	}
+	ev.report(d)
+}
+
+// run executes what is left of a schema body, and its checks.
+func (l *level) run(f *frame) {
+	for i := range l.other {
+		if o := &l.other[i]; f.applies(o) {
+			l.scope.exec(o.stmt)
+		}
+	}
+	for _, c := range l.schema.def.Checks {
+		l.check(f, c)
+	}
+}
+
+// check evaluates one check and reports it when it does not hold.
+func (l *level) check(f *frame, c *syntax.Check) {
+	ev := f.ev
+	if c.Guard != nil {
+		if g := l.scope.eval(c.Guard); isBad(g) || !truth(g) {
+			return
+		}
+	}
+	used := attrsIn(c.Cond, f)
+	for _, name := range used { // what is missing is reported as missing
+		if e := f.inst.Attrs.Get(name); e != nil {
+			if a := f.inst.Schema.attr(name); isBad(e.Value) || a != nil && !a.optional && isMissing(e.Value) {
+				return
+			}
+		}
+	}
+	v := l.scope.eval(c.Cond)
+	message := ""
+	if c.Message != nil {
+		message = text(l.scope.eval(c.Message))
+	}
+	if isBad(v) || truth(v) {
+		return
+	}
+	if message == "" {
+		message = "check failed: " + c.Cond.At().Text()
+	}
+	d := diag.Errorf(diag.CheckFailed, "%s", message)
+	d.Span = checkPlace(f.inst, used).Span()
+	d.Related = []diag.Related{{Span: c.Cond.At().Span(), Message: "the check of " + l.schema.Name}}
+	ev.report(d)
+}
+
+// checkPlace returns the value that a failed check is about: the one attribute
+// it uses, else the instance.
+func checkPlace(inst *Instance, used []string) syntax.Range {
+	if len(used) == 1 {
+		if e := inst.Attrs.Get(used[0]); e != nil && e.Given {
+			return e.Place
+		}
+	}
+	return inst.Place
+}
+
+// required reports every required attribute without a value in v, nested
+// instances included.
+func (ev *evaluator) required(v Value, seen map[*Instance]bool) {
+	switch v := v.(type) {
+	case *List:
+		for _, elem := range v.Elems {
+			ev.required(elem, seen)
+		}
+	case *Dict:
+		for _, e := range v.entries {
+			ev.required(e.Value, seen)
+		}
+	case *Instance:
+		if seen[v] {
+			return
+		}
+		seen[v] = true
+		for _, a := range v.Schema.attrs() {
+			e := v.Attrs.Get(a.name)
+			switch {
+			case e == nil:
+			case !a.optional && isMissing(e.Value):
+				d := diag.Errorf(diag.MissingAttr, "attribute %s of %s is required", a.name, v.Schema.Name).At(v.Place.Span())
+				d.Hint = "add " + a.name + ": " + a.typ.String()
+				if e.Given {
+					d.Span = e.Place.Span()
+					d.Message += " and cannot be " + describe(e.Value)
+				}
+				ev.report(d)
+			default:
+				ev.required(e.Value, seen)
+			}
+		}
+	}
+}
