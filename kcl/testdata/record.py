@@ -10,8 +10,9 @@ Needs the runtime: pip install kcl-lib==0.13.2
 programs/NAME.k, or the package programs/NAME/ with a main.k, has one record:
 
 NAME.json  the program is accepted; the JSON value, exactly as the runtime prints it
-NAME.err   the program is rejected; the line of the first error, then
-           "class: message", then one "[file:]line: message" for every further frame
+NAME.err   the program is rejected; "[file:]line" of the first error, then
+           "class: message", then one "[file:]line: message" for every further frame.
+           The file is given where it is not the program's main one.
 """
 import multiprocessing
 import os
@@ -30,17 +31,24 @@ FRAME = re.compile(
 
 def frames(text):
     """The frames of an error text: (class, file, line, message)."""
-    out, cls, file, line = [], "", "", 0
+    out, cls = [], ""
     for m in FRAME.finditer(text):
         if m["cls"]:
             cls = m["cls"]
         elif m["file"]:
-            file, line = os.path.basename(m["file"]), int(m["line"])
-        else:
-            frame = cls, file, line, " ".join(m["msg"].split())
-            if frame not in out:
-                out.append(frame)
-    return out
+            out.append((cls, os.path.basename(m["file"]), int(m["line"]), ""))
+        elif out:
+            out[-1] = (*out[-1][:3], " ".join(m["msg"].split()))
+    return list(dict.fromkeys(out))
+
+
+def dependencies(directory):
+    """The path dependencies that kcl.mod names; the runtime itself does not read them."""
+    path = os.path.join(directory, "kcl.mod")
+    if os.path.exists(path):
+        with open(path) as f:
+            for name, target in re.findall(r'^([\w-]+) = \{ path = "(.*)" \}$', f.read(), re.M):
+                yield name.replace("-", "_"), os.path.join(directory, target)
 
 
 def execute(directory, files, pipe):
@@ -49,7 +57,10 @@ def execute(directory, files, pipe):
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     try:
-        r = kcl.API().exec_program(kcl.ExecProgramArgs(work_dir=directory, k_filename_list=files))
+        args = kcl.ExecProgramArgs(work_dir=directory, k_filename_list=files)
+        for name, path in dependencies(directory):
+            args.external_pkgs.add(pkg_name=name, pkg_path=path)
+        r = kcl.API().exec_program(args)
         pipe.send((r.err_message, r.json_result))
     except Exception as e:  # the binding raises plain Exception for parse and resolve errors
         pipe.send((str(e), ""))
@@ -73,10 +84,9 @@ def evaluate(directory, files):
     if not found:
         text = ANSI.sub("", err).replace(directory + "/", "").strip().split("\n")
         return ".err", "0\n" + "\n".join(t.strip() for t in text if t.strip()) + "\n"
-    cls, _, line, msg = found[0]
-    lines = [str(line), f"{cls}: {msg}"]
-    for _, file, line, msg in found[1:]:
-        lines.append(f"{'' if file == 'main.k' or len(files) == 1 and files[0] == file else file + ':'}{line}: {msg}")
+    places = [("" if file == files[0] else file + ":") + str(line) for _, file, line, _ in found]
+    lines = [places[0], f"{found[0][0]}: {found[0][3]}"]
+    lines += [f"{place}: {f[3]}" for place, f in zip(places[1:], found[1:])]
     return ".err", "\n".join(lines).replace(directory + "/", "") + "\n"
 
 
