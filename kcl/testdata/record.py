@@ -87,7 +87,7 @@ def evaluate(directory, files):
     places = [("" if file == files[0] else file + ":") + str(line) for _, file, line, _ in found]
     lines = [places[0], f"{found[0][0]}: {found[0][3]}"]
     lines += [f"{place}: {f[3]}" for place, f in zip(places[1:], found[1:])]
-    return ".err", "\n".join(lines).replace(directory + "/", "") + "\n"
+    return ".err", "\n".join(lines).replace(directory + "/", "").replace(directory, ".") + "\n"
 
 
 def save(path, ending, text, check):
