@@ -13,6 +13,7 @@ NAME.json  the program is accepted; the JSON value, exactly as the runtime print
 NAME.err   the program is rejected; "[file:]line" of the first error, then
            "class: message", then one "[file:]line: message" for every further frame.
            The file is given where it is not the program's main one.
+           Line 0 means that the runtime itself crashed.
 """
 import multiprocessing
 import os
