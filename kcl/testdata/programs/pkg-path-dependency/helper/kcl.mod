@@ -1,0 +1,4 @@
+[package]
+name = "helper-lib"
+edition = "v0.11.0"
+version = "0.1.0"

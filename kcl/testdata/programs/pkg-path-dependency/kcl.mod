@@ -1,0 +1,7 @@
+[package]
+name = "demo"
+edition = "v0.11.0"
+version = "0.1.0"
+
+[dependencies]
+helper-lib = { path = "./helper" }
