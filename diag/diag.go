@@ -141,3 +141,21 @@ func (l List) Sort() List {
 		return a.Span == b.Span && a.Code == b.Code && a.Message == b.Message && a.Path == b.Path
 	})
 }
+
+// Source gives the lines of a text for frames.
+type Source interface {
+	// Line returns a line, counted from 1, without its line break.
+	Line(n int) string
+}
+
+// Faults is a List together with the texts that it points into, by file name.
+type Faults struct {
+	List    List
+	Sources map[string]Source
+}
+
+// Error gives one line for each diagnostic.
+func (f *Faults) Error() string { return f.List.Error() }
+
+// Unwrap lets errors.Is and errors.As look at each diagnostic.
+func (f *Faults) Unwrap() []error { return f.List.Unwrap() }

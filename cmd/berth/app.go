@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -35,7 +38,10 @@ func (a *app) run(ctx context.Context, args []string) int {
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = diag.Errorf(diag.Interrupted, "interrupted")
 	}
-	a.fail(err)
+	var rendered *silent
+	if !errors.As(err, &rendered) {
+		a.fail(err)
+	}
 	return exitCode(err)
 }
 
@@ -69,7 +75,11 @@ func (a *app) target(opts load.Options) (*resolve.Target, *load.Config, error) {
 		return nil, nil, err
 	}
 	target, err := resolve.Resolve(config.Registry, config, resolve.Options{Defaults: config.Defaults})
-	return target, config, err
+	if err != nil {
+		list, _ := diagnostics(err)
+		return nil, nil, &diag.Faults{List: list, Sources: config.Sources}
+	}
+	return target, config, nil
 }
 
 // exitCode is the only place where an error becomes an exit code.
@@ -80,3 +90,27 @@ func exitCode(err error) int {
 	}
 	return diag.ExitFailed
 }
+
+// oneOf checks the value of a flag that takes one of several words.
+func oneOf(flag, value string, words ...string) error {
+	if slices.Contains(words, value) {
+		return nil
+	}
+	d := diag.Errorf(diag.Usage, "--%s %s is none of %s", flag, value, strings.Join(words, ", "))
+	if near := diag.Nearest(value, words); near != "" {
+		d.Hint = "did you mean " + near + "?"
+	}
+	return d
+}
+
+// noArgs refuses arguments.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return diag.Errorf(diag.Usage, "%s takes no arguments, found %q", cmd.CommandPath(), args[0]).
+		WithHint("see %s --help", cmd.CommandPath())
+}
+
+// print writes a line of the result.
+func (a *app) print(format string, args ...any) { fmt.Fprintf(a.stdout, format+"\n", args...) }

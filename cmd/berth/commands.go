@@ -2,7 +2,11 @@ package main
 
 import "github.com/spf13/cobra"
 
-// commands lists every command, in the order of their help.
+// commands lists every command.
 func (a *app) commands() []*cobra.Command {
-	return []*cobra.Command{}
+	return []*cobra.Command{
+		a.validateCommand(),
+		a.showCommand(),
+		a.versionCommand(),
+	}
 }

@@ -1,12 +1,18 @@
 package main
 
 // Output rules: results go to stdout and nothing else does. Everything said
-// about them (progress, notes, warnings, errors) goes to stderr. Only this file
-// and progress.go write to stderr.
+// about them (progress, notes, warnings, errors) goes to stderr. Colour and
+// bars appear only on a terminal, and never with NO_COLOR. Only this file and
+// progress.go write to stderr.
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/term"
 
 	"github.com/berth-oci/berth/diag"
 )
@@ -18,15 +24,43 @@ func (a *app) note(format string, args ...any) {
 	}
 }
 
-// fail renders an error with its place and hint.
+// fail renders an error: each diagnostic with its frame and hint.
 func (a *app) fail(err error) {
+	list, sources := diagnostics(err)
+	a.style(a.stderr).WriteText(a.stderr, list, sources)
+}
+
+// diagnostics returns what an error is made of.
+func diagnostics(err error) (diag.List, map[string]diag.Source) {
+	var faults *diag.Faults
+	if errors.As(err, &faults) {
+		return faults.List, faults.Sources
+	}
+	var list diag.List
+	if errors.As(err, &list) {
+		return list, nil
+	}
 	var d *diag.Diagnostic
-	if !errors.As(err, &d) {
-		fmt.Fprintf(a.stderr, "error: %v\n", err)
-		return
+	if errors.As(err, &d) {
+		return diag.List{d}, nil
 	}
-	fmt.Fprintf(a.stderr, "error[%s]: %v\n", d.Code, d)
-	if d.Hint != "" {
-		fmt.Fprintf(a.stderr, "  hint: %s\n", d.Hint)
-	}
+	return diag.List{{Code: diag.Failed, Message: err.Error()}}, nil
+}
+
+// style says whether w may be coloured.
+func (a *app) style(w io.Writer) diag.Style {
+	return diag.Style{Color: isTerminal(w) && os.Getenv("NO_COLOR") == ""}
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// printJSON writes a result for programs.
+func (a *app) printJSON(v any) error {
+	enc := json.NewEncoder(a.stdout)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
 }

@@ -248,10 +248,6 @@ func (ev *evaluator) importInto(sc *scope, stmt *syntax.Import, from *syntax.Sou
 		sc.imports[name] = &Module{name: stmt.Path, pkg: ev.prelude}
 		return
 	}
-	if p, ok := ev.imported[stmt.Path]; ok && !strings.HasPrefix(stmt.Path, ".") {
-		sc.imports[name] = &Module{name: stmt.Path, pkg: p}
-		return
-	}
 	var files []*syntax.File
 	var err error
 	if ev.opts.Import != nil {
@@ -264,13 +260,27 @@ func (ev *evaluator) importInto(sc *scope, stmt *syntax.Import, from *syntax.Sou
 		ev.report(diag.Errorf(diag.ImportFailed, "there is no package %s", stmt.Path).At(stmt.Range.Span()).
 			WithHint("a package is a directory with .k files, or a .k file, below the config's directory"))
 	default:
-		p := ev.load(stmt.Path, files, nil)
-		ev.imported[stmt.Path] = p
-		ev.finish(p)
-		sc.imports[name] = &Module{name: stmt.Path, pkg: p}
+		sc.imports[name] = &Module{name: stmt.Path, pkg: ev.importPkg(stmt, files)}
 		return
 	}
 	sc.imports[name] = &Module{name: stmt.Path, pkg: nil}
+}
+
+// importPkg evaluates an imported package, once however often it is imported.
+// It returns nil, after it reported so, for one that is just being imported.
+func (ev *evaluator) importPkg(stmt *syntax.Import, files []*syntax.File) *pkg {
+	key := files[0].Source.Name
+	p, ok := ev.imported[key]
+	switch {
+	case ok && p == nil:
+		ev.errorf(diag.Cycle, stmt.Range, "package %s imports itself, directly or through others", stmt.Path)
+	case !ok:
+		ev.imported[key] = nil
+		p = ev.load(stmt.Path, files, nil)
+		ev.imported[key] = p
+		ev.finish(p)
+	}
+	return p
 }
 
 // member returns a name of the module. Names of one that could not be imported

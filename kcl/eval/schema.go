@@ -423,3 +423,13 @@ func (ev *evaluator) required(v Value, seen map[*Instance]bool) {
 		}
 	}
 }
+
+// Derives reports whether the schema is the named one or inherits from it.
+func (s *Schema) Derives(name string) bool {
+	for ; s != nil; s = s.base {
+		if s.Name == name {
+			return true
+		}
+	}
+	return false
+}

@@ -163,3 +163,10 @@ type token struct {
 	first      bool // first of its line
 	column     int  // of a first token: width of its indentation
 }
+
+// IsReserved reports whether a name must be written as $name where a name is
+// declared or used as a key.
+func IsReserved(name string) bool {
+	k, ok := keywords[name]
+	return ok && k != TYPE
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/berth-oci/berth/internal/load"
+	"github.com/berth-oci/berth/kcl/eval"
+)
+
+func (a *app) showCommand() *cobra.Command {
+	var format string
+	var explain bool
+	cmd := &cobra.Command{
+		Use:   "show",
+		Short: "Print the config with all defaults applied",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := oneOf("format", format, "yaml", "json", "kcl"); err != nil {
+				return err
+			}
+			config, err := load.File(a.file, load.Options{Stdin: a.stdin, Name: a.name})
+			if err != nil {
+				return err
+			}
+			if explain {
+				return a.explain(config, format)
+			}
+			return a.show(config, format)
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "yaml", "`FORMAT` of the result: yaml, json or kcl")
+	cmd.Flags().BoolVar(&explain, "explain", false, "say where each value came from")
+	return cmd
+}
+
+func (a *app) show(config *load.Config, format string) error {
+	plain, _ := eval.Plain(config.Value())
+	switch format {
+	case "json":
+		return a.printJSON(plain)
+	case "kcl":
+		a.print("%s", eval.KCL(config.Value()))
+		return nil
+	}
+	var b strings.Builder
+	eval.WriteYAML(&b, plain)
+	fmt.Fprint(a.stdout, b.String())
+	return nil
+}
+
+// explain prints each attribute with its value and the place it came from.
+func (a *app) explain(config *load.Config, format string) error {
+	origins := config.Origins()
+	if format == "json" {
+		return a.printJSON(origins)
+	}
+	width := 0
+	for _, o := range origins {
+		width = max(width, len(o.Path)+2+len(o.Value))
+	}
+	width = min(width, 72)
+	for _, o := range origins {
+		origin := o.Place
+		if o.Default {
+			origin = "default, " + o.Place
+		}
+		a.print("%-*s  # %s", width, o.Path+": "+o.Value, origin)
+	}
+	return nil
+}

@@ -1,0 +1,116 @@
+package load
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/kcl/eval"
+	"github.com/berth-oci/berth/kcl/syntax"
+)
+
+// places holds where each attribute was written, by its path.
+type places map[string]place
+
+type place struct {
+	key, value syntax.Range
+	given      bool
+}
+
+// placesOf walks an instance and the configs it was made of.
+func placesOf(inst *eval.Instance) places {
+	p := places{"": {key: inst.Place, value: inst.Place, given: true}}
+	p.dict("", inst.Config, true)
+	p.value("", inst)
+	return p
+}
+
+func (p places) value(path string, v eval.Value) {
+	switch v := v.(type) {
+	case *eval.Instance:
+		p.dict(path, v.Config, true)
+		for _, e := range v.Attrs.Entries() {
+			at := join(path, e.Key)
+			if _, ok := p[at]; !ok {
+				p[at] = place{key: e.KeyPlace, value: e.Place, given: e.Given}
+			}
+			p.value(at, e.Value)
+		}
+	case *eval.Dict:
+		p.dict(path, v, true)
+		for _, e := range v.Entries() {
+			p.value(join(path, e.Key), e.Value)
+		}
+	case *eval.List:
+		for i, elem := range v.Elems {
+			at := fmt.Sprintf("%s[%d]", path, i)
+			if i < len(v.Places) {
+				p[at] = place{key: v.Places[i], value: v.Places[i], given: true}
+			}
+			p.value(at, elem)
+		}
+	}
+}
+
+func (p places) dict(path string, d *eval.Dict, given bool) {
+	for _, e := range d.Entries() {
+		at := join(path, e.Key)
+		if _, ok := p[at]; !ok {
+			p[at] = place{key: e.KeyPlace, value: e.Place, given: given}
+		}
+		if inner, ok := e.Value.(*eval.Dict); ok {
+			p.dict(at, inner, given)
+		}
+	}
+}
+
+// fill gives each fault the path of the attribute that it points at.
+func (p places) fill(faults diag.List) {
+	type start struct {
+		file string
+		line int
+		col  int
+	}
+	paths := map[start]string{}
+	note := func(r syntax.Range, path string) {
+		s := r.Span().Start
+		at := start{s.File, s.Line, s.Column}
+		if old, ok := paths[at]; !ok || len(path) < len(old) && path != "" {
+			paths[at] = path
+		}
+	}
+	for path, pl := range p {
+		if pl.given {
+			note(pl.key, path)
+			note(pl.value, path)
+		}
+	}
+	for _, d := range faults {
+		s := d.Span.Start
+		d.Path = paths[start{s.File, s.Line, s.Column}]
+	}
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+// Span returns the place of the attribute at path, or of its nearest ancestor
+// that the config gives.
+func (c *Config) Span(path string) diag.Span {
+	for {
+		if p, ok := c.places[path]; ok && p.given {
+			return p.value.Span()
+		}
+		if path == "" {
+			return diag.Span{}
+		}
+		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
+	}
+}
+
+// Given reports whether the config gives the attribute at path itself.
+func (c *Config) Given(path string) bool { return c.places[path].given }

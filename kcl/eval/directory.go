@@ -1,0 +1,72 @@
+package eval
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/berth-oci/berth/kcl/syntax"
+)
+
+// Directory returns an Import that finds packages below a root directory: the
+// path a.b is the directory a/b or the file a/b.k. A leading dot counts from
+// the importing file. Files whose names end in _test.k are left out.
+func Directory(root string) func(path string, from *syntax.Source) ([]*syntax.File, error) {
+	return func(path string, from *syntax.Source) ([]*syntax.File, error) {
+		base := root
+		rest := strings.TrimLeft(path, ".")
+		if dots := len(path) - len(rest); dots > 0 {
+			base = filepath.Dir(from.Name)
+			if !filepath.IsAbs(base) {
+				base = filepath.Join(root, base)
+			}
+			for range dots - 1 {
+				base = filepath.Dir(base)
+			}
+		}
+		target := filepath.Join(base, filepath.FromSlash(strings.ReplaceAll(rest, ".", "/")))
+		names, err := packageFiles(target)
+		if err != nil {
+			return nil, err
+		}
+		var files []*syntax.File
+		for _, name := range names {
+			data, err := os.ReadFile(name)
+			if err != nil {
+				return nil, err
+			}
+			f, faults := syntax.Parse(syntax.NewSource(name, string(data)))
+			if err := faults.Err(); err != nil {
+				return nil, err
+			}
+			files = append(files, f)
+		}
+		return files, nil
+	}
+}
+
+// packageFiles returns the files of the package at a path, none if there is no
+// such package.
+func packageFiles(path string) ([]string, error) {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		if _, err := os.Stat(path + ".k"); err == nil {
+			return []string{path + ".k"}, nil
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if name := e.Name(); !e.IsDir() && strings.HasSuffix(name, ".k") && !strings.HasSuffix(name, "_test.k") {
+			names = append(names, filepath.Join(path, name))
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
