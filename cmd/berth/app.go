@@ -51,6 +51,8 @@ func (a *app) root() *cobra.Command {
 		Short:         "Run and feed an OCI registry from one declarative config",
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Args:          cobra.ArbitraryArgs,
+		RunE:          unknownCommand,
 	}
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
@@ -65,6 +67,22 @@ func (a *app) root() *cobra.Command {
 	})
 	root.AddCommand(a.commands()...)
 	return root
+}
+
+// unknownCommand runs when the words name no command: none gets help.
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	d := diag.Errorf(diag.Usage, "there is no command %s", args[0]).WithHint("see %s --help", cmd.CommandPath())
+	var names []string
+	for _, c := range cmd.Commands() {
+		names = append(names, c.Name())
+	}
+	if near := diag.Nearest(args[0], names); near != "" {
+		d.Hint = "did you mean " + near + "?"
+	}
+	return d
 }
 
 // target loads and resolves the config that the flags name.

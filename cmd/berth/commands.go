@@ -5,8 +5,10 @@ import "github.com/spf13/cobra"
 // commands lists every command.
 func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
+		a.initCommand(),
 		a.validateCommand(),
 		a.showCommand(),
+		a.schemaCommand(),
 		a.versionCommand(),
 	}
 }

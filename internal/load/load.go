@@ -6,6 +6,7 @@ package load
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
@@ -324,3 +325,14 @@ func unordered(v any) any {
 
 // Value returns the evaluated instance.
 func (c *Config) Value() *eval.Instance { return c.value }
+
+// GivenJSON returns what the config gives itself, without the schema's
+// defaults, as indented JSON.
+func (c *Config) GivenJSON() string {
+	plain, _ := eval.Plain(c.value.Config)
+	text, err := json.MarshalIndent(plain, "", "  ")
+	if err != nil { // plain values always have a JSON form
+		return ""
+	}
+	return string(text) + "\n"
+}

@@ -27,7 +27,7 @@ func newBuiltins() map[string]Value {
 		"abs": builtinAbs, "all_true": builtinAllTrue, "any_true": builtinAnyTrue, "bin": radix("0b", 2),
 		"bool": builtinBool, "dict": builtinDict, "float": builtinFloat, "hex": radix("0x", 16), "int": builtinInt,
 		"isunique": builtinIsUnique, "len": builtinLen, "list": builtinList, "max": extreme(1), "min": extreme(-1),
-		"multiplyof": builtinMultiplyOf, "oct": radix("0o", 8), "ord": builtinOrd, "pow": builtinPow,
+		"multiplyof": builtinMultiplyOf, "option": builtinOption, "oct": radix("0o", 8), "ord": builtinOrd, "pow": builtinPow,
 		"print": func(*call) Value { return None{} }, "range": builtinRange, "round": builtinRound,
 		"sorted": builtinSorted, "str": builtinStr, "sum": builtinSum, "typeof": builtinTypeof, "zip": builtinZip,
 	})
@@ -298,6 +298,31 @@ func builtinMultiplyOf(c *call) Value {
 		return c.errorf("expected two ints, the second not 0")
 	}
 	return Bool(a%b == 0)
+}
+
+// builtinOption returns an argument of the program, converted to the wanted
+// type, else the default.
+func builtinOption(c *call) Value {
+	name, ok := c.str(0, "key")
+	if !ok {
+		return c.wrong(c.arg(0, "key"), "a str")
+	}
+	v, given := c.ev.opts.Arguments[name]
+	if !given {
+		if def := c.arg(3, "default"); def != nil {
+			return def
+		}
+		if required, ok := c.arg(2, "required").(Bool); ok && bool(required) {
+			return c.errorf("the program needs a value: -D %s=...", name)
+		}
+		return None{}
+	}
+	typ, _ := c.str(1, "type")
+	convert := map[string]func(*call) Value{"int": builtinInt, "float": builtinFloat, "str": builtinStr, "bool": builtinBool}[typ]
+	if convert == nil {
+		return v
+	}
+	return convert(&call{ev: c.ev, name: c.name, args: []Value{v}, at: c.at})
 }
 
 func builtinOrd(c *call) Value {

@@ -124,15 +124,18 @@ func (s *scope) body(stmts []syntax.Stmt) Value {
 }
 
 // exec runs a statement with local variables. It returns the value of an
-// expression, nil of anything else.
+// expression or assignment, nil of anything else.
 func (s *scope) exec(stmt syntax.Stmt) Value {
 	switch stmt := stmt.(type) {
 	case *syntax.ExprStmt:
 		return s.eval(stmt.X)
 	case *syntax.Assign:
+		var v Value
 		for _, t := range stmt.Targets {
-			s.set(t.Name.Text, s.assign(t, stmt, s.local(t.Name.Text)))
+			v = s.assign(t, stmt, s.local(t.Name.Text))
+			s.set(t.Name.Text, v)
 		}
+		return v
 	case *syntax.AugAssign:
 		name := stmt.Target.Name.Text
 		s.set(name, s.augment(stmt, s.local(name)))

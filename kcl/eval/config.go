@@ -61,9 +61,9 @@ func (s *scope) entry(e *syntax.Entry, d *Dict) {
 		}
 		return
 	}
-	key, named := "", false
+	key := ""
 	if id, ok := e.Key.(*syntax.Ident); ok {
-		key, named = id.Name, true
+		key = id.Name
 	} else {
 		switch k := s.eval(e.Key).(type) {
 		case String:
@@ -76,11 +76,7 @@ func (s *scope) entry(e *syntax.Entry, d *Dict) {
 		}
 	}
 	s.ev.merge(d, &Entry{Key: key, Value: value, Op: e.Op, KeyPlace: e.Key.At(), Place: e.Value.At()}, unionConfig, e.Value.At())
-	if named {
-		if merged := d.Get(key); merged != nil {
-			s.set(key, merged.Value)
-		}
-	}
+	s.set(key, d.Get(key).Value)
 }
 
 // pathEntry makes nested dicts of `a.b[0] = value`: the inner entries unify,

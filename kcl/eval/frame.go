@@ -79,8 +79,6 @@ type frame struct {
 	order []*slot
 	conds map[*syntax.If]Value // conditions that were evaluated
 	inst  *Instance            // nil for a package
-
-	running *setter // innermost setter that is being evaluated
 }
 
 // slot is one name of a frame.
@@ -92,8 +90,7 @@ type slot struct {
 	value   Value
 	place   syntax.Range
 	given   bool
-	history []Value // value after each setter, kept for mutable names
-	attr    *attr   // of a schema: the declaration, if any
+	attr    *attr // of a schema: the declaration, if any
 }
 
 // setter is one statement that sets a name.
@@ -125,22 +122,11 @@ func (f *frame) slot(name string) *slot {
 	return s
 }
 
-// read returns the value that a reference to the slot sees: of a name that is
-// being set, what was set before; of a mutable name, what is set above; else
-// the final value.
+// read returns the value that a reference to the slot sees: the final one, or
+// where that is being computed, what the setters before it leave.
 func (f *frame) read(s *slot) Value {
 	if s.active {
 		return s.value // Undefined where nothing is set before
-	}
-	if s.mutable() && f.running != nil && f.inst == nil {
-		above := 0
-		for above < len(s.setters) && s.setters[above].pos < f.running.pos {
-			above++
-		}
-		if above > 0 {
-			f.advance(s, above)
-			return s.history[above-1]
-		}
 	}
 	f.advance(s, len(s.setters))
 	return s.value
@@ -153,17 +139,12 @@ func (f *frame) advance(s *slot, n int) {
 	}
 	if !f.ev.enter() {
 		s.value, s.done = bad{}, len(s.setters)
-		for len(s.history) < s.done {
-			s.history = append(s.history, bad{})
-		}
 		return
 	}
 	defer f.ev.leave()
 	s.active = true
-	saved := f.running
 	for ; s.done < n; s.done++ {
 		set := s.setters[s.done]
-		f.running = set
 		if f.applies(set) {
 			if v, at := set.apply(s.value); v != nil {
 				s.value = v
@@ -172,9 +153,7 @@ func (f *frame) advance(s *slot, n int) {
 				}
 			}
 		}
-		s.history = append(s.history, s.value)
 	}
-	f.running = saved
 	s.active = false
 }
 

@@ -26,6 +26,9 @@ type Options struct {
 	// Import returns the files of a package, given its path as written and the
 	// importing file. It may be nil.
 	Import func(path string, from *syntax.Source) ([]*syntax.File, error)
+
+	// Arguments are what option() returns by name: -D name=value.
+	Arguments map[string]Value
 }
 
 // Program is an evaluated program.
@@ -65,8 +68,9 @@ func Run(files []*syntax.File, opts Options) (*Program, diag.List) {
 }
 
 // Value returns what the program outputs: its globals, joined with the dicts
-// and instances that stand alone.
-func (p *Program) Value() *Object {
+// and instances that stand alone. A program with nothing but other values that
+// stand alone outputs the last of them.
+func (p *Program) Value() any {
 	d := &Dict{}
 	for _, e := range p.Globals {
 		d.set(e)
@@ -79,7 +83,11 @@ func (p *Program) Value() *Object {
 			d = p.ev.unionDicts(d, v.Attrs, unionDefault, o.Place)
 		}
 	}
-	return plainDict(d)
+	if o := plainDict(d); len(o.Keys) > 0 || len(p.Outputs) == 0 {
+		return o
+	}
+	last, _ := Plain(p.Outputs[len(p.Outputs)-1].Value)
+	return last
 }
 
 // pkg is a package: the frame that its files share.
@@ -221,7 +229,8 @@ func (ev *evaluator) finish(p *pkg) {
 		if !p.frame.applies(o) {
 			continue
 		}
-		if v := o.scope.exec(o.stmt); v != nil {
+		v := o.scope.exec(o.stmt)
+		if _, ok := o.stmt.(*syntax.ExprStmt); ok && v != nil {
 			p.outputs = append(p.outputs, &Entry{Value: v, Place: o.stmt.At()})
 		}
 	}

@@ -20,7 +20,7 @@ const programs = "../testdata/programs"
 // TestRecordedPrograms compares this implementation with what the reference
 // runtime gave for each program: accepted or not, and the same value.
 func TestRecordedPrograms(t *testing.T) {
-	known := knownDifferences(t)
+	known := knownDifferences(t, "../testdata/known-differences.txt")
 	var ok, total int
 	for _, record := range glob(t, programs+"/*.json", programs+"/*.err") {
 		name := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(record), ".json"), ".err")
@@ -53,6 +53,29 @@ func TestRecordedPrograms(t *testing.T) {
 	t.Logf("%d of %d programs agree", ok, total)
 }
 
+// TestRecordedConfigs does the same for registry configs with the schema.
+func TestRecordedConfigs(t *testing.T) {
+	prelude, _ := parse(t, "../../schema/oci_registry.k")
+	configs := "../../schema/testdata/configs"
+	known := knownDifferences(t, configs+"/../known-differences.txt")
+	for _, record := range glob(t, configs+"/*.json", configs+"/*.err") {
+		config := strings.TrimSuffix(strings.TrimSuffix(record, ".json"), ".err") + ".k"
+		f, faults := parse(t, config)
+		got := run(t, []*syntax.File{f}, faults, eval.Options{Prelude: []*syntax.File{prelude}, PreludeName: "oci_registry"})
+		want := recorded(t, record)
+		if strings.HasPrefix(got, "rejected") && want == "rejected" {
+			continue
+		}
+		if !strings.HasPrefix(got, "{") || !strings.HasPrefix(want, "{") || !sameJSON(t, got, want) {
+			if reason, ok := known[strings.TrimSuffix(filepath.Base(config), ".k")]; ok {
+				t.Logf("%s differs: %s", config, reason)
+				continue
+			}
+			t.Errorf("%s:\n got %s\nwant %s", config, got, want)
+		}
+	}
+}
+
 // outcome runs a program and returns its value as JSON, or "rejected" with the
 // faults.
 func outcome(t *testing.T, name string) string {
@@ -68,8 +91,13 @@ func outcome(t *testing.T, name string) string {
 		f, more := parse(t, file)
 		parsed, faults = append(parsed, f), append(faults, more...)
 	}
+	return run(t, parsed, faults, eval.Options{Import: eval.Directory(filepath.Dir(files[0]))})
+}
+
+func run(t *testing.T, files []*syntax.File, faults diag.List, opts eval.Options) string {
+	t.Helper()
 	if faults.Err() == nil {
-		p, more := eval.Run(parsed, eval.Options{Import: eval.Directory(filepath.Dir(files[0]))})
+		p, more := eval.Run(files, opts)
 		if more.Err() == nil {
 			var b bytes.Buffer
 			enc := json.NewEncoder(&b)
@@ -135,9 +163,9 @@ func glob(t *testing.T, patterns ...string) []string {
 
 // knownDifferences reads the programs on which the two disagree: a name and
 // the reason on each line.
-func knownDifferences(t *testing.T) map[string]string {
+func knownDifferences(t *testing.T, file string) map[string]string {
 	t.Helper()
-	data, err := os.ReadFile("../testdata/known-differences.txt")
+	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +176,7 @@ func knownDifferences(t *testing.T) map[string]string {
 		}
 		name, reason, ok := strings.Cut(line, " ")
 		if !ok {
-			t.Fatal(fmt.Errorf("known-differences.txt:%d: no reason given", i+1))
+			t.Fatal(fmt.Errorf("%s:%d: no reason given", file, i+1))
 		}
 		known[name] = strings.TrimSpace(reason)
 	}

@@ -41,7 +41,15 @@ type Instance struct {
 	Config *Dict // as given, with operators
 	Place  syntax.Range
 
-	args *args
+	args   *args
+	blamed map[syntax.Range]bool // values that a failed check was about
+}
+
+func (i *Instance) blame(at syntax.Range) {
+	if i.blamed == nil {
+		i.blamed = map[syntax.Range]bool{}
+	}
+	i.blamed[at] = true
 }
 
 // Type returns the name of the schema.
@@ -51,6 +59,21 @@ func (i *Instance) Type() string { return i.Schema.Name }
 type args struct {
 	positional []Value
 	keywords   map[string]Value
+}
+
+// inherited returns the arguments that a parent's parameters take from those
+// of its child: the positional ones by position, the others by name.
+func (a *args) inherited(params []*syntax.Param) *args {
+	if a == nil {
+		return nil
+	}
+	out := &args{positional: a.positional[:min(len(a.positional), len(params))], keywords: map[string]Value{}}
+	for _, p := range params {
+		if v, ok := a.keywords[p.Name.Text]; ok {
+			out.keywords[p.Name.Text] = v
+		}
+	}
+	return out
 }
 
 // isA reports whether s is other or derives from it.
@@ -198,7 +221,7 @@ func (ev *evaluator) levels(f *frame, s *Schema, a *args, at syntax.Range) []*le
 			if i == 0 && schema == s {
 				ev.bind(l.scope, part.def.Params, a, at, "schema "+s.Name)
 			} else {
-				ev.bind(l.scope, part.def.Params, &args{}, at, "schema "+part.Name)
+				ev.bind(l.scope, part.def.Params, a.inherited(part.def.Params), at, "schema "+part.Name)
 			}
 			f.collectSchema(part, l)
 			levels = append(levels, l)
@@ -243,13 +266,9 @@ func (f *frame) applyAttr(set *setter, decl *syntax.Attr, prev Value) (Value, sy
 	overridden := entry != nil && entry.Op == syntax.ASSIGN && entry.insert == nil
 	if decl.Value != nil && !overridden {
 		at = decl.Value.At()
-		switch decl.Op {
-		case syntax.ASSIGN:
-			v = set.scope.eval(decl.Value)
-		case syntax.COLON:
-			v = f.ev.union(prev, set.scope.eval(decl.Value), unionDefault, at)
-		default:
-			v = f.ev.binary(decl.Op, prev, set.scope.eval(decl.Value), at)
+		v = set.scope.eval(decl.Value)
+		if decl.Op != syntax.ASSIGN && decl.Op != syntax.COLON {
+			v = f.ev.binary(decl.Op, prev, v, at)
 		}
 		if a := set.slot.attr; a != nil {
 			v = f.ev.conform(v, a.typ, at, a.name)
@@ -372,7 +391,14 @@ func (l *level) check(f *frame, c *syntax.Check) {
 		message = "check failed: " + c.Cond.At().Text()
 	}
 	d := diag.Errorf(diag.CheckFailed, "%s", message)
-	d.Span = checkPlace(f.inst, used).Span()
+	at := checkPlace(f.inst, used)
+	if at != f.inst.Place {
+		if f.inst.blamed[at] { // one fault for a value is enough
+			return
+		}
+		f.inst.blame(at)
+	}
+	d.Span = at.Span()
 	d.Related = []diag.Related{{Span: c.Cond.At().Span(), Message: "the check of " + l.schema.Name}}
 	ev.report(d)
 }

@@ -70,7 +70,7 @@ type (
 )
 
 func (Undefined) Type() string  { return "UndefinedType" }
-func (None) Type() string       { return "NoneType" }
+func (None) Type() string       { return "None" }
 func (Bool) Type() string       { return "bool" }
 func (Int) Type() string        { return "int" }
 func (Float) Type() string      { return "float" }

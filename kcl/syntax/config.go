@@ -26,7 +26,8 @@ func (p *parser) list() Expr {
 	}
 }
 
-// separator reads what is between two entries: a comma, a new line, or the end.
+// separator reads what is between two entries: a comma, a new line, or nothing
+// before what can begin an entry.
 func (p *parser) separator(end Kind, open token) {
 	t := p.tok()
 	switch {
@@ -35,6 +36,7 @@ func (p *parser) separator(end Kind, open token) {
 	case t.kind == end || t.first && t.kind != EOF:
 	case t.kind == EOF:
 		p.unclosed(open)
+	case t.kind == IDENT || t.kind == STRING || t.kind == NUMBER || t.kind == MUL || t.kind == POW:
 	default:
 		p.unexpected("expected a comma, a new line or %q", end.String())
 	}
@@ -194,8 +196,13 @@ func (p *parser) entry() *Entry {
 // expression with a string value.
 func (p *parser) key(e *Entry) {
 	t := p.tok()
-	if next := p.peek(1); t.kind.isKeyword() && t.kind != TYPE && (next.kind == COLON || next.kind == ASSIGN || next.kind == ADD_ASSIGN) && !next.first {
-		p.fail(Range{p.src, t.start, t.end}, "write $"+t.kind.String()+" or quote it", "%q is a keyword and cannot be a key", t.kind.String())
+	if next := p.peek(1); t.kind.isKeyword() && (next.kind == COLON || next.kind == ASSIGN || next.kind == ADD_ASSIGN) && !next.first {
+		if t.kind.beginsExpr() {
+			p.fail(Range{p.src, t.start, t.end}, "write $"+t.kind.String()+" or quote it", "%q is a keyword and cannot be a key", t.kind.String())
+		}
+		p.advance()
+		e.Key = &Ident{Range: Range{p.src, t.start, t.end}, Name: p.nameOf(t).Text}
+		return
 	}
 	saved := p.noConfig
 	p.noConfig = true

@@ -19,7 +19,6 @@ func (p *parser) expr() Expr {
 const (
 	precOr = iota + 1
 	precAnd
-	precNot
 	precCompare
 	precBitOr
 	precBitXor
@@ -67,14 +66,7 @@ func (p *parser) simple() Expr { return p.binary(precOr) }
 func (p *parser) binary(least int) Expr {
 	defer p.enter()()
 	start := p.tok().start
-	var x Expr
-	if p.is(NOT) || p.tok().kind == NOT && p.tok().first {
-		p.advance()
-		x = &Unary{Op: NOT, X: p.binary(precNot)}
-		x.(*Unary).Range = p.span(start)
-	} else {
-		x = p.unary()
-	}
+	x := p.unary()
 	for {
 		t := p.tok()
 		if t.first && p.callDepth == 0 {
@@ -107,6 +99,9 @@ func (p *parser) operand(op token) {
 	}
 }
 
+// operandAfter passes an operator and makes sure that a value follows.
+func (p *parser) operandAfter() { p.operand(p.advance()) }
+
 func (p *parser) compare(start int, x Expr) Expr {
 	c := &Compare{Operands: []Expr{x}}
 	for {
@@ -129,13 +124,15 @@ func (p *parser) compare(start int, x Expr) Expr {
 	}
 }
 
+// unary reads an operand with at most one unary operator. They all bind
+// tighter than any binary one, not included: not a == b is (not a) == b.
 func (p *parser) unary() Expr {
 	start := p.tok().start
 	switch k := p.tok().kind; k {
-	case ADD, SUB, NOT_BIT:
+	case ADD, SUB, NOT_BIT, NOT:
 		op := p.advance()
 		p.operand(op)
-		if k := p.tok().kind; k == ADD || k == SUB || k == NOT_BIT {
+		if k := p.tok().kind; k == ADD || k == SUB || k == NOT_BIT || k == NOT {
 			p.unexpected("expected a value after %q", op.kind)
 		}
 		x := p.postfix(p.primary(), p.tok().start)
@@ -259,7 +256,7 @@ func (p *parser) args() (args []Expr, keywords []Keyword) {
 	defer p.inside()()
 	p.advance()
 	for p.tok().kind != RPAREN {
-		if p.tok().kind == IDENT && p.peek(1).kind == ASSIGN {
+		if k := p.tok().kind; (k == IDENT || k == TYPE) && p.peek(1).kind == ASSIGN {
 			name := p.nameOf(p.advance())
 			p.advance()
 			keywords = append(keywords, Keyword{name, p.expr()})

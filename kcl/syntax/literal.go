@@ -82,12 +82,12 @@ func (p *parser) stringLit(t token) Expr {
 	if end < begin || p.src.Text[end:t.end] != quote { // unterminated, as the scanner said
 		return &String{Range: r, Value: p.src.Text[min(begin, t.end):t.end]}
 	}
-	if raw {
-		return &String{Range: r, Value: p.src.Text[begin:end]}
+	parts := []Part{{Text: p.src.Text[begin:end]}}
+	if !raw {
+		d := &decoder{p: p, pos: begin, end: end}
+		parts = d.decode()
 	}
-	d := &decoder{p: p, pos: begin, end: end}
-	parts := d.decode()
-	if len(quote) == 3 && strings.HasPrefix(p.src.Text[begin:end], "\n") {
+	if len(quote) == 3 {
 		dedent(parts)
 	}
 	switch {
@@ -247,27 +247,37 @@ func (p *parser) sub(begin, end int) Expr {
 	return x
 }
 
-// dedent drops the first line break of a triple-quoted string and the
-// indentation that its lines share.
+// dedent drops the line break that a triple-quoted string begins with and the
+// indentation that its lines share. Empty lines have none.
 func dedent(parts []Part) {
 	indent := -1
-	for _, part := range parts {
-		for _, line := range strings.Split(part.Text, "\n")[1:] {
-			trimmed := strings.TrimLeft(line, " \t")
-			if n := len(line) - len(trimmed); trimmed != "" && (indent < 0 || n < indent) {
-				indent = n
-			}
+	eachLine(parts, func(line string) string {
+		if n := len(line) - len(strings.TrimLeft(line, " \t")); line != "" && (indent < 0 || n < indent) {
+			indent = n
 		}
-	}
-	for i := range parts {
-		lines := strings.Split(parts[i].Text, "\n")
-		for j := 1; j < len(lines); j++ {
-			cut := min(max(indent, 0), len(lines[j])-len(strings.TrimLeft(lines[j], " \t")))
-			lines[j] = lines[j][cut:]
-		}
-		parts[i].Text = strings.Join(lines, "\n")
-	}
+		return line
+	})
+	eachLine(parts, func(line string) string {
+		return line[min(max(indent, 0), len(line)-len(strings.TrimLeft(line, " \t"))):]
+	})
 	if len(parts) > 0 {
 		parts[0].Text = strings.TrimPrefix(parts[0].Text, "\n")
+	}
+}
+
+// eachLine replaces each line of the text in parts. What follows an
+// interpolated value is not the start of a line.
+func eachLine(parts []Part, replace func(line string) string) {
+	for i := range parts {
+		if parts[i].X != nil {
+			continue
+		}
+		lines := strings.Split(parts[i].Text, "\n")
+		for j, line := range lines {
+			if j > 0 || i == 0 {
+				lines[j] = replace(line)
+			}
+		}
+		parts[i].Text = strings.Join(lines, "\n")
 	}
 }

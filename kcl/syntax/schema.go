@@ -34,8 +34,8 @@ func (p *parser) schemaStmt(column int) Stmt {
 	}
 	p.expect(COLON, "after the head of the "+s.Kind.String())
 	s.Range = p.span(start)
-	if t := p.tok(); !t.first || t.column <= column {
-		p.unexpected("expected an indented body of the %s", s.Kind)
+	if !p.tok().first {
+		p.unexpected("expected a new line and an indented body of the %s", s.Kind)
 	}
 	p.schemaBody(s, column)
 	s.Range = p.span(start)
@@ -98,6 +98,9 @@ func (p *parser) schemaItem(s *Schema, column int) {
 	next := p.peek(1)
 	switch p.tok().kind {
 	case MIXIN:
+		if next.kind == COLON || next.kind == QUESTION {
+			break
+		}
 		p.advance()
 		if !p.is(LBRACK) {
 			p.unexpected("expected [ after mixin")
@@ -129,7 +132,8 @@ func (p *parser) schemaItem(s *Schema, column int) {
 	case AT:
 		s.Body = append(s.Body, p.attr())
 		return
-	case IDENT, TYPE:
+	}
+	if k := p.tok().kind; k == IDENT || k.isKeyword() {
 		if (next.kind == COLON || next.kind == QUESTION && p.peek(2).kind == COLON) && !next.first {
 			s.Body = append(s.Body, p.attr())
 			return
@@ -153,7 +157,7 @@ func (p *parser) attr() Stmt {
 		}
 		a.Name = &Name{Range: str.Range, Text: str.Value}
 	} else {
-		if k := p.tok().kind; k != IDENT && k != TYPE {
+		if k := p.tok().kind; k != IDENT && !k.isKeyword() {
 			p.unexpected("expected the name of an attribute")
 		}
 		a.Name = p.nameOf(p.advance())
@@ -164,10 +168,11 @@ func (p *parser) attr() Stmt {
 	a.Type = p.typeExpr()
 	if named, ok := a.Type.(*NamedType); ok && (p.is(LBRACE) || p.is(LPAREN)) {
 		a.Op, a.Value = COLON, p.postfix(named.expr(), at)
-	} else if p.accept(ASSIGN) {
+	} else if p.is(ASSIGN) {
+		p.operandAfter()
 		a.Op, a.Value = ASSIGN, p.expr()
 	} else if op, ok := p.tok().kind.operator(); ok && !p.tok().first {
-		p.advance()
+		p.operandAfter()
 		a.Op, a.Value = op, p.expr()
 	}
 	a.Range = p.span(start)

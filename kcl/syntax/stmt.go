@@ -97,7 +97,8 @@ func (p *parser) simpleStmt() Stmt {
 		return p.declaration(start, x)
 	case op == ASSIGN:
 		s := &Assign{}
-		for p.accept(ASSIGN) {
+		for p.is(ASSIGN) {
+			p.operandAfter()
 			s.Targets = append(s.Targets, p.target(x))
 			x = p.expr()
 		}
@@ -105,7 +106,7 @@ func (p *parser) simpleStmt() Stmt {
 		return s
 	}
 	if op, ok := op.operator(); ok {
-		p.advance()
+		p.operandAfter()
 		s := &AugAssign{Target: p.target(x), Op: op, Value: p.expr()}
 		s.Range = p.span(start)
 		return s
@@ -129,7 +130,10 @@ func (p *parser) declaration(start int, x Expr) Stmt {
 		}
 		return &Unify{Range: p.span(start), Target: target.Name, Value: value}
 	}
-	p.expect(ASSIGN, "after the declared type")
+	if !p.is(ASSIGN) {
+		p.unexpected("expected %q after the declared type", "=")
+	}
+	p.operandAfter()
 	s := &Assign{Targets: []*Target{target}, Type: typ, Value: p.expr()}
 	s.Range = p.span(start)
 	return s

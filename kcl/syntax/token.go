@@ -125,6 +125,15 @@ var keywords = func() map[string]Kind {
 // isKeyword reports whether the token is a reserved word.
 func (k Kind) isKeyword() bool { return k >= ALL && k <= UNDEFINED }
 
+// beginsExpr reports whether a keyword can be the start of an expression.
+func (k Kind) beginsExpr() bool {
+	switch k {
+	case IF, NOT, LAMBDA, ALL, ANY, MAP, FILTER, TRUE, FALSE, NONE, UNDEFINED:
+		return true
+	}
+	return false
+}
+
 // operator returns the operator of an augmented assignment, and whether k is one.
 func (k Kind) operator() (Kind, bool) {
 	switch k {
