@@ -57,6 +57,14 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
+// plural returns "1 fault", "2 faults".
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
 // printJSON writes a result for programs.
 func (a *app) printJSON(v any) error {
 	enc := json.NewEncoder(a.stdout)

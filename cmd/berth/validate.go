@@ -88,7 +88,7 @@ func (a *app) renderVerdicts(verdicts []verdict, all *diag.Faults, format string
 		if v.Valid {
 			a.print("%s: valid", v.File)
 		} else {
-			a.note("%s: %d faults", v.File, len(v.Diagnostics))
+			a.note("%s: %s", v.File, plural(len(v.Diagnostics), "fault"))
 		}
 	}
 	return nil

@@ -75,7 +75,7 @@ func (p places) fill(faults diag.List) {
 	note := func(r syntax.Range, path string) {
 		s := r.Span().Start
 		at := start{s.File, s.Line, s.Column}
-		if old, ok := paths[at]; !ok || len(path) < len(old) && path != "" {
+		if old, ok := paths[at]; !ok || len(path) > len(old) {
 			paths[at] = path
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	yamlerrors "github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
@@ -57,7 +57,7 @@ func parseYAML(src *syntax.Source, schemaName string) (*syntax.File, diag.List) 
 	}
 	head := syntax.Range{Source: src, Start: config.Start, End: config.Start}
 	if len(config.Entries) > 0 {
-		head = config.Entries[0].Key.At()
+		head = config.Entries[0].Range
 	}
 	x := &syntax.SchemaExpr{Range: head, Schema: &syntax.Ident{Range: head, Name: schemaName}, Config: config}
 	return &syntax.File{Source: src, Body: []syntax.Stmt{&syntax.ExprStmt{Range: head, X: x}}}, c.faults
@@ -119,12 +119,15 @@ type yamlConverter struct {
 }
 
 func (c *yamlConverter) syntaxError(err error) *diag.Diagnostic {
-	var e yamlerrors.Error
+	var e yaml.Error
 	if !errors.As(err, &e) || e.GetToken() == nil {
 		return diag.Errorf(diag.Syntax, "not YAML: %s", firstLine(err.Error())).At(syntax.Range{Source: c.src}.Span())
 	}
 	tok := e.GetToken()
 	d := diag.Errorf(diag.Syntax, "not YAML: %s", firstLine(e.GetMessage())).At(c.at(tok).Span())
+	if strings.Contains(e.GetMessage(), "already defined") {
+		d.Message = tok.Value + " is given twice"
+	}
 	if line := c.src.Line(tok.Position.Line); strings.Contains(line, "\t") {
 		d.Hint = "YAML cannot be indented with tabs; use spaces"
 		d.Span = c.tab(tok.Position.Line).Span()
@@ -258,8 +261,8 @@ func (c *yamlConverter) mapping(values []*ast.MappingValueNode, r syntax.Range) 
 			Range: at, Key: &syntax.String{Range: at, Value: key.Value}, Op: syntax.ASSIGN, Value: value,
 		})
 	}
-	if len(config.Entries) > 0 && config.Entries[0].Key != nil {
-		config.Range = config.Entries[0].Key.At()
+	if len(config.Entries) > 0 {
+		config.Range = config.Entries[0].Range
 	}
 	return config
 }

@@ -121,7 +121,7 @@ func (o *Object) MarshalJSON() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		v, err := json.Marshal(o.Values[key])
+		v, err := plainJSON(o.Values[key])
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", key, err)
 		}
@@ -131,6 +131,37 @@ func (o *Object) MarshalJSON() ([]byte, error) {
 	}
 	b.WriteByte('}')
 	return []byte(b.String()), nil
+}
+
+// plainJSON encodes a plain value; floats keep their fraction, so that they
+// are read back as floats.
+func plainJSON(v any) ([]byte, error) {
+	switch v := v.(type) {
+	case float64:
+		return []byte(jsonFloat(v)), nil
+	case []any:
+		out := []byte{'['}
+		for i, e := range v {
+			if i > 0 {
+				out = append(out, ',')
+			}
+			elem, err := plainJSON(e)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, elem...)
+		}
+		return append(out, ']'), nil
+	}
+	return json.Marshal(v)
+}
+
+func jsonFloat(f float64) string {
+	s := strconv.FormatFloat(f, 'g', -1, 64)
+	if !strings.ContainsAny(s, ".e") {
+		s += ".0"
+	}
+	return s
 }
 
 // Plain returns v as nil, bool, int64, float64, string, []any or *Object, and
@@ -214,11 +245,7 @@ func writeJSON(b *strings.Builder, v any) {
 		}
 		b.WriteByte(']')
 	case float64:
-		s := strconv.FormatFloat(v, 'g', -1, 64)
-		if !strings.ContainsAny(s, ".e") {
-			s += ".0"
-		}
-		b.WriteString(s)
+		b.WriteString(jsonFloat(v))
 	default:
 		var t strings.Builder
 		enc := json.NewEncoder(&t)

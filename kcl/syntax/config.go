@@ -36,6 +36,8 @@ func (p *parser) separator(end Kind, open token) {
 	case t.kind == end || t.first && t.kind != EOF:
 	case t.kind == EOF:
 		p.unclosed(open)
+	case t.kind == STRING && t.start == p.tokens[p.pos-1].end && p.tokens[p.pos-1].kind == IDENT:
+		p.fail(Range{p.src, p.tokens[p.pos-1].start, t.end}, `interpolate with "${name}"`, "KCL has no prefixed strings but r\"...\"")
 	case t.kind == IDENT || t.kind == STRING || t.kind == NUMBER || t.kind == MUL || t.kind == POW:
 	default:
 		p.unexpected("expected a comma, a new line or %q", end.String())

@@ -90,7 +90,13 @@ func (p *parser) span(start int) Range {
 	return Range{p.src, start, end}
 }
 
+// maxFaults is how many syntax errors of a file are reported.
+const maxFaults = 100
+
 func (p *parser) errorAt(start, end int, hint, format string, args ...any) {
+	if len(p.faults) >= maxFaults {
+		return
+	}
 	d := diag.Errorf(diag.Syntax, format, args...).At(Range{p.src, start, end}.Span())
 	d.Hint = hint
 	p.faults = append(p.faults, d)
