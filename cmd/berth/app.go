@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -17,6 +18,8 @@ import (
 type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
+
+	input bytes.Buffer // what was read of stdin: a config that a child process needs too
 
 	file    string // -f
 	name    string // --config
@@ -63,7 +66,7 @@ func (a *app) root() *cobra.Command {
 
 // target loads and resolves the config that the flags name.
 func (a *app) target(opts load.Options) (*resolve.Target, *load.Config, error) {
-	opts.Stdin, opts.Name = a.stdin, a.name
+	opts.Stdin, opts.Name = io.TeeReader(a.stdin, &a.input), a.name
 	config, err := load.File(a.file, opts)
 	if err != nil {
 		return nil, nil, err

@@ -18,8 +18,15 @@ func (a *app) note(format string, args ...any) {
 	}
 }
 
-// fail renders an error with its place and hint.
+// fail renders an error with its place and hint, each of several.
 func (a *app) fail(err error) {
+	var list diag.List
+	if errors.As(err, &list) {
+		for _, d := range list {
+			a.fail(d)
+		}
+		return
+	}
 	var d *diag.Diagnostic
 	if !errors.As(err, &d) {
 		fmt.Fprintf(a.stderr, "error: %v\n", err)

@@ -21,7 +21,7 @@ const (
 // Status is what can be told about the registry of a data directory.
 type Status struct {
 	Phase Phase
-	State // zero when stopped
+	State       // zero when stopped
 	Fault error // why it is unhealthy
 }
 
