@@ -7,6 +7,7 @@ package embedded
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -40,6 +41,8 @@ func (r Runner) Start(ctx context.Context, u engine.Unit) (engine.Instance, erro
 	if err != nil {
 		return nil, err
 	}
+	// Signs upload locations. Distribution makes one up as well, and warns of it.
+	config.HTTP.Secret = rand.Text()
 	logrus.SetOutput(r.Log)
 	logrus.SetLevel(logrus.WarnLevel)
 	logrus.SetFormatter(&logrus.TextFormatter{DisableColors: true, FullTimestamp: true})
