@@ -26,8 +26,7 @@ import (
 //
 //	slowput REPOSITORY-URL PIECES PAUSE FILE
 //
-// It makes FILE when the first piece is on its way, and prints the digest. A
-// negative number of pieces stalls after the first.
+// It makes FILE when the first piece is on its way, and prints the digest.
 func slowput() {
 	if err := slowUpload(os.Args[1], os.Args[2], os.Args[3], os.Args[4]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -45,7 +44,7 @@ func slowUpload(repo, count, pause, started string) error {
 		return err
 	}
 	const piece = 1 << 10
-	content := strings.Repeat("x", piece*max(pieces, 2))
+	content := strings.Repeat("x", piece*pieces)
 	post, err := http.Post(repo+"/blobs/uploads/", "", nil)
 	if err != nil {
 		return err
@@ -56,9 +55,6 @@ func slowUpload(repo, count, pause, started string) error {
 		for i := 0; i < len(content); i += piece {
 			_, _ = io.WriteString(w, content[i:i+piece])
 			_ = os.WriteFile(started, nil, 0o666)
-			if pieces < 0 {
-				return
-			}
 			time.Sleep(wait)
 		}
 		w.Close()
