@@ -84,12 +84,13 @@ func Serve(ctx context.Context, u Unit, r Runner, ready func(State)) error {
 		return err
 	}
 	defer lock.release()
+	patience := crashPatience(u.Dir)
 	state := newState(u)
 	if err := state.write(u.Dir); err != nil {
 		return err
 	}
 	defer removeState(u.Dir)
-	if err := portFree(ctx, u.Listen); err != nil {
+	if err := portFree(ctx, u.Listen, patience); err != nil {
 		return err
 	}
 	if err := u.Prepare(); err != nil {

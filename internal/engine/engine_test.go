@@ -91,7 +91,7 @@ func TestPortFault(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	err = portFree(t.Context(), l.Addr().String())
+	err = portFree(t.Context(), l.Addr().String(), 0)
 	if codeOf(err) != diag.PortInUse || !strings.Contains(err.Error(), "engine.test (pid ") {
 		t.Errorf("got %v", err)
 	}

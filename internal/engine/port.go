@@ -12,14 +12,30 @@ import (
 
 // portFree fails with diag.PortInUse when something else listens at address,
 // and with diag.StartFailed when nothing could. A server closes the port right
-// away, so that it is free again for the registry.
-func portFree(ctx context.Context, address string) error {
+// away, so that it is free again for the registry. After a crash, that patience
+// tells of, a program that lost its berth may need a moment to end.
+func portFree(ctx context.Context, address string, patience time.Duration) error {
+	for deadline := time.Now().Add(patience); ; {
+		err := tryListen(ctx, address)
+		if !isAddrInUse(err) {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return portFault(ctx, address)
+		}
+		if err := sleep(ctx, pollInterval); err != nil {
+			return err
+		}
+	}
+}
+
+func tryListen(ctx context.Context, address string) error {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err == nil {
 		return l.Close()
 	}
 	if isAddrInUse(err) {
-		return portFault(ctx, address)
+		return err
 	}
 	return diag.Errorf(diag.StartFailed, "cannot listen: %w", err).
 		WithHint("listen_address must be an address of this machine, and ports below 1024 need privileges")

@@ -76,6 +76,15 @@ func readState(dir string) State {
 	return s
 }
 
+// crashPatience is what a start waits for the port after a crash, of which a
+// state without a lock tells; otherwise it does not wait.
+func crashPatience(dir string) time.Duration {
+	if readState(dir).PID == 0 {
+		return 0
+	}
+	return stopPatience
+}
+
 // removeState is for the holder of the lock. Failing leaves a stale file, which
 // does no harm.
 func removeState(dir string) { _ = os.Remove(filepath.Join(dir, stateFile)) }

@@ -36,7 +36,7 @@ func Up(ctx context.Context, u Unit, l Launch, timeout time.Duration) (s State, 
 	}
 	var child *child
 	if status.Phase == Stopped {
-		if err := portFree(ctx, u.Listen); err != nil {
+		if err := portFree(ctx, u.Listen, crashPatience(u.Dir)); err != nil {
 			return s, false, err
 		}
 		if child, err = launch(u, l); err != nil {
