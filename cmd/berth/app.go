@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,9 @@ import (
 type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
+
+	input   bytes.Buffer           // what was read of stdin: a config that a child process needs too
+	sources map[string]diag.Source // of the config, for the frames of later errors
 
 	file    string // -f
 	name    string // --config
@@ -87,17 +91,14 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 
 // target loads and resolves the config that the flags name.
 func (a *app) target(opts load.Options) (*resolve.Target, *load.Config, error) {
-	opts.Stdin, opts.Name = a.stdin, a.name
+	opts.Stdin, opts.Name = io.TeeReader(a.stdin, &a.input), a.name
 	config, err := load.File(a.file, opts)
 	if err != nil {
 		return nil, nil, err
 	}
+	a.sources = config.Sources
 	target, err := resolve.Resolve(config.Registry, config, resolve.Options{Defaults: config.Defaults})
-	if err != nil {
-		list, _ := diagnostics(err)
-		return nil, nil, &diag.Faults{List: list, Sources: config.Sources}
-	}
-	return target, config, nil
+	return target, config, err
 }
 
 // exitCode is the only place where an error becomes an exit code.

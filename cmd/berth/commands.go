@@ -9,6 +9,12 @@ func (a *app) commands() []*cobra.Command {
 		a.validateCommand(),
 		a.showCommand(),
 		a.schemaCommand(),
+		a.upCommand(),
+		a.downCommand(),
+		a.restartCommand(),
+		a.statusCommand(),
+		a.logsCommand(),
+		a.serveCommand(),
 		a.versionCommand(),
 	}
 }

@@ -1,15 +1,41 @@
 package main
 
 import (
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
+// The scripts in testdata/script run the real program. Beside testscript's own
+// commands they have these:
+//
+//	exitcode N PROGRAM ARG...       runs a program, whose exit code must be N
+//	freeport VAR...                 puts a free TCP port into each variable
+//	expand FILE...                  replaces $VAR in files
+//	http [-u USER:PASS] METHOD URL STATUS   sends a request, and prints the answer
+//	waitfile FILE                   waits until a file exists
+//	kill9 DATADIR                   kills the registry that runs from a data directory
+//	cert CERT KEY                   writes a certificate for 127.0.0.1 and its key
+//
+// the programs of script_programs_test.go, and $REGISTRY, distribution's own
+// program where it is installed. Registries that a script leaves
+// behind are killed.
+
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"berth": main})
+	testscript.Main(m, map[string]func(){"berth": main, "slowput": slowput, "holdport": holdport})
 }
 
 func TestScripts(t *testing.T) {
@@ -20,10 +46,92 @@ func TestScripts(t *testing.T) {
 		UpdateScripts:       os.Getenv("BERTH_TEST_UPDATE") != "",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
+			if name, err := exec.LookPath("registry"); err == nil {
+				env.Setenv("REGISTRY", name)
+			}
+			env.Defer(func() { killAll(env.WorkDir) })
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exitcode": exitcode,
+			"freeport": freeport,
+			"expand":   expand,
+			"http":     request,
+			"waitfile": waitfile,
+			"kill9":    kill9,
+			"cert":     cert,
 		},
+	})
+}
+
+func freeport(ts *testscript.TestScript, _ bool, args []string) {
+	for _, name := range args {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		ts.Check(err)
+		defer l.Close() // all are taken before one is given back
+		ts.Setenv(name, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+	}
+}
+
+func expand(ts *testscript.TestScript, _ bool, args []string) {
+	for _, name := range args {
+		text := os.Expand(ts.ReadFile(name), ts.Getenv)
+		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o666))
+	}
+}
+
+func request(ts *testscript.TestScript, _ bool, args []string) {
+	user := ""
+	if len(args) > 2 && args[0] == "-u" {
+		user, args = args[1], args[2:]
+	}
+	if len(args) != 3 {
+		ts.Fatalf("usage: http [-u USER:PASS] METHOD URL STATUS")
+	}
+	req, err := http.NewRequest(args[0], args[1], nil)
+	ts.Check(err)
+	if name, password, ok := strings.Cut(user, ":"); ok {
+		req.SetBasicAuth(name, password)
+	}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}
+	resp, err := transport.RoundTrip(req)
+	ts.Check(err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	fmt.Fprintln(ts.Stdout(), string(body))
+	if strconv.Itoa(resp.StatusCode) != args[2] {
+		ts.Fatalf("%s %s answers %s: %s", args[0], args[1], resp.Status, body)
+	}
+}
+
+func waitfile(ts *testscript.TestScript, _ bool, args []string) {
+	for range 500 {
+		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	ts.Fatalf("%s does not appear", args[0])
+}
+
+func kill9(ts *testscript.TestScript, _ bool, args []string) {
+	killAll(ts.MkAbs(args[0]))
+}
+
+// killAll kills the registries that run from below dir.
+func killAll(dir string) {
+	_ = filepath.WalkDir(dir, func(name string, _ fs.DirEntry, err error) error {
+		if err != nil || filepath.Base(name) != "berth.state.json" {
+			return nil
+		}
+		var state struct{ PID int }
+		if data, err := os.ReadFile(name); err != nil || json.Unmarshal(data, &state) != nil || state.PID == 0 {
+			return nil
+		}
+		if p, err := os.FindProcess(state.PID); err == nil {
+			_ = p.Kill()
+		}
+		return nil
 	})
 }

@@ -27,6 +27,9 @@ func (a *app) note(format string, args ...any) {
 // fail renders an error: each diagnostic with its frame and hint.
 func (a *app) fail(err error) {
 	list, sources := diagnostics(err)
+	if sources == nil {
+		sources = a.sources
+	}
 	a.style(a.stderr).WriteText(a.stderr, list, sources)
 }
 

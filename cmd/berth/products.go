@@ -1,0 +1,33 @@
+package main
+
+import (
+	"github.com/berth-oci/berth/internal/engine"
+	"github.com/berth-oci/berth/internal/load"
+	"github.com/berth-oci/berth/internal/product"
+	"github.com/berth-oci/berth/internal/product/distribution"
+	"github.com/berth-oci/berth/internal/product/zot"
+	"github.com/berth-oci/berth/internal/resolve"
+)
+
+// products lists every registry that berth knows.
+func products() []product.Product {
+	return []product.Product{
+		distribution.Product(),
+		zot.Product(),
+		{Name: "harbor"},
+		{Name: "artifactory"},
+		distribution.Embedded(),
+	}
+}
+
+// unit makes what the engine runs for a target; engineName is the value of
+// --engine.
+func unit(t *resolve.Target, config *load.Config, engineName string) (engine.Unit, error) {
+	p, err := product.Select(products(), t, engineName)
+	if err != nil {
+		return engine.Unit{}, err
+	}
+	u, err := p.Unit(t)
+	u.Source, u.Version = config.File, version()
+	return u, err
+}

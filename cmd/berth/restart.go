@@ -1,0 +1,39 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/berth-oci/berth/internal/load"
+	"github.com/berth-oci/berth/internal/resolve"
+)
+
+func (a *app) restartCommand() *cobra.Command {
+	var opts upOptions
+	cmd := &cobra.Command{
+		Use:   "restart",
+		Short: "Stop the local registry and start it with the config as it is now",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			target, config, err := a.localTarget()
+			if err != nil {
+				return err
+			}
+			return a.restart(cmd.Context(), target, config, opts)
+		},
+	}
+	opts.flags(cmd)
+	return cmd
+}
+
+func (a *app) restart(ctx context.Context, t *resolve.Target, config *load.Config, opts upOptions) error {
+	// A config that cannot run must not stop one that does.
+	if _, err := unit(t, config, opts.engine); err != nil {
+		return err
+	}
+	if err := a.down(ctx, t); err != nil {
+		return err
+	}
+	return a.up(ctx, t, config, opts)
+}

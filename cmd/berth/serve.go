@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/berth-oci/berth/internal/embedded"
+	"github.com/berth-oci/berth/internal/engine"
+	"github.com/berth-oci/berth/internal/load"
+)
+
+func (a *app) serveCommand() *cobra.Command {
+	var engineName string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the local registry in the foreground",
+		Long: "Run the local registry in the foreground until it is interrupted. Its log goes to\n" +
+			"standard error, and its endpoint to standard output once it answers.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), engineName) },
+	}
+	engineFlag(cmd, &engineName)
+	return cmd
+}
+
+func (a *app) serve(ctx context.Context, engineName string) error {
+	target, config, err := a.target(load.Options{Solo: true})
+	if err != nil {
+		return err
+	}
+	u, err := unit(target, config, engineName)
+	if err != nil {
+		return err
+	}
+	// A second interrupt does not wait for the requests that the first one lets finish.
+	defer context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt, syscall.SIGTERM) })()
+	var runner engine.Runner = embedded.Runner{Log: a.stderr}
+	if u.Program != "" {
+		runner = engine.Program{Output: os.Stderr}
+	}
+	return engine.Serve(ctx, u, runner, func(s engine.State) { fmt.Fprintln(a.stdout, s.Endpoint) })
+}
+
+// engineFlag adds --engine.
+func engineFlag(cmd *cobra.Command, name *string) {
+	cmd.Flags().StringVar(name, "engine", "", "`NAME` of what to run instead of the config's type: embedded, the built-in registry")
+}

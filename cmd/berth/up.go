@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/engine"
+	"github.com/berth-oci/berth/internal/load"
+	"github.com/berth-oci/berth/internal/product"
+	"github.com/berth-oci/berth/internal/product/distribution"
+	"github.com/berth-oci/berth/internal/resolve"
+)
+
+// upTimeout is how long a start may take: seconds on a busy machine.
+const upTimeout = 60 * time.Second
+
+// upOptions are the flags of up and restart.
+type upOptions struct {
+	engine  string
+	timeout time.Duration
+}
+
+func (o *upOptions) flags(cmd *cobra.Command) {
+	engineFlag(cmd, &o.engine)
+	cmd.Flags().DurationVar(&o.timeout, "timeout", upTimeout, "how long the registry may take to answer")
+}
+
+func (a *app) upCommand() *cobra.Command {
+	var opts upOptions
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Start the local registry in the background",
+		Long: "Start the local registry in the background and return when it answers. Prints its\n" +
+			"endpoint. Without any config it starts a built-in one, for one developer.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			target, config, err := a.target(load.Options{Solo: true})
+			if err != nil {
+				return err
+			}
+			return a.up(cmd.Context(), target, config, opts)
+		},
+	}
+	opts.flags(cmd)
+	return cmd
+}
+
+// up starts the registry and renders what came of it.
+func (a *app) up(ctx context.Context, t *resolve.Target, config *load.Config, opts upOptions) error {
+	u, err := unit(t, config, opts.engine)
+	if err != nil {
+		return err
+	}
+	l, err := a.launch(config, opts.engine)
+	if err != nil {
+		return err
+	}
+	if config.File == "" {
+		a.note("no config found: using the built-in one")
+	}
+	state, started, err := engine.Up(ctx, u, l, opts.timeout)
+	if err != nil {
+		return err
+	}
+	switch {
+	case started:
+		a.note("%s is up: pid %d, log %s", u.Product, state.PID, state.LogFile)
+		a.upNotes(t, u, opts.engine)
+	case state.Digest != u.Digest():
+		a.note("%s runs already, pid %d, with another config: apply this one with berth restart", state.Product, state.PID)
+	default:
+		a.note("%s runs already: pid %d", state.Product, state.PID)
+	}
+	a.note("stop it with: %s", downLine(config, a.name))
+	fmt.Fprintln(a.stdout, state.Endpoint)
+	return nil
+}
+
+// upNotes says what the registry that was started does not do.
+func (a *app) upNotes(t *resolve.Target, u engine.Unit, engineName string) {
+	caps := product.Find(products(), product.Embedded).Caps
+	if u.Program != "" {
+		caps = distribution.Program()
+	}
+	for _, line := range caps.Notes(t) {
+		a.note("note: %s", line)
+	}
+	if engineName != "" {
+		for _, line := range product.Find(products(), t.Type).Differs {
+			a.note("note: standing in for %s: %s", t.Type, line)
+		}
+	}
+}
+
+// ensureUp makes sure that the registry of t answers, for commands that need it
+// when its config says auto_start. It says so when it had to be started.
+func (a *app) ensureUp(ctx context.Context, t *resolve.Target, config *load.Config) error {
+	if t.Local == nil || !t.Local.AutoStart {
+		return nil
+	}
+	// Whatever runs there will do, as a stand-in that the user chose.
+	if s, err := engine.Inspect(ctx, t.Local.DataDir); err == nil && s.Phase == engine.Running {
+		return nil
+	}
+	u, err := unit(t, config, "")
+	if err != nil {
+		return err
+	}
+	l, err := a.launch(config, "")
+	if err != nil {
+		return err
+	}
+	state, started, err := engine.Up(ctx, u, l, upTimeout)
+	if started {
+		a.note("started %s at %s; stop it with: %s", u.Product, state.Endpoint, downLine(config, a.name))
+	}
+	return err
+}
+
+// launch is the command line that serves the same config in another process.
+func (a *app) launch(config *load.Config, engineName string) (engine.Launch, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return engine.Launch{}, diag.Errorf(diag.Failed, "cannot find the berth program: %w", err).
+			WithHint("run berth serve in the background instead")
+	}
+	l := engine.Launch{Program: self, Args: []string{"serve"}}
+	switch config.File {
+	case "": // the same directory and environment lead to the built-in config again
+	case "-":
+		l.Args, l.Stdin = append(l.Args, "-f", "-"), a.input.Bytes()
+	default:
+		file, err := filepath.Abs(config.File)
+		if err != nil {
+			return l, diag.Errorf(diag.Failed, "cannot find the working directory: %w", err)
+		}
+		l.Args = append(l.Args, "-f", file)
+	}
+	if a.name != "" {
+		l.Args = append(l.Args, "--config", a.name)
+	}
+	if engineName != "" {
+		l.Args = append(l.Args, "--engine", engineName)
+	}
+	return l, nil
+}
+
+// downLine is the command that stops what up started.
+func downLine(config *load.Config, name string) string {
+	line := "berth down"
+	if config.File != "" {
+		line += " -f " + config.File
+	}
+	if name != "" {
+		line += " --config " + name
+	}
+	return line
+}

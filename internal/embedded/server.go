@@ -1,0 +1,110 @@
+package embedded
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/distribution/distribution/v3/configuration"
+	"github.com/distribution/distribution/v3/registry/handlers"
+
+	"github.com/berth-oci/berth/internal/engine"
+)
+
+// Bounds on what a client may send before it is known. Distribution's longest
+// header is the upload state in a query, below 2 KiB.
+const (
+	headerTimeout = 10 * time.Second
+	headerBytes   = 64 << 10
+)
+
+func newServer(h http.Handler, t engine.Timeouts, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		IdleTimeout:       t.Idle,
+		ReadHeaderTimeout: headerTimeout,
+		MaxHeaderBytes:    headerBytes,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+}
+
+// server is an engine.Instance.
+type server struct {
+	app      *handlers.App
+	http     *http.Server
+	listener net.Listener
+	log      *slog.Logger
+	ended    chan struct{}
+	err      error // once ended is closed
+}
+
+func (s *server) serve() {
+	s.log.Info("listening", "address", s.Addr(), "tls", s.http.TLSConfig != nil)
+	var err error
+	if s.http.TLSConfig != nil {
+		err = s.http.ServeTLS(s.listener, "", "")
+	} else {
+		err = s.http.Serve(s.listener)
+	}
+	if !errors.Is(err, http.ErrServerClosed) {
+		s.err = err
+	}
+	close(s.ended)
+}
+
+// Addr implements engine.Instance.
+func (s *server) Addr() string { return s.listener.Addr().String() }
+
+// Wait implements engine.Instance.
+func (s *server) Wait() error {
+	<-s.ended
+	return s.err
+}
+
+// Stop implements engine.Instance. Requests that still run when ctx is done are
+// cut: an upload's client sees that and starts it again.
+func (s *server) Stop(ctx context.Context) error {
+	s.log.Info("stopping")
+	err := s.http.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.log.Warn("requests still running were cut")
+		err = s.http.Close()
+	}
+	<-s.ended
+	err = errors.Join(err, s.app.Shutdown())
+	s.log.Info("stopped")
+	return err
+}
+
+// serverTLS returns nil when the config has no certificate.
+func serverTLS(c configuration.TLS) (*tls.Config, error) {
+	if c.Certificate == "" {
+		return nil, nil
+	}
+	cert, err := tls.LoadX509KeyPair(c.Certificate, c.Key)
+	if err != nil {
+		return nil, fmt.Errorf("certificate %s: %w", c.Certificate, err)
+	}
+	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	for _, name := range c.ClientCAs {
+		pem, err := os.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		if config.ClientCAs == nil {
+			config.ClientCAs = x509.NewCertPool()
+		}
+		if !config.ClientCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("%s holds no certificate", name)
+		}
+		config.ClientAuth = tls.VerifyClientCertIfGiven
+	}
+	return config, nil
+}

@@ -1,0 +1,117 @@
+package engine
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/berth-oci/berth/diag"
+)
+
+// Phase is where a registry stands.
+type Phase string
+
+// The phases.
+const (
+	Stopped   Phase = "stopped"
+	Running   Phase = "running"
+	Unhealthy Phase = "unhealthy" // its process lives, and it does not answer (yet)
+)
+
+// Status is what can be told about the registry of a data directory.
+type Status struct {
+	Phase Phase
+	State       // zero when stopped
+	Fault error // why it is unhealthy
+}
+
+// Inspect tells how the registry that runs from dir is doing. It changes
+// nothing, and fails with diag.StorageFailed when dir cannot be looked into.
+func Inspect(ctx context.Context, dir string) (Status, error) {
+	ok, err := held(dir)
+	if err != nil || !ok {
+		return Status{Phase: Stopped}, err
+	}
+	s := Status{Phase: Unhealthy, State: readState(dir)}
+	if !s.Ready {
+		s.Fault = diag.Errorf(diag.NotReady, "the registry is starting")
+		return s, nil
+	}
+	if s.Fault = probe(ctx, s.scheme(), s.Address); s.Fault == nil {
+		s.Phase = Running
+	}
+	return s, nil
+}
+
+// stopPatience is what a registry gets to end beyond the time to drain.
+const stopPatience = 5 * time.Second
+
+// Down stops the registry that runs from dir: it may drain for as long as its
+// state says, and is killed after that. stopped is false when none ran. It
+// returns when the lock is free again, so that a start can follow at once.
+func Down(ctx context.Context, dir string) (s State, stopped bool, err error) {
+	s, running, err := owner(ctx, dir)
+	if err != nil || !running {
+		return s, false, err
+	}
+	if err := terminate(s.PID); err != nil && s.alive() {
+		return s, false, diag.Errorf(diag.Failed, "cannot stop pid %d: %w", s.PID, err).
+			WithHint("it belongs to another user; run berth down as that user")
+	}
+	free, err := awaitFree(ctx, dir, s.Drain+stopPatience)
+	if err != nil || free {
+		return s, free, err
+	}
+	if p, err := os.FindProcess(s.PID); err == nil && s.alive() {
+		_ = p.Kill()
+	}
+	if free, err = awaitFree(ctx, dir, stopPatience); err == nil && !free {
+		err = diag.Errorf(diag.Failed, "pid %d does not end", s.PID).WithHint("look at it with ps -p %d", s.PID)
+	}
+	return s, free, err
+}
+
+// owner returns the state of the process that holds the lock of dir. A process
+// that has just taken it needs a moment to write its own.
+func owner(ctx context.Context, dir string) (s State, running bool, err error) {
+	for deadline := time.Now().Add(stopPatience); time.Now().Before(deadline); {
+		if running, err = held(dir); err != nil || !running {
+			return State{}, false, err
+		}
+		if s = readState(dir); s.alive() {
+			return s, true, nil
+		}
+		if err := sleep(ctx, pollInterval); err != nil {
+			return State{}, false, err
+		}
+	}
+	return State{}, false, diag.Errorf(diag.Failed, "a process that berth does not know holds the lock in %s", dir).
+		WithHint("find it with lsof %s/%s and stop it", dir, lockFile)
+}
+
+// awaitFree reports whether the lock of dir became free in time.
+func awaitFree(ctx context.Context, dir string, timeout time.Duration) (bool, error) {
+	for deadline := time.Now().Add(timeout); ; {
+		running, err := held(dir)
+		if err != nil || !running {
+			return err == nil, err
+		}
+		if time.Now().After(deadline) {
+			return false, nil
+		}
+		if err := sleep(ctx, pollInterval); err != nil {
+			return false, err
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}

@@ -1,0 +1,193 @@
+// Package engine runs a registry on this machine: one process per data
+// directory, started, found again, watched and stopped. It owns the lock and
+// the state file in that directory, readiness, stopping and the log file. It
+// knows no product: what to run is a Unit, and how is a Runner.
+package engine
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/berth-oci/berth/diag"
+)
+
+// Unit is one registry to run. Paths are absolute.
+type Unit struct {
+	Product string // what answers, as shown to the user
+	Version string // of berth, as recorded in the state file
+	Source  string // the config it was made from; "" for the built-in one
+
+	Dir     string // data directory: lock, state and secrets live here
+	LogFile string
+	Config  string // the registry's native config file
+
+	Listen   string // host:port of the server
+	Endpoint string // URL for clients
+	TLS      bool
+
+	Program string   // to run; "" for the built-in registry
+	Args    []string // of Program
+	Env     []string // of Program; nil for berth's own
+
+	Content []byte // of Config
+	Timeouts
+	// Prepare writes what the registry reads. Serve calls it with the lock held.
+	Prepare func() error
+}
+
+// Timeouts of a unit. Zero means none.
+type Timeouts struct {
+	Read  time.Duration // rolling: longest wait for the next byte of a request
+	Write time.Duration // likewise for taking the next byte of an answer
+	Idle  time.Duration // of a connection between requests
+	Drain time.Duration // longest time that running requests get when stopping
+}
+
+// Runner starts a unit. Start returns when the registry was started, which is
+// before it is ready; ctx bounds the start and not the life of the instance.
+type Runner interface {
+	Start(ctx context.Context, u Unit) (Instance, error)
+}
+
+// Instance is a running registry. Its methods may be called concurrently.
+type Instance interface {
+	// Addr is the host:port that it listens on.
+	Addr() string
+	// Wait returns when it ended, with the reason if it ended by itself.
+	Wait() error
+	// Stop ends it: running requests may finish until ctx is done.
+	Stop(ctx context.Context) error
+}
+
+// Digest tells units apart that would run differently.
+func (u Unit) Digest() string {
+	return digest.FromString(fmt.Sprintf("%s %q %s %v", u.Program, u.Args, u.Content, u.Timeouts)).String()
+}
+
+// readyTimeout bounds the wait of Serve for a registry that it started itself.
+const readyTimeout = 60 * time.Second
+
+// Serve runs u until ctx is done or the registry ends. It holds the lock of the
+// data directory all the while, and calls ready once when the registry answers.
+// When ctx is done it drains for u.Drain at most and returns nil.
+//
+// Errors: diag.AlreadyRunning, diag.PortInUse, diag.StorageFailed,
+// diag.StartFailed, diag.NotReady, and those of u.Prepare.
+func Serve(ctx context.Context, u Unit, r Runner, ready func(State)) error {
+	lock, err := acquire(ctx, u.Dir)
+	if err != nil {
+		return err
+	}
+	defer lock.release()
+	patience := crashPatience(u.Dir)
+	state := newState(u)
+	if err := state.write(u.Dir); err != nil {
+		return err
+	}
+	defer removeState(u.Dir)
+	if err := portFree(ctx, u.Listen, patience); err != nil {
+		return err
+	}
+	if err := u.Prepare(); err != nil {
+		return err
+	}
+	inst, err := r.Start(ctx, u)
+	if err != nil {
+		return startFault(ctx, u, err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- inst.Wait() }()
+
+	state.Address = inst.Addr()
+	err = awaitReady(ctx, state, ended)
+	if err == nil {
+		state.Ready = true
+		err = state.write(u.Dir)
+	}
+	if err == nil {
+		ready(state)
+		select {
+		case cause := <-ended:
+			return endFault(u, cause)
+		case <-ctx.Done():
+		}
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), u.Drain)
+	defer cancel()
+	stopErr := inst.Stop(drain)
+	switch {
+	case ctx.Err() != nil && stopErr != nil:
+		return diag.Errorf(diag.Failed, "cannot stop the registry: %w", stopErr).WithHint("see the log above")
+	case ctx.Err() != nil:
+		return nil
+	}
+	return err
+}
+
+// awaitReady polls until the registry answers, ends, or takes too long.
+func awaitReady(ctx context.Context, s State, ended <-chan error) error {
+	deadline := time.NewTimer(readyTimeout)
+	defer deadline.Stop()
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	for {
+		err := probe(ctx, s.scheme(), s.Address)
+		if err == nil {
+			return nil
+		}
+		select {
+		case cause := <-ended:
+			return diag.Errorf(diag.StartFailed, "the registry ended before it answered: %w", orEnded(cause)).
+				WithHint("its own messages are above; its config is %s", s.Config)
+		case <-deadline.C:
+			return diag.Errorf(diag.NotReady, "the registry did not answer within %s: %w", readyTimeout, err).
+				WithHint("its own messages are above; its config is %s", s.Config)
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// startFault explains why a runner could not start u.
+func startFault(ctx context.Context, u Unit, err error) error {
+	if isAddrInUse(err) {
+		return portFault(ctx, u.Listen)
+	}
+	if _, ok := asDiagnostic(err); ok {
+		return err
+	}
+	return diag.Errorf(diag.StartFailed, "cannot start the registry: %w", err).
+		WithHint("its config is %s", u.Config)
+}
+
+func endFault(u Unit, cause error) error {
+	return diag.Errorf(diag.Failed, "the registry ended by itself: %w", orEnded(cause)).
+		WithHint("its last messages are above or in %s; start it again with berth up", u.LogFile)
+}
+
+func orEnded(err error) error {
+	if err == nil {
+		return fmt.Errorf("it exited without an error")
+	}
+	return err
+}
+
+// makeDir makes a directory of the unit, readable only by its owner: blobs,
+// logs and password hashes are nobody else's business.
+func makeDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return storageFault(dir, err)
+	}
+	return nil
+}
+
+func storageFault(name string, err error) error {
+	return diag.Errorf(diag.StorageFailed, "cannot use %s: %w", name, err).
+		WithHint("%s must be in a directory that this user can write to, with space left; change the config or the permissions", filepath.Base(name))
+}

@@ -1,0 +1,164 @@
+package engine
+
+import (
+	"context"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/berth-oci/berth/diag"
+)
+
+func codeOf(err error) diag.Code {
+	if d, ok := asDiagnostic(err); ok {
+		return d.Code
+	}
+	return ""
+}
+
+func TestLock(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	if ok, err := held(dir); ok || err != nil {
+		t.Errorf("before: %v, %v", ok, err)
+	}
+	l, err := acquire(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := held(dir); !ok || err != nil {
+		t.Errorf("locked: %v, %v", ok, err)
+	}
+	if _, err := acquire(t.Context(), dir); codeOf(err) != diag.AlreadyRunning {
+		t.Errorf("a second lock: %v", err)
+	}
+	l.release()
+	if ok, err := held(dir); ok || err != nil {
+		t.Errorf("released: %v, %v", ok, err)
+	}
+}
+
+func TestStateAlive(t *testing.T) {
+	dir := t.TempDir()
+	if err := newState(Unit{Dir: dir}).write(dir); err != nil {
+		t.Fatal(err)
+	}
+	s := readState(dir)
+	if !s.alive() {
+		t.Error("this process is not alive")
+	}
+	s.Birth++
+	if s.alive() {
+		t.Error("another process with this pid is taken for this one")
+	}
+	if (State{}).alive() {
+		t.Error("no process is alive")
+	}
+	if err := os.WriteFile(filepath.Join(dir, stateFile), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s := readState(dir); s.PID != 0 {
+		t.Errorf("half a state gives %+v", s)
+	}
+}
+
+func TestWriteFile(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "new", "file")
+	for _, content := range []string{"old", "new"} {
+		if err := WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(name); err != nil || string(got) != content {
+			t.Errorf("got %q, %v", got, err)
+		}
+	}
+	left, err := os.ReadDir(filepath.Dir(name))
+	if err != nil || len(left) != 1 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+	if err := WriteFile(filepath.Join(name, "below"), nil, 0o600); codeOf(err) != diag.StorageFailed {
+		t.Errorf("below a file: %v", err)
+	}
+}
+
+func TestPortFault(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	err = portFree(t.Context(), l.Addr().String(), 0)
+	if codeOf(err) != diag.PortInUse || !strings.Contains(err.Error(), "engine.test (pid ") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestReachable(t *testing.T) {
+	for address, want := range map[string]string{
+		"127.0.0.1:5000": "127.0.0.1:5000", "0.0.0.0:5000": "127.0.0.1:5000", ":5000": "127.0.0.1:5000",
+		"[::]:5000": "[::1]:5000", "example.com:443": "example.com:443",
+	} {
+		if got := reachable(address); got != want {
+			t.Errorf("reachable(%q) = %q, want %q", address, got, want)
+		}
+	}
+}
+
+func TestSeekLines(t *testing.T) {
+	long := strings.Repeat("x", 40<<10)
+	name := filepath.Join(t.TempDir(), "log")
+	for _, tt := range []struct {
+		text string
+		n    int
+		want string
+	}{
+		{"", 5, ""}, {"a\nb\nc\n", 0, ""}, {"a\nb\nc\n", 2, "b\nc\n"}, {"a\nb\nc", 2, "b\nc"}, {"a\nb\n", 9, "a\nb\n"},
+		{"a\nb\n", -1, "a\nb\n"}, {"a\n" + long + "\nc\n", 2, long + "\nc\n"}, {"\n\n\n", 2, "\n\n"},
+	} {
+		if err := os.WriteFile(name, []byte(tt.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		if err := Logs(t.Context(), &out, name, tt.n, false); err != nil || out.String() != tt.want {
+			t.Errorf("the last %d lines of %.20q are %.20q, %v", tt.n, tt.text, out.String(), err)
+		}
+	}
+}
+
+// A followed log goes on after it was truncated and after it was rotated.
+func TestLogsFollow(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "log")
+	write := func(text string) {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(3 * followInterval)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	r, w := io.Pipe()
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		if err := Logs(ctx, w, name, -1, true); err != nil {
+			t.Error(err)
+		}
+		w.Close()
+	})
+	wait.Go(func() {
+		defer cancel()
+		write("a first line\n")
+		write("short\n") // truncated
+		if err := os.Rename(name, name+".1"); err != nil {
+			t.Error(err)
+		}
+		write("after rotation\n")
+	})
+	out, err := io.ReadAll(r)
+	wait.Wait()
+	if want := "a first line\nshort\nafter rotation\n"; err != nil || string(out) != want {
+		t.Errorf("got %q, want %q, %v", out, want, err)
+	}
+}

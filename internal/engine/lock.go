@@ -1,0 +1,70 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/berth-oci/berth/diag"
+)
+
+// lockFile is locked by the process that serves from its directory, for as long
+// as it lives; the file itself stays. The system releases the lock when the
+// process ends, however it ends, so that nothing stale can block a start.
+const lockFile = "berth.lock"
+
+// lockPatience lets Status and Down, which take the lock for a moment to see
+// whether it is free, not be mistaken for a running registry.
+const lockPatience = 300 * time.Millisecond
+
+type lock struct{ *flock.Flock }
+
+// acquire takes the lock of dir, making dir if needed. It fails with
+// diag.AlreadyRunning and diag.StorageFailed.
+func acquire(ctx context.Context, dir string) (lock, error) {
+	if err := makeDir(dir); err != nil {
+		return lock{}, err
+	}
+	l := lock{flock.New(filepath.Join(dir, lockFile), flock.SetPermissions(0o600))}
+	wait, cancel := context.WithTimeout(ctx, lockPatience)
+	defer cancel()
+	ok, err := l.TryLockContext(wait, lockPatience/10)
+	switch {
+	case ok:
+		return l, nil
+	case err != nil && !errors.Is(err, context.DeadlineExceeded):
+		if ctx.Err() != nil {
+			return lock{}, ctx.Err()
+		}
+		return lock{}, storageFault(l.Path(), err)
+	}
+	s := readState(dir)
+	return lock{}, diag.Errorf(diag.AlreadyRunning, "a registry runs already from %s: pid %d at %s", dir, s.PID, s.Address).
+		WithHint("stop it with berth down, or give this one another data_dir")
+}
+
+// held reports whether a process holds the lock of dir. It makes nothing.
+func held(dir string) (bool, error) {
+	name := filepath.Join(dir, lockFile)
+	if _, err := os.Stat(name); err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return false, nil
+		}
+		return false, storageFault(name, err)
+	}
+	l := lock{flock.New(name)}
+	ok, err := l.TryRLock() // shared: two that look do not see each other
+	if err != nil {
+		return false, storageFault(name, err)
+	}
+	if ok {
+		l.release()
+	}
+	return !ok, nil
+}
+
+func (l lock) release() { _ = l.Close() }

@@ -1,0 +1,30 @@
+package engine
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"syscall"
+)
+
+// processBirth returns when a process was started, in clock ticks since boot:
+// field 22 of /proc/PID/stat (proc_pid_stat(5)). It fails when there is no such
+// process, or only its remains (a zombie).
+func processBirth(pid int) (uint64, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	// Field 2, the name, may hold spaces and parentheses: count from its end.
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 20 || string(fields[0]) == "Z" {
+		return 0, os.ErrProcessDone
+	}
+	return strconv.ParseUint(string(fields[19]), 10, 64)
+}
+
+// dieWithParent ends cmd when the thread that starts it ends: a registry must
+// not outlive a berth that was killed. The caller locks its thread.
+func dieWithParent(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} }

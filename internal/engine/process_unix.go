@@ -1,0 +1,27 @@
+//go:build unix
+
+package engine
+
+import (
+	"os"
+	"os/exec"
+	"syscall"
+)
+
+const addrInUse = syscall.EADDRINUSE
+
+// detach makes cmd survive the terminal and the process group it was started in.
+func detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
+
+// terminate asks a process to stop, so that it can drain.
+func terminate(pid int) error { return syscall.Kill(pid, syscall.SIGTERM) }
+
+// syncDir makes a rename in dir durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

@@ -1,0 +1,69 @@
+package engine
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"runtime"
+)
+
+// Program runs the unit's own program as a child of this process, and stops it
+// with it. Output receives what it writes.
+type Program struct {
+	Output *os.File
+}
+
+// Start implements Runner.
+func (p Program) Start(_ context.Context, u Unit) (Instance, error) {
+	cmd := exec.Command(u.Program, u.Args...)
+	cmd.Dir, cmd.Env = u.Dir, u.Env
+	cmd.Stdout, cmd.Stderr = p.Output, p.Output
+	dieWithParent(cmd)
+	run := &process{cmd: cmd, addr: u.Listen, ended: make(chan struct{})}
+	started := make(chan error, 1)
+	go run.supervise(started)
+	if err := <-started; err != nil {
+		return nil, err
+	}
+	return run, nil
+}
+
+type process struct {
+	cmd   *exec.Cmd
+	addr  string
+	ended chan struct{}
+	err   error // once ended is closed
+}
+
+// supervise starts the process and stays until it ended: on one thread, since
+// the process dies with the thread that started it (see dieWithParent).
+func (p *process) supervise(started chan<- error) {
+	runtime.LockOSThread()
+	err := p.cmd.Start()
+	started <- err
+	if err == nil {
+		p.err = p.cmd.Wait()
+		close(p.ended)
+	}
+}
+
+// Addr implements Instance.
+func (p *process) Addr() string { return p.addr }
+
+// Wait implements Instance.
+func (p *process) Wait() error {
+	<-p.ended
+	return p.err
+}
+
+// Stop implements Instance.
+func (p *process) Stop(ctx context.Context) error {
+	_ = terminate(p.cmd.Process.Pid)
+	select {
+	case <-p.ended:
+	case <-ctx.Done():
+		_ = p.cmd.Process.Kill()
+		<-p.ended
+	}
+	return nil
+}

@@ -1,0 +1,125 @@
+package engine
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/berth-oci/berth/diag"
+)
+
+// stateFile is kept in the data directory while a registry runs there. After a
+// crash it stays behind; the lock, which the system releases, tells.
+const stateFile = "berth.state.json"
+
+// State is what a running registry tells about itself.
+type State struct {
+	PID      int       `json:"pid"`     // of the serving process
+	Birth    uint64    `json:"birth"`   // start time of that process as the system counts it: pids are used again
+	Started  time.Time `json:"started"` // when it began to serve
+	Ready    bool      `json:"ready"`   // it answered once
+	Product  string    `json:"product"`
+	Version  string    `json:"version"` // of berth
+	Address  string    `json:"address"` // host:port it listens on
+	Endpoint string    `json:"endpoint"`
+	TLS      bool      `json:"tls"`
+	Source   string    `json:"source"` // berth's config; "" for the built-in one
+	Config   string    `json:"config"` // the registry's native config
+	Digest   string    `json:"digest"` // of how it was configured
+	LogFile  string    `json:"log_file"`
+
+	Drain time.Duration `json:"drain_ns"` // longest time that it takes to stop
+}
+
+func newState(u Unit) State {
+	birth, _ := processBirth(os.Getpid()) // 0 when the system does not tell
+	return State{
+		PID: os.Getpid(), Birth: birth, Started: time.Now().UTC().Truncate(time.Millisecond),
+		Product: u.Product, Version: u.Version, Address: u.Listen, Endpoint: u.Endpoint, TLS: u.TLS,
+		Source: u.Source, Config: u.Config, Digest: u.Digest(), LogFile: u.LogFile, Drain: u.Drain,
+	}
+}
+
+func (s State) scheme() string {
+	if s.TLS {
+		return "https"
+	}
+	return "http"
+}
+
+// alive reports whether the process that wrote s still exists, and is not
+// another one that was given its pid.
+func (s State) alive() bool {
+	birth, err := processBirth(s.PID)
+	return err == nil && s.PID > 0 && birth == s.Birth
+}
+
+func (s State) write(dir string) error {
+	data, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return err
+	}
+	return WriteFile(filepath.Join(dir, stateFile), append(data, '\n'), 0o600)
+}
+
+// readState returns the zero State when there is none, or none that can be
+// read: the file is only ever replaced whole, so that means a foreign file.
+func readState(dir string) State {
+	var s State
+	data, err := os.ReadFile(filepath.Join(dir, stateFile))
+	if err == nil && json.Unmarshal(data, &s) != nil {
+		return State{}
+	}
+	return s
+}
+
+// crashPatience is what a start waits for the port after a crash, of which a
+// state without a lock tells; otherwise it does not wait.
+func crashPatience(dir string) time.Duration {
+	if readState(dir).PID == 0 {
+		return 0
+	}
+	return stopPatience
+}
+
+// removeState is for the holder of the lock. Failing leaves a stale file, which
+// does no harm.
+func removeState(dir string) { _ = os.Remove(filepath.Join(dir, stateFile)) }
+
+// WriteFile replaces the content of a file atomically and durably: after a
+// crash at any point the file is the old one or the new one, never half. It
+// makes missing directories. It fails with diag.StorageFailed.
+func WriteFile(name string, data []byte, mode fs.FileMode) error {
+	if err := makeDir(filepath.Dir(name)); err != nil {
+		return err
+	}
+	if err := replace(name, data, mode); err != nil {
+		return storageFault(name, err)
+	}
+	return nil
+}
+
+func replace(name string, data []byte, mode fs.FileMode) error {
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // fails once it was renamed
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), name); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(name))
+}
+
+func asDiagnostic(err error) (*diag.Diagnostic, bool) {
+	var d *diag.Diagnostic
+	return d, errors.As(err, &d)
+}

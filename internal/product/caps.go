@@ -1,0 +1,127 @@
+package product
+
+import (
+	"fmt"
+
+	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/resolve"
+)
+
+// Level says who enforces a feature.
+type Level string
+
+// The levels.
+const (
+	Native      Level = "native"      // the registry itself, for every client
+	Gate        Level = "gate"        // berth's HTTP layer in front of it, for every client
+	Client      Level = "client"      // berth's own push and pull only
+	Unsupported Level = "unsupported" // nobody
+)
+
+// Feature is something that a config can ask of a registry.
+type Feature string
+
+// The features.
+const (
+	PasswordAuth      Feature = "password-auth"
+	TokenAuth         Feature = "token-auth"
+	TLS               Feature = "tls"
+	RollingTimeouts   Feature = "rolling-timeouts"
+	FilesystemStorage Feature = "filesystem-storage"
+	S3Storage         Feature = "s3-storage"
+	AzureStorage      Feature = "azure-storage"
+	Dedupe            Feature = "dedupe"
+	GarbageCollection Feature = "garbage-collection"
+	Scanning          Feature = "vulnerability-scanning"
+	Signing           Feature = "image-signing"
+	Replication       Feature = "replication"
+	Quota             Feature = "quota"
+	Webhooks          Feature = "webhooks"
+)
+
+// Cap is how a product does a feature.
+type Cap struct {
+	Level Level
+	Note  string // how, or what to change when it is unsupported
+}
+
+// Capabilities is a product's table. A feature that is not in it is Unsupported.
+type Capabilities map[Feature]Cap
+
+// Level returns who enforces f.
+func (c Capabilities) Level(f Feature) Level {
+	if l := c[f].Level; l != "" {
+		return l
+	}
+	return Unsupported
+}
+
+// Asked is a feature that a config wants.
+type Asked struct {
+	Feature Feature
+	Path    string // of the attribute that asks
+	Default bool   // on unless switched off: lacking it stops nobody
+}
+
+// Asks lists what t wants of a registry on this machine, in the order of the
+// schema.
+func Asks(t *resolve.Target) (asked []Asked) {
+	ask := func(on bool, f Feature, path string) {
+		if on {
+			asked = append(asked, Asked{Feature: f, Path: path})
+		}
+	}
+	l := t.Local
+	ask(l.TLSCert != "", TLS, "tls_enabled")
+	ask(t.Auth.Required && t.Auth.Password.IsSet(), PasswordAuth, "auth_required")
+	ask(t.Auth.Token.IsSet(), TokenAuth, "auth_token_path")
+	ask(l.Backend == "filesystem", FilesystemStorage, "local.storage_config.backend")
+	ask(l.Backend == "s3", S3Storage, "local.storage_config.backend")
+	ask(l.Backend == "azure", AzureStorage, "local.storage_config.backend")
+	if f := t.Spec.Features; f != nil {
+		ask(f.VulnerabilityScanning, Scanning, "features.vulnerability_scanning")
+		ask(f.ImageSigning, Signing, "features.image_signing")
+		ask(f.ReplicationEnabled, Replication, "features.replication_enabled")
+		ask(f.QuotaEnabled, Quota, "features.quota_enabled")
+		ask(f.WebhookEnabled, Webhooks, "features.webhook_enabled")
+	}
+	byDefault := func(on bool, f Feature, path string) {
+		if on {
+			asked = append(asked, Asked{Feature: f, Path: path, Default: true})
+		}
+	}
+	byDefault(l.ReadTimeout > 0 || l.WriteTimeout > 0, RollingTimeouts, "local.http_config.read_timeout")
+	byDefault(l.Storage.Dedupe, Dedupe, "local.storage_config.dedupe_enabled")
+	byDefault(l.Storage.GCEnabled, GarbageCollection, "local.storage_config.gc_enabled")
+	return asked
+}
+
+// Check returns a positioned diag.Unsupported for each feature that t asks for
+// and c does not have, apart from those that are on by default.
+func (c Capabilities) Check(t *resolve.Target) (faults diag.List) {
+	for _, a := range Asks(t) {
+		if !a.Default && c.Level(a.Feature) == Unsupported {
+			faults = append(faults, t.Fault(diag.Unsupported, a.Path, "this registry has no %s", a.Feature).
+				WithHint("%s", c.hint(a)))
+		}
+	}
+	return faults
+}
+
+func (c Capabilities) hint(a Asked) string {
+	if note := c[a.Feature].Note; note != "" {
+		return note
+	}
+	return "take " + a.Path + " out of the config, or use a registry that has it"
+}
+
+// Notes says, a line for each, which features that are on by default have no
+// effect.
+func (c Capabilities) Notes(t *resolve.Target) (notes []string) {
+	for _, a := range Asks(t) {
+		if a.Default && c.Level(a.Feature) == Unsupported {
+			notes = append(notes, fmt.Sprintf("%s has no effect: %s", a.Path, c.hint(a)))
+		}
+	}
+	return notes
+}
