@@ -43,6 +43,11 @@ type Unpacker struct {
 	names  names
 	links  []link
 	buf    []byte
+
+	// The directory of the last file stays open: opening each component of each
+	// path anew costs more than writing a small file.
+	parent     *os.Root
+	parentName string
 }
 
 // link is made after all files, so that no file is ever written through one.
@@ -192,7 +197,11 @@ func (u *Unpacker) file(name string, mode fs.FileMode, r io.Reader) error {
 	if err := u.add(entryName{path: name, regular: true}); err != nil {
 		return err
 	}
-	f, err := u.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	parent, err := u.open(path.Dir(name))
+	if err != nil {
+		return err
+	}
+	f, err := parent.OpenFile(path.Base(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}
@@ -205,6 +214,26 @@ func (u *Unpacker) file(name string, mode fs.FileMode, r io.Reader) error {
 		return unsafe(name, "is too much: the archive unpacks to more bytes than allowed")
 	}
 	return nil
+}
+
+// open returns the directory with the given name.
+func (u *Unpacker) open(name string) (*os.Root, error) {
+	if u.parent != nil && u.parentName == name {
+		return u.parent, nil
+	}
+	dir, err := u.root.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	u.closeParent()
+	u.parent, u.parentName = dir, name
+	return dir, nil
+}
+
+func (u *Unpacker) closeParent() {
+	if u.parent != nil {
+		u.parent.Close()
+	}
 }
 
 func (u *Unpacker) symlink(name, target string) error {
@@ -243,6 +272,7 @@ func (u *Unpacker) discard(r io.Reader) error {
 // whether or not unpacking succeeded.
 func (u *Unpacker) Close() error {
 	defer u.root.Close()
+	u.closeParent()
 	for _, l := range u.links {
 		if err := u.root.Symlink(l.target, l.name); err != nil {
 			return fmt.Errorf("cannot make link: %w", err)
