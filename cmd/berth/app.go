@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -108,27 +106,6 @@ func exitCode(err error) int {
 		return d.Code.Exit()
 	}
 	return diag.ExitFailed
-}
-
-// oneOf checks the value of a flag that takes one of several words.
-func oneOf(flag, value string, words ...string) error {
-	if slices.Contains(words, value) {
-		return nil
-	}
-	d := diag.Errorf(diag.Usage, "--%s %s is none of %s", flag, value, strings.Join(words, ", "))
-	if near := diag.Nearest(value, words); near != "" {
-		d.Hint = "did you mean " + near + "?"
-	}
-	return d
-}
-
-// noArgs refuses arguments.
-func noArgs(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	return diag.Errorf(diag.Usage, "%s takes no arguments, found %q", cmd.CommandPath(), args[0]).
-		WithHint("see %s --help", cmd.CommandPath())
 }
 
 // print writes a line of the result.

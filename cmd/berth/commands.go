@@ -15,6 +15,9 @@ func (a *app) commands() []*cobra.Command {
 		a.statusCommand(),
 		a.logsCommand(),
 		a.serveCommand(),
+		a.pushCommand(),
+		a.pullCommand(),
+		a.lsCommand(),
 		a.versionCommand(),
 	}
 }

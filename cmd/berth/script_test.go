@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +19,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/berth-oci/berth/internal/testtool"
 )
 
 // The scripts in testdata/script run the real program. Beside testscript's own
@@ -28,6 +32,8 @@ import (
 //	http [-u USER:PASS] METHOD URL STATUS   sends a request, and prints the answer
 //	waitfile FILE                   waits until a file exists
 //	kill9 DATADIR                   kills the registry that runs from a data directory
+//	registry VAR                    starts an empty registry in the test process, puts its
+//	                                port into VAR and expands each *.yaml of the script
 //	cert CERT KEY                   writes a certificate for 127.0.0.1 and its key
 //
 // the programs of script_programs_test.go, and $REGISTRY, distribution's own
@@ -60,6 +66,7 @@ func TestScripts(t *testing.T) {
 			"waitfile": waitfile,
 			"kill9":    kill9,
 			"cert":     cert,
+			"registry": registry,
 		},
 	})
 }
@@ -113,6 +120,16 @@ func waitfile(ts *testscript.TestScript, _ bool, args []string) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	ts.Fatalf("%s does not appear", args[0])
+}
+
+func registry(ts *testscript.TestScript, _ bool, args []string) {
+	ctx, cancel := context.WithCancel(context.Background())
+	server := httptest.NewServer(testtool.Registry(ctx))
+	ts.Defer(func() { server.Close(); cancel() })
+	ts.Setenv(args[0], server.URL[strings.LastIndexByte(server.URL, ':')+1:])
+	files, err := filepath.Glob(ts.MkAbs("*.yaml"))
+	ts.Check(err)
+	expand(ts, false, files)
 }
 
 func kill9(ts *testscript.TestScript, _ bool, args []string) {

@@ -21,8 +21,8 @@ func (a *app) statusCommand() *cobra.Command {
 		Long:  "Say whether the local registry runs. Exits with 0 when it does and answers, else with 10.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if format != "text" && format != "json" {
-				return diag.Errorf(diag.Usage, "unknown format %q", format).WithHint("--format knows text and json")
+			if err := oneOf("format", format, "text", "json"); err != nil {
+				return err
 			}
 			target, _, err := a.localTarget()
 			if err != nil {
@@ -31,7 +31,7 @@ func (a *app) statusCommand() *cobra.Command {
 			return a.status(cmd.Context(), target, format)
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "text", "`FORMAT` of the output: text or json")
+	formatFlag(cmd, &format)
 	return cmd
 }
 

@@ -75,3 +75,23 @@ func (a *app) printJSON(v any) error {
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
 }
+
+// result prints a result for programs, unless there is an error.
+func (a *app) result(v any, err error) error {
+	if err != nil {
+		return err
+	}
+	return a.printJSON(v)
+}
+
+// size prints bytes for people.
+func size(n int64) string {
+	f, unit := float64(n), 0
+	for f >= 1024 && unit < 4 {
+		f, unit = f/1024, unit+1
+	}
+	if unit == 0 {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%.1f %s", f, []string{"", "KiB", "MiB", "GiB", "TiB"}[unit])
+}

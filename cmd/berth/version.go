@@ -50,6 +50,6 @@ func (a *app) versionCommand() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "text", "`FORMAT` of the result: text or json")
+	formatFlag(cmd, &format)
 	return cmd
 }

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/berth-oci/berth/internal/artifact"
+	"github.com/berth-oci/berth/internal/load"
+	"github.com/berth-oci/berth/internal/transfer"
+)
+
+func (a *app) lsCommand() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "ls [KIND[/NAME]]",
+		Short: "List repositories, or the tags of one",
+		Args:  atMostArgs(1, "KIND[/NAME]"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := oneOf("format", format, "text", "json"); err != nil {
+				return err
+			}
+			target, config, err := a.target(load.Options{})
+			if err != nil {
+				return err
+			}
+			kinds := artifact.Kinds(target)
+			var ref artifact.Ref
+			if len(args) == 1 {
+				if ref, err = artifact.ParseRef(target, args[0]); err != nil {
+					return err
+				}
+				kinds = []artifact.Kind{ref.Kind}
+			}
+			if err := a.ensureUp(cmd.Context(), target, config); err != nil {
+				return err
+			}
+			if ref.Name != "" {
+				tags, err := transfer.Tags(cmd.Context(), target, ref)
+				return a.tags(tags, format, err)
+			}
+			repos, err := transfer.Repositories(cmd.Context(), target, kinds)
+			return a.repositories(repos, format, err)
+		},
+	}
+	formatFlag(cmd, &format)
+	return cmd
+}
+
+func (a *app) tags(tags []transfer.Tag, format string, err error) error {
+	if err != nil || format == "json" {
+		return a.result(tags, err)
+	}
+	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "TAG\tDIGEST\tSIZE\tTYPE\tVERSION")
+	for _, t := range tags {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", t.Tag, t.Digest, size(t.Size), t.Type, t.Version)
+	}
+	return w.Flush()
+}
+
+func (a *app) repositories(repos []transfer.Repository, format string, err error) error {
+	if err != nil || format == "json" {
+		return a.result(repos, err)
+	}
+	for _, r := range repos {
+		fmt.Fprintf(a.stdout, "%s/%s\n", r.Kind, r.Name)
+	}
+	return nil
+}

@@ -1,0 +1,194 @@
+package artifact
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/berth-oci/berth/diag"
+)
+
+// Staging is a fresh directory beside a target: content is written into Dir,
+// then Commit puts it in the target's place in one step. Until then, and after
+// any failure, the target is as it was.
+type Staging struct {
+	Dir    string
+	target string
+	temp   string
+}
+
+// Stage makes a staging directory for target, whose parents it makes as well.
+// A target that is there and no directory fails with diag.TargetExists.
+func Stage(target string) (*Staging, error) {
+	target, err := filepath.Abs(target)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := os.Stat(target); err == nil && !info.IsDir() {
+		return nil, diag.Errorf(diag.TargetExists, "%s exists and is not a directory", target).WithHint("choose another directory with -o")
+	}
+	// A target that is a link keeps being one: what it points to is replaced.
+	if real, err := filepath.EvalSymlinks(target); err == nil {
+		target = real
+	}
+	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
+		return nil, fmt.Errorf("cannot make output directory: %w", err)
+	}
+	temp, err := os.MkdirTemp(filepath.Dir(target), ".berth-*")
+	if err != nil {
+		return nil, fmt.Errorf("cannot make output directory: %w", err)
+	}
+	s := &Staging{Dir: filepath.Join(temp, "new"), target: target, temp: temp}
+	return s, os.Mkdir(s.Dir, 0o755)
+}
+
+// Reset empties Dir, for a second attempt.
+func (s *Staging) Reset() error {
+	return errors.Join(os.RemoveAll(s.Dir), os.Mkdir(s.Dir, 0o755))
+}
+
+// Discard removes what Commit has not put in place. It may be called always.
+func (s *Staging) Discard() { os.RemoveAll(s.temp) }
+
+// Commit syncs Dir to disk and moves it to the target. A target that holds the
+// same tree already is left alone, which Commit reports. One that holds
+// anything else fails with diag.TargetExists unless force is set.
+func (s *Staging) Commit(force bool) (unchanged bool, err error) {
+	entries, err := os.ReadDir(s.target)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0:
+	case err != nil:
+		return false, fmt.Errorf("cannot read output directory: %w", err)
+	default:
+		if same, err := SameTree(s.Dir, s.target); same || err != nil {
+			return same, err
+		}
+		if !force {
+			return false, diag.Errorf(diag.TargetExists, "%s holds something else", s.target).
+				WithHint("--force replaces it; -o chooses another directory")
+		}
+	}
+	if err := syncTree(s.Dir); err != nil {
+		return false, fmt.Errorf("cannot sync output directory: %w", err)
+	}
+	if err := replace(s.Dir, s.target, filepath.Join(s.temp, "old")); err != nil {
+		return false, fmt.Errorf("cannot put output directory in place: %w", err)
+	}
+	return false, syncDir(filepath.Dir(s.target))
+}
+
+// rename moves dir to target, and what was there to aside.
+func rename(dir, target, aside string) error {
+	err := os.Rename(target, aside)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	had := err == nil
+	if err := os.Rename(dir, target); err != nil {
+		if had {
+			err = errors.Join(err, os.Rename(aside, target))
+		}
+		return err
+	}
+	return nil
+}
+
+// SameTree reports whether two directories hold the same names, contents,
+// executable bits and link targets.
+func SameTree(a, b string) (bool, error) {
+	seen := 0
+	err := filepath.WalkDir(a, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		seen++
+		rel, err := filepath.Rel(a, name)
+		if err != nil {
+			return err
+		}
+		same, err := sameEntry(name, filepath.Join(b, rel))
+		if err == nil && !same {
+			err = errDiffer
+		}
+		return err
+	})
+	if err == nil {
+		err = filepath.WalkDir(b, func(_ string, _ fs.DirEntry, err error) error {
+			if seen--; seen < 0 && err == nil {
+				err = errDiffer
+			}
+			return err
+		})
+	}
+	if errors.Is(err, errDiffer) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// errDiffer ends a walk; no caller sees it.
+var errDiffer = errors.New("trees differ")
+
+func sameEntry(a, b string) (bool, error) {
+	x, err := os.Lstat(a)
+	if err != nil {
+		return false, err
+	}
+	y, err := os.Lstat(b)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	switch {
+	case x.Mode().Type() != y.Mode().Type():
+		return false, nil
+	case x.IsDir():
+		return true, nil
+	case x.Mode()&fs.ModeSymlink != 0:
+		to, err := os.Readlink(a)
+		if err != nil {
+			return false, err
+		}
+		too, err := os.Readlink(b)
+		return to == too, err
+	case x.Size() != y.Size() || x.Mode()&0o111 == 0 != (y.Mode()&0o111 == 0):
+		return false, nil
+	}
+	return sameContent(a, b)
+}
+
+func sameContent(a, b string) (bool, error) {
+	f, err := os.Open(a)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	g, err := os.Open(b)
+	if err != nil {
+		return false, err
+	}
+	defer g.Close()
+	x, y := make([]byte, 64<<10), make([]byte, 64<<10)
+	for {
+		n, err := io.ReadFull(f, x)
+		m, err2 := io.ReadFull(g, y)
+		if !bytes.Equal(x[:n], y[:m]) {
+			return false, nil
+		}
+		if err != nil {
+			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+				return errors.Is(err2, err), nil
+			}
+			return false, err
+		}
+		if err2 != nil {
+			return false, err2
+		}
+	}
+}

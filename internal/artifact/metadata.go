@@ -1,0 +1,199 @@
+package artifact
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+
+	"github.com/berth-oci/berth/diag"
+)
+
+// Metadata describes an artifact. It is the content of its config blob, and of
+// the metadata file of a directory.
+type Metadata struct {
+	Name        string `json:"name" yaml:"name"`
+	Version     string `json:"version" yaml:"version"`
+	Kind        string `json:"kind,omitempty" yaml:"kind"`
+	Description string `json:"description,omitempty" yaml:"description"`
+}
+
+// ReadMetadata reads the metadata of the directory dir and lets the fields of
+// over that are set replace the file's. Without a file, over must give name and
+// version. Mistakes are diag.BadMetadata, all of a file at once, with their
+// place in it.
+func ReadMetadata(typ *Type, dir string, over Metadata) (Metadata, error) {
+	file := filepath.Join(dir, typ.File)
+	doc, err := parseMetadata(file)
+	if err != nil {
+		return Metadata{}, err
+	}
+	doc.set("name", over.Name)
+	doc.set("version", over.Version)
+	doc.set("kind", over.Kind)
+	doc.set("description", over.Description)
+	doc.check(typ, over.Kind)
+	if err := doc.faults.Sort().Err(); err != nil {
+		return Metadata{}, err
+	}
+	return Metadata{
+		Name: doc.values["name"].text, Version: doc.values["version"].text,
+		Kind: doc.values["kind"].text, Description: doc.values["description"].text,
+	}, nil
+}
+
+// document is a metadata file whose values keep their place.
+type document struct {
+	file   string
+	exists bool
+	values map[string]value
+	faults diag.List
+}
+
+type value struct {
+	text string
+	span diag.Span
+}
+
+func metadataKeys() []string { return []string{"name", "version", "kind", "description"} }
+
+func parseMetadata(file string) (*document, error) {
+	doc := &document{file: file, values: map[string]value{}}
+	data, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return doc, nil
+	}
+	if err != nil {
+		return nil, diag.Errorf(diag.BadMetadata, "cannot read metadata: %w", err).WithHint("make %s readable", file)
+	}
+	doc.exists = true
+	parsed, err := parser.ParseBytes(data, 0)
+	if err != nil {
+		return nil, doc.syntax(err)
+	}
+	for _, d := range parsed.Docs {
+		switch body := d.Body.(type) {
+		case nil, *ast.NullNode, *ast.CommentGroupNode:
+		case *ast.MappingNode:
+			for _, entry := range body.Values {
+				doc.entry(entry)
+			}
+		default:
+			doc.fault(body, "write keys and values, as in name: aws", "metadata is not a mapping")
+		}
+	}
+	return doc, nil
+}
+
+func (d *document) syntax(err error) error {
+	var positioned yaml.Error
+	if !errors.As(err, &positioned) {
+		return diag.Errorf(diag.BadMetadata, "%s: %w", d.file, err).WithHint("write %s as YAML", filepath.Base(d.file))
+	}
+	start := diag.Pos{File: d.file, Line: positioned.GetToken().Position.Line, Column: positioned.GetToken().Position.Column}
+	return diag.Errorf(diag.BadMetadata, "%s", positioned.GetMessage()).At(diag.Span{Start: start, End: start}).
+		WithHint("write %s as YAML", filepath.Base(d.file))
+}
+
+func (d *document) entry(entry *ast.MappingValueNode) {
+	key := entry.Key.GetToken().Value
+	if !slices.Contains(metadataKeys(), key) {
+		d.fault(entry.Key, suggest(key), "unknown key %q", key)
+		return
+	}
+	if _, twice := d.values[key]; twice {
+		d.fault(entry.Key, "keep one of them", "key %q is given twice", key)
+		return
+	}
+	switch node := entry.Value.(type) {
+	case *ast.StringNode:
+		d.values[key] = value{node.Value, d.span(node)}
+	case *ast.LiteralNode:
+		d.values[key] = value{strings.TrimSpace(node.Value.Value), d.span(node)}
+	default:
+		// 1.10 without quotes is the number 1.1: asking beats guessing.
+		d.fault(node, "put it in quotes: "+key+`: "`+node.GetToken().Value+`"`, "%s must be a text, not %s", key, strings.ToLower(node.Type().YAMLName()))
+	}
+}
+
+// suggest names the known key that differs least from key.
+func suggest(key string) string {
+	for _, known := range metadataKeys() {
+		if strings.EqualFold(known, key) || distance(known, strings.ToLower(key)) <= 2 {
+			return `did you mean "` + known + `"?`
+		}
+	}
+	return "known keys: " + strings.Join(metadataKeys(), ", ")
+}
+
+// distance is the Levenshtein distance.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+func (d *document) span(node ast.Node) diag.Span {
+	tok := node.GetToken()
+	start := diag.Pos{File: d.file, Line: tok.Position.Line, Column: tok.Position.Column}
+	end := start
+	end.Column += len([]rune(tok.Value))
+	return diag.Span{Start: start, End: end}
+}
+
+func (d *document) fault(node ast.Node, hint, format string, args ...any) {
+	d.faults = append(d.faults, diag.Errorf(diag.BadMetadata, format, args...).At(d.span(node)).WithHint("%s", hint))
+}
+
+// set replaces a value by a flag's.
+func (d *document) set(key, text string) {
+	if text != "" {
+		d.values[key] = value{text: text}
+	}
+}
+
+func (d *document) check(typ *Type, kindFlag string) {
+	d.require("name", "must be lower-case letters, digits, and single . _ - between them", func(s string) bool {
+		return IsRepository(s) && !strings.Contains(s, "/")
+	})
+	d.require("version", "must be letters, digits, . _ -, as it becomes part of a tag", IsTag)
+	if !d.exists && kindFlag == "" {
+		return
+	}
+	d.require("kind", "must be one of "+strings.Join(typ.Sub, ", "), func(s string) bool { return slices.Contains(typ.Sub, s) })
+}
+
+func (d *document) require(key, rule string, ok func(string) bool) {
+	v, given := d.values[key]
+	switch {
+	case !given && slices.ContainsFunc(d.faults, func(f *diag.Diagnostic) bool { return f.Code == diag.BadMetadata }):
+		// A mistyped key or value explains the gap.
+	case !given:
+		start := diag.Pos{File: d.file}
+		d.faults = append(d.faults, diag.Errorf(diag.BadMetadata, "%s: no %s", d.file, key).At(diag.Span{Start: start}).
+			WithHint("add %s to %s, or pass --%s", key, filepath.Base(d.file), key))
+	case !ok(v.text):
+		fault := diag.Errorf(diag.BadMetadata, "%s %q %s", key, v.text, rule).At(v.span)
+		d.faults = append(d.faults, fault.WithHint("change it in %s, or pass --%s", filepath.Base(d.file), key))
+	}
+}

@@ -1,0 +1,295 @@
+package artifact
+
+import (
+	"archive/tar"
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/klauspost/pgzip"
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/berth-oci/berth/diag"
+)
+
+// Annotations by which oras finds a layer that is a packed directory.
+const (
+	AnnotationUnpack = "io.deis.oras.content.unpack"
+	AnnotationDigest = "io.deis.oras.content.digest" // of the tar, before compression
+)
+
+// gzipBlock is the size of the pieces that are compressed in parallel. It is
+// part of what decides a digest, as are the compressor, its version and level.
+const gzipBlock = 1 << 20
+
+// Compression says how a layer is compressed.
+type Compression struct {
+	Enabled bool
+	Level   int // 0 (stored) to 9 (smallest)
+}
+
+// PackLayer writes the directory dir to w as a layer whose entries are below
+// name, and returns its descriptor. The bytes depend on names, contents,
+// executable bits and link targets, and on nothing else: not on times, owners,
+// the order in which the file system lists, the machine or its cores. Memory
+// use grows with the number of names, not with their contents. Progress, if not nil, is called
+// with the number of bytes of file content packed so far.
+//
+// A link that leaves dir and anything that is not file, directory or link fails
+// with diag.BadArtifact.
+func PackLayer(ctx context.Context, w io.Writer, dir, name string, c Compression, progress func(int64)) (ocispec.Descriptor, error) {
+	sum := &counter{hash: sha256.New(), w: w}
+	layer := ocispec.Descriptor{
+		MediaType:   ocispec.MediaTypeImageLayer,
+		Annotations: map[string]string{ocispec.AnnotationTitle: name, AnnotationUnpack: "true"},
+	}
+	out := io.WriteCloser(nopCloser{sum})
+	if c.Enabled {
+		layer.MediaType = ocispec.MediaTypeImageLayerGzip
+		gz, err := pgzip.NewWriterLevel(sum, c.Level)
+		if err != nil {
+			return ocispec.Descriptor{}, err
+		}
+		if err := gz.SetConcurrency(gzipBlock, runtime.GOMAXPROCS(0)+1); err != nil {
+			return ocispec.Descriptor{}, err
+		}
+		out = gz
+	}
+	content := sha256.New()
+	buffered := bufio.NewWriterSize(io.MultiWriter(out, content), 256<<10)
+	p := packer{ctx: ctx, root: dir, name: name, names: names{}, tw: tar.NewWriter(buffered), buf: make([]byte, 1<<20), progress: progress}
+	err := p.pack()
+	if err == nil {
+		err = errors.Join(p.tw.Close(), buffered.Flush())
+	}
+	// Closing ends the compressor's goroutines, after a failure too.
+	if err = errors.Join(err, out.Close()); err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	layer.Digest, layer.Size = digest.NewDigest(digest.SHA256, sum.hash), sum.n
+	layer.Annotations[AnnotationDigest] = digest.NewDigest(digest.SHA256, content).String()
+	return layer, nil
+}
+
+type packer struct {
+	ctx      context.Context
+	root     string
+	name     string
+	names    names
+	tw       *tar.Writer
+	buf      []byte
+	done     int64
+	progress func(int64)
+}
+
+// pack relies on WalkDir's lexical order, directory by directory.
+func (p *packer) pack() error {
+	info, err := os.Stat(p.root)
+	if err != nil {
+		return diag.Errorf(diag.NotFound, "nothing to push: %w", err).WithHint("give the path of an existing directory")
+	}
+	if !info.IsDir() {
+		return diag.Errorf(diag.BadArtifact, "%s is not a directory", p.root).WithHint("an extension is a directory: push the one that holds the file")
+	}
+	root := os.DirFS(p.root)
+	return fs.WalkDir(root, ".", func(rel string, entry fs.DirEntry, err error) error {
+		if err == nil {
+			err = p.ctx.Err()
+		}
+		if err != nil {
+			return fmt.Errorf("cannot pack: %w", err)
+		}
+		return p.entry(rel, entry)
+	})
+}
+
+func (p *packer) entry(rel string, entry fs.DirEntry) error {
+	header := &tar.Header{
+		Name: path.Join(p.name, rel), Mode: 0o644, ModTime: time.Unix(0, 0), Format: tar.FormatPAX,
+	}
+	if rel != "." {
+		if fault := p.names.add(entryName{path: rel, dir: entry.IsDir()}); fault != "" {
+			return refuse(rel, "%s %s", fault)
+		}
+	}
+	if strings.Contains(rel, "\\") {
+		return refuse(rel, "%s: %s is not portable", "a name with a backslash")
+	}
+	switch mode := entry.Type(); {
+	case mode.IsDir() || rel == ".": // "." may be reached through a link
+		header.Typeflag, header.Mode = tar.TypeDir, 0o755
+		header.Name += "/"
+		return p.tw.WriteHeader(header)
+	case mode.IsRegular():
+		return p.file(rel, header)
+	case mode&fs.ModeSymlink != 0:
+		return p.link(rel, header)
+	default:
+		return refuse(rel, "%s: a %s cannot be packed", typeName(mode))
+	}
+}
+
+func (p *packer) file(rel string, header *tar.Header) error {
+	f, err := os.Open(filepath.Join(p.root, filepath.FromSlash(rel)))
+	if err != nil {
+		return fmt.Errorf("cannot pack: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("cannot pack: %w", err)
+	}
+	if info.Mode()&0o111 != 0 {
+		header.Mode = 0o755
+	}
+	header.Typeflag, header.Size = tar.TypeReg, info.Size()
+	if err := p.tw.WriteHeader(header); err != nil {
+		return fmt.Errorf("cannot pack %s: %w", rel, err)
+	}
+	n, err := io.CopyBuffer(struct{ io.Writer }{p.tw}, &reader{p, f}, p.buf)
+	if errors.Is(err, tar.ErrWriteTooLong) || err == nil && n != info.Size() {
+		return diag.Errorf(diag.Failed, "%s changed while it was packed", rel).WithHint("push again when nothing writes to the directory")
+	}
+	return err
+}
+
+func (p *packer) link(rel string, header *tar.Header) error {
+	target, err := os.Readlink(filepath.Join(p.root, filepath.FromSlash(rel)))
+	if err != nil {
+		return fmt.Errorf("cannot pack: %w", err)
+	}
+	target = filepath.ToSlash(target)
+	if !linkStays(rel, target) {
+		return refuse(rel, "%s: link to %s leaves the directory", target)
+	}
+	header.Typeflag, header.Linkname, header.Mode = tar.TypeSymlink, target, 0o777
+	return p.tw.WriteHeader(header)
+}
+
+func refuse(rel, format string, arg string) error {
+	return diag.Errorf(diag.BadArtifact, format, rel, arg).WithHint("remove or rename it")
+}
+
+// linkStays reports whether a link at rel, a path below the root, leads to a
+// place below the root. "..", allowed at the start of a target only, can then
+// never climb out of a directory that another link leads to.
+func linkStays(rel, target string) bool {
+	if target == "" || path.IsAbs(target) || strings.ContainsAny(target, "\\\x00") || filepath.VolumeName(target) != "" {
+		return false
+	}
+	depth := strings.Count(rel, "/")
+	named := false
+	for part := range strings.SplitSeq(target, "/") {
+		switch part {
+		case "", ".":
+		case "..":
+			if depth--; named || depth < 0 {
+				return false
+			}
+		default:
+			named = true
+		}
+	}
+	return true
+}
+
+func typeName(mode fs.FileMode) string {
+	switch {
+	case mode&fs.ModeDevice != 0:
+		return "device"
+	case mode&fs.ModeNamedPipe != 0:
+		return "named pipe"
+	case mode&fs.ModeSocket != 0:
+		return "socket"
+	}
+	return "special file"
+}
+
+// reader reports progress and stops when the context ends.
+type reader struct {
+	p *packer
+	r io.Reader
+}
+
+func (r *reader) Read(b []byte) (int, error) {
+	if err := r.p.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := r.r.Read(b)
+	r.p.done += int64(n)
+	if r.p.progress != nil && n > 0 {
+		r.p.progress(r.p.done)
+	}
+	return n, err
+}
+
+// counter hashes and counts what it passes on.
+type counter struct {
+	hash hash.Hash
+	n    int64
+	w    io.Writer
+}
+
+func (c *counter) Write(b []byte) (int, error) {
+	n, err := c.w.Write(b)
+	c.hash.Write(b[:n])
+	c.n += int64(n)
+	return n, err
+}
+
+type nopCloser struct{ io.Writer }
+
+func (nopCloser) Close() error { return nil }
+
+// Blob is content small enough for memory, and its descriptor.
+type Blob struct {
+	ocispec.Descriptor
+	Data []byte
+}
+
+// Pack makes the config blob and the manifest around a layer. Like the layer
+// they hold no time, so that equal input has equal digests. It follows the OCI
+// image specification 1.1, "Guidelines for Artifact Usage".
+func Pack(typ *Type, meta Metadata, layer ocispec.Descriptor) (config, manifest Blob, err error) {
+	data, err := json.Marshal(meta)
+	if err != nil {
+		return Blob{}, Blob{}, err
+	}
+	config = blob(typ.Config, data)
+	annotations := map[string]string{ocispec.AnnotationTitle: meta.Name, ocispec.AnnotationVersion: meta.Version}
+	if meta.Description != "" {
+		annotations[ocispec.AnnotationDescription] = meta.Description
+	}
+	data, err = json.Marshal(ocispec.Manifest{
+		Versioned:    specs.Versioned{SchemaVersion: 2},
+		MediaType:    ocispec.MediaTypeImageManifest,
+		ArtifactType: typ.Artifact,
+		Config:       config.Descriptor,
+		Layers:       []ocispec.Descriptor{layer},
+		Annotations:  annotations,
+	})
+	if err != nil {
+		return Blob{}, Blob{}, err
+	}
+	manifest = blob(ocispec.MediaTypeImageManifest, data)
+	manifest.ArtifactType = typ.Artifact
+	return config, manifest, nil
+}
+
+func blob(mediaType string, data []byte) Blob {
+	return Blob{ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}, data}
+}

@@ -1,0 +1,128 @@
+package artifact
+
+import (
+	"net"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/resolve"
+)
+
+// Patterns of the OCI distribution specification, "Pulling manifests".
+const (
+	tagPattern  = `^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`
+	pathPattern = `^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`
+)
+
+// IsTag reports whether s can be a tag.
+func IsTag(s string) bool { return regexp.MustCompile(tagPattern).MatchString(s) }
+
+// IsRepository reports whether s can be a repository, or a part of one.
+func IsRepository(s string) bool {
+	return len(s) <= 255 && regexp.MustCompile(pathPattern).MatchString(s)
+}
+
+// Ref names artifacts: one, a repository or a namespace.
+type Ref struct {
+	Host string // host or host:port as written in a full reference; "" for the config's registry
+	Kind Kind   // zero for a full reference
+	Name string // path below the namespace, or the whole repository of a full reference; may be empty
+	Tag  string // may be empty
+
+	Digest digest.Digest // may be empty
+}
+
+// Repository returns the repository, without host.
+func (r Ref) Repository() string {
+	if r.Host != "" {
+		return r.Name
+	}
+	return r.Kind.Repository(r.Name)
+}
+
+// Base returns the last component of the repository: the usual directory name.
+func (r Ref) Base() string { return r.Name[strings.LastIndexByte(r.Name, '/')+1:] }
+
+// ParseRef parses KIND[/NAME][:TAG][@DIGEST] or a full reference, HOST/REPOSITORY
+// with the same endings. The first component is a host when it holds a dot or a
+// colon or is localhost, as in every OCI client. Mistakes are diag.BadReference.
+func ParseRef(t *resolve.Target, arg string) (Ref, error) {
+	var ref Ref
+	rest, dgst, pinned := strings.Cut(arg, "@")
+	if pinned {
+		ref.Digest = digest.Digest(dgst)
+		if err := ref.Digest.Validate(); err != nil {
+			return Ref{}, badRef(arg, "%q is not a digest", dgst)
+		}
+	}
+	if i := strings.LastIndexByte(rest, ':'); i > strings.LastIndexByte(rest, '/') && strings.Contains(rest, "/") {
+		rest, ref.Tag = rest[:i], rest[i+1:]
+		if !IsTag(ref.Tag) {
+			return Ref{}, badRef(arg, "%q is not a tag", ref.Tag)
+		}
+	}
+	head, name, _ := strings.Cut(rest, "/")
+	ref.Name = name
+	if name != "" && !IsRepository(name) {
+		return Ref{}, badRef(arg, "%q is not a repository name: lower-case letters, digits, and single . _ - between them", name)
+	}
+	if isHost(head) {
+		ref.Host = head
+		if name == "" {
+			return Ref{}, badRef(arg, "no repository after the host")
+		}
+		return ref, nil
+	}
+	kind, err := KindOf(t, head)
+	ref.Kind = kind
+	return ref, err
+}
+
+func isHost(s string) bool { return s == "localhost" || strings.ContainsAny(s, ".:[") }
+
+func badRef(arg, format string, args ...any) error {
+	d := diag.Errorf(diag.BadReference, format, args...)
+	d.Message = "reference " + strconv.Quote(arg) + ": " + d.Message
+	return d.WithHint("write KIND/NAME[:TAG|@DIGEST], as in extension/aws:1.2.0, or a full reference, HOST/REPOSITORY[:TAG|@DIGEST]")
+}
+
+// Registry returns the target that holds r: t itself, or for a full reference
+// to another host an anonymous one with strict defaults. The settings of a
+// config, its credentials above all, reach no host but its own.
+func (r Ref) Registry(t *resolve.Target) *resolve.Target {
+	if r.Host == "" {
+		return t
+	}
+	host, port, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		host, port = strings.Trim(r.Host, "[]"), ""
+	}
+	other := resolve.Endpoint{Scheme: "https", Host: host}
+	if other.IsLoopback() {
+		other.Scheme = "http"
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		number = defaultPort(other.Scheme)
+	}
+	other.Port = number
+	if host == t.Endpoint.Host && (number == t.Endpoint.Port || port == "" && t.Endpoint.Port == defaultPort(t.Endpoint.Scheme)) {
+		return t
+	}
+	client := t.Client
+	return &resolve.Target{
+		Spec: t.Spec, Deployment: "remote", Type: "distribution", Endpoint: other, Pull: t.Pull, Push: t.Push,
+		Client: resolve.Client{VerifyTLS: true, Timeout: client.Timeout, Retries: client.Retries, RetryDelay: client.RetryDelay, RetryBackoff: client.RetryBackoff},
+	}
+}
+
+func defaultPort(scheme string) int {
+	if scheme == "http" {
+		return 80
+	}
+	return 443
+}

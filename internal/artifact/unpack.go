@@ -1,0 +1,312 @@
+package artifact
+
+import (
+	"archive/tar"
+	"bufio"
+	"cmp"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/klauspost/pgzip"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/berth-oci/berth/diag"
+)
+
+// Limits bound what an artifact may unpack to. A zero field is its default.
+type Limits struct {
+	Bytes   int64 // of all files together, and of padding; 64 GiB
+	Entries int   // files, directories and links; 1,000,000
+	Depth   int   // components of a path; 64
+}
+
+func (l Limits) orDefault() Limits {
+	return Limits{
+		Bytes:   cmp.Or(l.Bytes, 64<<30),
+		Entries: cmp.Or(l.Entries, 1_000_000),
+		Depth:   cmp.Or(l.Depth, 64),
+	}
+}
+
+// Unpacker writes layers below one directory and never outside of it. The
+// limits hold for all layers together. It is for one goroutine.
+type Unpacker struct {
+	root   *os.Root
+	limits Limits // what is left of Bytes and Entries
+	names  names
+	links  []link
+	buf    []byte
+
+	// The directory of the last file stays open: opening each component of each
+	// path anew costs more than writing a small file.
+	parent     *os.Root
+	parentName string
+}
+
+// link is made after all files, so that no file is ever written through one.
+type link struct{ name, target string }
+
+// NewUnpacker unpacks into dir, which must exist and be empty.
+func NewUnpacker(dir string, limits Limits) (*Unpacker, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &Unpacker{root: root, limits: limits.orDefault(), names: names{}, buf: make([]byte, 1<<20)}, nil
+}
+
+// Unpacks reports whether the layer is a packed directory, as opposed to a file.
+func Unpacks(layer ocispec.Descriptor) bool {
+	return layer.Annotations[AnnotationUnpack] == "true"
+}
+
+// Layer unpacks one layer from r and reads r to its end, so that whoever hashes
+// the bytes has seen them all. A directory's entries land below prefix ("" for
+// the top) instead of below the layer's title; a file lands at its title.
+// An archive that reaches out of the directory, holds devices, the same name
+// twice or more than the limits fails with diag.UnsafeArchive; one that is not
+// an archive with diag.BadArtifact. Afterwards the directory is of no use.
+func (u *Unpacker) Layer(ctx context.Context, layer ocispec.Descriptor, prefix string, r io.Reader) error {
+	title, fault := checkName(strings.TrimPrefix(layer.Annotations[ocispec.AnnotationTitle], "./"), u.limits.Depth)
+	if fault != "" {
+		return unsafe(layer.Annotations[ocispec.AnnotationTitle], fault)
+	}
+	r = bufio.NewReaderSize(contextReader{ctx, r}, 256<<10)
+	if !Unpacks(layer) {
+		return u.file(title, 0o644, r)
+	}
+	content, closer, err := decompress(r)
+	if err != nil {
+		return badArchive(err)
+	}
+	defer closer()
+	if err := u.archive(tar.NewReader(content), title, prefix); err != nil {
+		return err
+	}
+	// Behind the archive's end there is padding; limited, as it may be a bomb.
+	if err := u.discard(content); err != nil {
+		return err
+	}
+	_, err = io.CopyBuffer(io.Discard, r, u.buf)
+	return err
+}
+
+// decompress goes by the content, as media types of foreign layers are
+// unreliable. Reading ahead keeps a second core busy.
+func decompress(r io.Reader) (io.Reader, func(), error) {
+	buffered := bufio.NewReaderSize(r, 64<<10)
+	if magic, _ := buffered.Peek(2); string(magic) != "\x1f\x8b" {
+		return buffered, func() {}, nil
+	}
+	gz, err := pgzip.NewReaderN(buffered, 1<<20, 4)
+	if err != nil {
+		return nil, nil, err
+	}
+	return gz, func() { gz.Close() }, nil
+}
+
+func (u *Unpacker) archive(tr *tar.Reader, title, prefix string) error {
+	for {
+		header, err := tr.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return badArchive(err)
+		}
+		if u.limits.Entries--; u.limits.Entries < 0 {
+			return unsafe(header.Name, "is one too many: the archive holds more entries than allowed")
+		}
+		name, fault := checkName(header.Name, u.limits.Depth)
+		if fault != "" {
+			return unsafe(header.Name, fault)
+		}
+		if err := u.entry(tr, header, relocate(name, title, prefix), title, prefix); err != nil {
+			return err
+		}
+	}
+}
+
+// relocate moves a path from below title to below prefix.
+func relocate(name, title, prefix string) string {
+	if name == title {
+		return path.Join(prefix, ".")
+	}
+	return path.Join(prefix, strings.TrimPrefix(name, title+"/"))
+}
+
+func (u *Unpacker) entry(r io.Reader, header *tar.Header, name, title, prefix string) error {
+	// Setuid, setgid and sticky bits are dropped; the owner keeps access.
+	mode := fs.FileMode(header.Mode) & fs.ModePerm
+	switch header.Typeflag {
+	case tar.TypeReg:
+		return u.file(name, mode|0o600, r)
+	case tar.TypeDir:
+		return u.dir(name, mode|0o700)
+	case tar.TypeSymlink:
+		return u.symlink(name, header.Linkname)
+	case tar.TypeLink:
+		old, fault := checkName(header.Linkname, u.limits.Depth)
+		if fault != "" {
+			return unsafe(name, "is a link to "+header.Linkname+", which "+fault)
+		}
+		return u.hardlink(name, relocate(old, title, prefix))
+	default:
+		return unsafe(header.Name, "is neither file, directory nor link")
+	}
+}
+
+func (u *Unpacker) dir(name string, mode fs.FileMode) error {
+	if name == "." {
+		return nil
+	}
+	if err := u.add(entryName{path: name, dir: true}); err != nil {
+		return err
+	}
+	err := u.root.Mkdir(name, mode)
+	if errors.Is(err, fs.ErrExist) { // a parent of an earlier entry
+		err = u.root.Chmod(name, mode)
+	}
+	return err
+}
+
+// add records a name and makes the directories above it.
+func (u *Unpacker) add(e entryName) error {
+	parent := path.Dir(e.path)
+	_, known := u.names[strings.ToLower(parent)]
+	if e.path == "." {
+		return unsafe(e.path, "would replace the directory itself")
+	}
+	if fault := u.names.add(e); fault != "" {
+		return unsafe(e.path, fault)
+	}
+	if parent == "." || known {
+		return nil
+	}
+	return u.root.MkdirAll(parent, 0o755)
+}
+
+func (u *Unpacker) file(name string, mode fs.FileMode, r io.Reader) error {
+	if err := u.add(entryName{path: name, regular: true}); err != nil {
+		return err
+	}
+	parent, err := u.open(path.Dir(name))
+	if err != nil {
+		return err
+	}
+	f, err := parent.OpenFile(path.Base(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	// One byte more than allowed tells a full limit from an exceeded one.
+	n, err := io.CopyBuffer(struct{ io.Writer }{f}, io.LimitReader(r, u.limits.Bytes+1), u.buf)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return wrapRead(err)
+	}
+	if u.limits.Bytes -= n; u.limits.Bytes < 0 {
+		return unsafe(name, "is too much: the archive unpacks to more bytes than allowed")
+	}
+	return nil
+}
+
+// open returns the directory with the given name.
+func (u *Unpacker) open(name string) (*os.Root, error) {
+	if u.parent != nil && u.parentName == name {
+		return u.parent, nil
+	}
+	dir, err := u.root.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	u.closeParent()
+	u.parent, u.parentName = dir, name
+	return dir, nil
+}
+
+func (u *Unpacker) closeParent() {
+	if u.parent != nil {
+		u.parent.Close()
+	}
+}
+
+func (u *Unpacker) symlink(name, target string) error {
+	if !linkStays(name, target) {
+		return unsafe(name, "is a link to "+target+", which leaves the directory")
+	}
+	if err := u.add(entryName{path: name}); err != nil {
+		return err
+	}
+	u.links = append(u.links, link{name, target})
+	return nil
+}
+
+func (u *Unpacker) hardlink(name, old string) error {
+	if e := u.names[strings.ToLower(old)]; e.path != old || !e.regular {
+		return unsafe(name, "is a hard link to "+old+", which is no earlier file of the archive")
+	}
+	if err := u.add(entryName{path: name, regular: true}); err != nil {
+		return err
+	}
+	return u.root.Link(old, name)
+}
+
+func (u *Unpacker) discard(r io.Reader) error {
+	n, err := io.CopyBuffer(io.Discard, io.LimitReader(r, u.limits.Bytes+1), u.buf)
+	if err != nil {
+		return badArchive(err)
+	}
+	if u.limits.Bytes -= n; u.limits.Bytes < 0 {
+		return unsafe("", "is followed by more bytes than allowed")
+	}
+	return nil
+}
+
+// Close makes the links and releases the directory. It must be called once,
+// whether or not unpacking succeeded.
+func (u *Unpacker) Close() error {
+	defer u.root.Close()
+	u.closeParent()
+	for _, l := range u.links {
+		if err := u.root.Symlink(l.target, l.name); err != nil {
+			return fmt.Errorf("cannot make link: %w", err)
+		}
+	}
+	return nil
+}
+
+func badArchive(err error) error {
+	// A failure of the connection is not one of the content.
+	if err = wrapRead(err); !isFormat(err) {
+		return err
+	}
+	return diag.Errorf(diag.BadArtifact, "layer is not a readable archive: %w", err).
+		WithHint("berth unpacks tar and tar+gzip layers")
+}
+
+func isFormat(err error) bool {
+	return errors.Is(err, tar.ErrHeader) || errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) ||
+		errors.Is(err, pgzip.ErrHeader) || errors.Is(err, pgzip.ErrChecksum) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || strings.HasPrefix(err.Error(), "flate: ")
+}
+
+func wrapRead(err error) error { return fmt.Errorf("cannot unpack: %w", err) }
+
+// contextReader stops reading when the context ends.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r contextReader) Read(b []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.r.Read(b)
+}

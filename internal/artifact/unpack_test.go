@@ -1,0 +1,172 @@
+package artifact
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/berth-oci/berth/diag"
+)
+
+func tarOf(t *testing.T, headers ...tar.Header) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	tw := tar.NewWriter(&buf)
+	for _, h := range headers {
+		h.Mode = 0o4755
+		if h.Typeflag == 0 {
+			h.Typeflag, h.Size = tar.TypeReg, 1
+		}
+		if err := tw.WriteHeader(&h); err != nil {
+			t.Fatal(err)
+		}
+		if h.Size == 1 {
+			tw.Write([]byte("x"))
+		}
+	}
+	tw.Close()
+	return buf.Bytes()
+}
+
+func unpackInto(t *testing.T, dir string, data []byte, limits Limits) error {
+	t.Helper()
+	u, err := NewUnpacker(dir, limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	layer := ocispec.Descriptor{Annotations: map[string]string{AnnotationUnpack: "true", ocispec.AnnotationTitle: "a"}}
+	err = u.Layer(context.Background(), layer, "", bytes.NewReader(data))
+	return errors.Join(err, u.Close())
+}
+
+func TestUnsafeArchives(t *testing.T) {
+	link := func(name, target string) tar.Header {
+		return tar.Header{Name: name, Typeflag: tar.TypeSymlink, Linkname: target}
+	}
+	file := func(name string) tar.Header { return tar.Header{Name: name} }
+	many := make([]tar.Header, 20)
+	for i := range many {
+		many[i] = file("a/" + string(rune('a'+i)))
+	}
+	for name, headers := range map[string][]tar.Header{
+		"absolute":          {file("/etc/x")},
+		"parent":            {file("../x")},
+		"parent inside":     {file("a/../../x")},
+		"backslash":         {file(`a\..\x`)},
+		"drive":             {file("C:/x")},
+		"link out":          {link("a/l", "../x")},
+		"link absolute":     {link("a/l", "/etc")},
+		"link chain":        {link("a/q/r", ".."), link("a/s", "q/r/..")},
+		"file through link": {link("a/l", "d"), file("a/l/x")},
+		"hard link out":     {{Name: "a/l", Typeflag: tar.TypeLink, Linkname: "../x"}},
+		"hard link to link": {link("a/l", "d"), {Name: "a/m", Typeflag: tar.TypeLink, Linkname: "a/l"}},
+		"device":            {{Name: "a/d", Typeflag: tar.TypeChar}},
+		"fifo":              {{Name: "a/d", Typeflag: tar.TypeFifo}},
+		"twice":             {file("a/x"), file("a/x")},
+		"case clash":        {file("a/x"), file("a/X")},
+		"case clash of dir": {file("a/d/x"), file("a/D/y")},
+		"below a file":      {file("a/x"), file("a/x/y")},
+		"too deep":          {file("a/b/c/d/e/f/g/h/i")},
+		"too many":          many,
+		"too much":          many[:12],
+	} {
+		t.Run(name, func(t *testing.T) {
+			parent := t.TempDir()
+			dir := filepath.Join(parent, "d")
+			if err := os.Mkdir(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			limits := Limits{Bytes: 1024, Entries: 15, Depth: 8}
+			if name == "too much" {
+				limits.Bytes = 4
+			}
+			err := unpackInto(t, dir, tarOf(t, headers...), limits)
+			if d, ok := errors.AsType[*diag.Diagnostic](err); !ok || d.Code != diag.UnsafeArchive || d.Hint == "" {
+				t.Errorf("got %v, want unsafe-archive with a hint", err)
+			}
+			if entries, _ := os.ReadDir(parent); len(entries) != 1 {
+				t.Errorf("something outside: %v", entries)
+			}
+		})
+	}
+}
+
+func TestUnpackKeepsAndDrops(t *testing.T) {
+	dir := t.TempDir()
+	data := tarOf(t, tar.Header{Name: "a/x"}, tar.Header{Name: "a/l", Typeflag: tar.TypeSymlink, Linkname: "x"}, tar.Header{Name: "a/h", Typeflag: tar.TypeLink, Linkname: "a/x"})
+	if err := unpackInto(t, dir, data, Limits{}); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(filepath.Join(dir, "x"))
+	if err != nil || info.Mode()&os.ModeSetuid != 0 {
+		t.Errorf("got %v, %v, want no setuid bit", info, err)
+	}
+	if to, _ := os.Readlink(filepath.Join(dir, "l")); to != "x" {
+		t.Errorf("link to %q", to)
+	}
+}
+
+// The constants change with the compressor or its version: every artifact's
+// digest would then change too, which is worth knowing.
+func TestPackIsDeterministic(t *testing.T) {
+	const (
+		wantGzip  = "sha256:fe87d0fb1ceb9c4d08508344b2a5d34220b85cbe1496a90a542fc1ce0cbfbeae"
+		wantPlain = "sha256:d279efa75cfc0bd79a3b5602981f6d4edc10c832cc5be34237a911d68595096b"
+	)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	for round, order := range [][]string{{"b/2", "a", "b/1"}, {"b/1", "b/2", "a"}, {"a", "b/1", "b/2"}} {
+		runtime.GOMAXPROCS(round + 1)
+		dir := t.TempDir()
+		for _, name := range order {
+			file := filepath.Join(dir, name)
+			os.MkdirAll(filepath.Dir(file), 0o700)
+			if err := os.WriteFile(file, bytes.Repeat([]byte(name), 1_000_000), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Symlink("b/1", filepath.Join(dir, "l")); err != nil {
+			t.Skip(err)
+		}
+		for want, c := range map[string]Compression{wantGzip: {true, 6}, wantPlain: {}} {
+			var buf bytes.Buffer
+			layer, err := PackLayer(context.Background(), &buf, dir, "name", c, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if layer.Digest.String() != want || layer.Size != int64(buf.Len()) {
+				t.Errorf("round %d: got %s, want %s", round, layer.Digest, want)
+			}
+		}
+	}
+}
+
+func TestCommitLeavesTargetOnRefusal(t *testing.T) {
+	target := filepath.Join(t.TempDir(), "out")
+	os.Mkdir(target, 0o755)
+	os.WriteFile(filepath.Join(target, "mine"), []byte("1"), 0o644)
+	s, err := Stage(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.WriteFile(filepath.Join(s.Dir, "theirs"), []byte("2"), 0o644)
+	if _, err := s.Commit(false); err == nil {
+		t.Error("replaced without force")
+	}
+	if _, err := os.Stat(filepath.Join(target, "mine")); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Commit(true); err != nil {
+		t.Fatal(err)
+	}
+	s.Discard()
+	if got, err := os.ReadDir(filepath.Dir(target)); err != nil || len(got) != 1 {
+		t.Errorf("left behind: %v, %v", got, err)
+	}
+}

@@ -1,0 +1,51 @@
+// Package testtool owns what tests share: finding real programs, and a real
+// registry inside the test process. Only tests import it.
+package testtool
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"testing"
+
+	"github.com/distribution/distribution/v3/configuration"
+	"github.com/distribution/distribution/v3/registry/handlers"
+	_ "github.com/distribution/distribution/v3/registry/storage/driver/inmemory"
+	"github.com/sirupsen/logrus"
+)
+
+// Path returns the path of a program. Without it the test is skipped, or fails
+// where BERTH_TEST_NO_SKIP is 1, as in CI.
+func Path(t testing.TB, program string) string {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if err == nil {
+		return path
+	}
+	if os.Getenv("BERTH_TEST_NO_SKIP") == "1" {
+		t.Fatalf("%s is not installed, and BERTH_TEST_NO_SKIP=1", program)
+	}
+	t.Skipf("%s is not installed", program)
+	return ""
+}
+
+// Registry returns the handler of a CNCF distribution that keeps everything in
+// memory until ctx ends.
+func Registry(ctx context.Context) http.Handler {
+	logrus.SetOutput(io.Discard)
+	config := &configuration.Configuration{Storage: configuration.Storage{"inmemory": {}, "delete": {"enabled": true}}}
+	config.Log.AccessLog.Disabled = true
+	config.Catalog.MaxEntries = 1000
+	return handlers.NewApp(ctx, config)
+}
+
+// Serve serves a handler on a loopback port until the test ends.
+func Serve(t testing.TB, h http.Handler) *httptest.Server {
+	t.Helper()
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	return server
+}
