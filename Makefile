@@ -1,0 +1,30 @@
+# make demo shows what berth does, make test passes the tests; both need only
+# Go and git. With a C compiler the tests run under the race detector.
+GO ?= go
+BERTH_VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+LDFLAGS = -s -w -X main.release=$(BERTH_VERSION)
+RACE = $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
+PLATFORMS = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+
+.PHONY: build install test lint demo cross
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/berth ./cmd/berth
+
+install:
+	CGO_ENABLED=0 $(GO) install -trimpath -ldflags '$(LDFLAGS)' ./cmd/berth
+
+test:
+	$(GO) vet ./...
+	$(GO) test $(RACE) ./...
+	cd bench && $(GO) vet ./... && $(GO) test ./...
+
+lint:
+	golangci-lint run ./...
+
+demo: build
+	./examples/demo.sh bin/berth
+
+# Every platform that is released compiles.
+cross:
+	@for p in $(PLATFORMS); do echo $$p; CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build -o /dev/null ./cmd/berth || exit 1; done
