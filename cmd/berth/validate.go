@@ -48,7 +48,7 @@ func (a *app) validate(files []string, format, schema string) error {
 	for _, file := range files {
 		config, err := load.File(file, load.Options{Stdin: a.stdin, Name: a.name, Schema: schema})
 		var list diag.List
-		sources := map[string]diag.Source{}
+		var sources map[string]diag.Source
 		if err == nil {
 			file, sources = config.File, config.Sources
 			list = warnings(config)

@@ -25,13 +25,7 @@ func (s *scope) eval(x syntax.Expr) Value {
 	case *syntax.Interpolation:
 		return s.interpolate(x)
 	case *syntax.Number:
-		switch {
-		case x.IsFloat:
-			return Float(x.Float)
-		case x.Suffix != "":
-			return Quantity{x.Int, x.Suffix}
-		}
-		return Int(x.Int)
+		return literal(x)
 	case *syntax.Constant:
 		return constant(x.Kind)
 	case *syntax.Paren:
@@ -51,16 +45,9 @@ func (s *scope) eval(x syntax.Expr) Value {
 	case *syntax.Compare:
 		return s.compare(x)
 	case *syntax.Cast:
-		v := s.eval(x.X)
-		return s.ev.conform(v, s.ev.resolveType(x.Type, s), x.X.At(), "the value")
+		return s.ev.conform(s.eval(x.X), s.ev.resolveType(x.Type, s), x.X.At(), "the value")
 	case *syntax.Cond:
-		switch cond := s.eval(x.If); {
-		case isBad(cond):
-			return cond
-		case truth(cond):
-			return s.eval(x.Then)
-		}
-		return s.eval(x.Else)
+		return s.cond(x)
 	case *syntax.List:
 		l := &List{}
 		s.elems(x.Elems, l)
@@ -81,6 +68,26 @@ func (s *scope) eval(x syntax.Expr) Value {
 		return s.quantify(x)
 	}
 	return bad{} // a gap in the tree, reported by the parser
+}
+
+func (s *scope) cond(x *syntax.Cond) Value {
+	switch cond := s.eval(x.If); {
+	case isBad(cond):
+		return cond
+	case truth(cond):
+		return s.eval(x.Then)
+	}
+	return s.eval(x.Else)
+}
+
+func literal(n *syntax.Number) Value {
+	switch {
+	case n.IsFloat:
+		return Float(n.Float)
+	case n.Suffix != "":
+		return Quantity{n.Int, n.Suffix}
+	}
+	return Int(n.Int)
 }
 
 func constant(k syntax.Kind) Value {

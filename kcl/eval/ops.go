@@ -202,8 +202,9 @@ func (ev *evaluator) power(x, y Int, at syntax.Range) Value {
 	if y < 0 {
 		return ev.overflow(at)
 	}
-	result, ok := Int(1), true
+	result := Int(1)
 	for ; y > 0; y >>= 1 {
+		var ok bool
 		if y&1 == 1 {
 			if result, ok = mulInts(result, x); !ok {
 				return ev.overflow(at)

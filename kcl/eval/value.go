@@ -161,15 +161,6 @@ func (d *Dict) clone() *Dict {
 	return c
 }
 
-// dictOf makes a Dict of alternating keys and values.
-func dictOf(pairs ...any) *Dict {
-	d := &Dict{}
-	for i := 0; i < len(pairs); i += 2 {
-		d.set(&Entry{Key: pairs[i].(string), Value: pairs[i+1].(Value), Op: syntax.ASSIGN})
-	}
-	return d
-}
-
 func listOf(elems ...Value) *List { return &List{Elems: elems} }
 
 // place returns where element i was written, or fallback.
