@@ -87,10 +87,10 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 	return d
 }
 
-// target loads and resolves the config that the flags name.
-func (a *app) target(opts load.Options) (*resolve.Target, *load.Config, error) {
-	opts.Stdin, opts.Name = io.TeeReader(a.stdin, &a.input), a.name
-	config, err := load.File(a.file, opts)
+// target loads and resolves the config that the flags name, or the built-in one
+// for one developer where there is none.
+func (a *app) target() (*resolve.Target, *load.Config, error) {
+	config, err := load.File(a.file, load.Options{Stdin: io.TeeReader(a.stdin, &a.input), Name: a.name, Solo: true})
 	if err != nil {
 		return nil, nil, err
 	}

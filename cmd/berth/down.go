@@ -16,7 +16,7 @@ func (a *app) downCommand() *cobra.Command {
 		Use:   "down",
 		Short: "Stop the local registry",
 		Long:  "Stop the local registry, letting running requests finish. What it stores stays.",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			target, _, err := a.localTarget()
 			if err != nil {
@@ -42,7 +42,7 @@ func (a *app) down(ctx context.Context, t *resolve.Target) error {
 
 // localTarget is the target of a command about the registry on this machine.
 func (a *app) localTarget() (*resolve.Target, *load.Config, error) {
-	target, config, err := a.target(load.Options{Solo: true})
+	target, config, err := a.target()
 	if err != nil {
 		return nil, nil, err
 	}

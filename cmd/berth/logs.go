@@ -22,7 +22,7 @@ func (a *app) logsCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 && short > 0 {
 				a.file, short = args[0], short-1
-			} else if err := cobra.NoArgs(cmd, args); err != nil {
+			} else if err := noArgs(cmd, args); err != nil {
 				return err
 			}
 			target, _, err := a.localTarget()

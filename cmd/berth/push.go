@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/berth-oci/berth/internal/artifact"
-	"github.com/berth-oci/berth/internal/load"
 	"github.com/berth-oci/berth/internal/transfer"
 )
 
@@ -21,7 +20,7 @@ func (a *app) pushCommand() *cobra.Command {
 			if err := oneOf("format", format, "text", "json"); err != nil {
 				return err
 			}
-			target, config, err := a.target(load.Options{})
+			target, config, err := a.target()
 			if err != nil {
 				return err
 			}

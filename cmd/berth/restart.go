@@ -14,7 +14,7 @@ func (a *app) restartCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restart",
 		Short: "Stop the local registry and start it with the config as it is now",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			target, config, err := a.localTarget()
 			if err != nil {

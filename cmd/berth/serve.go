@@ -11,7 +11,6 @@ import (
 
 	"github.com/berth-oci/berth/internal/embedded"
 	"github.com/berth-oci/berth/internal/engine"
-	"github.com/berth-oci/berth/internal/load"
 )
 
 func (a *app) serveCommand() *cobra.Command {
@@ -21,7 +20,7 @@ func (a *app) serveCommand() *cobra.Command {
 		Short: "Run the local registry in the foreground",
 		Long: "Run the local registry in the foreground until it is interrupted. Its log goes to\n" +
 			"standard error, and its endpoint to standard output once it answers.",
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), engineName) },
 	}
 	engineFlag(cmd, &engineName)
@@ -29,7 +28,7 @@ func (a *app) serveCommand() *cobra.Command {
 }
 
 func (a *app) serve(ctx context.Context, engineName string) error {
-	target, config, err := a.target(load.Options{Solo: true})
+	target, config, err := a.target()
 	if err != nil {
 		return err
 	}

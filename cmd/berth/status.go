@@ -19,7 +19,7 @@ func (a *app) statusCommand() *cobra.Command {
 		Use:   "status",
 		Short: "Say whether the local registry runs",
 		Long:  "Say whether the local registry runs. Exits with 0 when it does and answers, else with 10.",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := oneOf("format", format, "text", "json"); err != nil {
 				return err

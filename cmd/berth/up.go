@@ -38,9 +38,9 @@ func (a *app) upCommand() *cobra.Command {
 		Short: "Start the local registry in the background",
 		Long: "Start the local registry in the background and return when it answers. Prints its\n" +
 			"endpoint. Without any config it starts a built-in one, for one developer.",
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			target, config, err := a.target(load.Options{Solo: true})
+			target, config, err := a.target()
 			if err != nil {
 				return err
 			}

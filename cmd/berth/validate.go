@@ -46,6 +46,9 @@ func (a *app) validate(files []string, format, schema string) error {
 	var verdicts []verdict
 	var failure error
 	for _, file := range files {
+		if found, err := load.Find(); file == "" && err == nil {
+			file = found
+		}
 		config, err := load.File(file, load.Options{Stdin: a.stdin, Name: a.name, Schema: schema})
 		var list diag.List
 		var sources map[string]diag.Source
