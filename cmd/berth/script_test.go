@@ -58,6 +58,7 @@ func TestScripts(t *testing.T) {
 			env.Defer(func() { killAll(env.WorkDir) })
 			return nil
 		},
+		Condition: condition,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exitcode": exitcode,
 			"freeport": freeport,
@@ -69,6 +70,22 @@ func TestScripts(t *testing.T) {
 			"registry": registry,
 		},
 	})
+}
+
+// condition is [tool:NAME]: a program that a script needs is installed. With
+// BERTH_TEST_NO_SKIP=1 a script fails where it would be skipped.
+func condition(cond string) (bool, error) {
+	name, ok := strings.CutPrefix(cond, "tool:")
+	if !ok {
+		return false, fmt.Errorf("unknown condition %s", cond)
+	}
+	if _, err := exec.LookPath(name); err == nil {
+		return true, nil
+	}
+	if os.Getenv("BERTH_TEST_NO_SKIP") == "1" {
+		return false, fmt.Errorf("%s is not installed, and BERTH_TEST_NO_SKIP=1", name)
+	}
+	return false, nil
 }
 
 func freeport(ts *testscript.TestScript, _ bool, args []string) {
