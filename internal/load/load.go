@@ -69,11 +69,34 @@ func File(name string, opts Options) (*Config, error) {
 		}
 		name = found
 	}
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		return directory(name, opts)
+	}
 	text, source, err := read(name, opts.Stdin)
 	if err != nil {
 		return nil, err
 	}
 	return Text(name, source, text, opts)
+}
+
+// directory loads the KCL package in a directory, as the kcl command does.
+func directory(name string, opts Options) (*Config, error) {
+	names, err := eval.PackageFiles(name)
+	if err != nil {
+		return nil, diag.Errorf(diag.ConfigUnread, "cannot read config: %w", err)
+	}
+	if len(names) == 0 {
+		return nil, diag.Errorf(diag.ConfigUnread, "the directory %s holds no .k file", name).WithHint("name the config file in it")
+	}
+	var sources []*syntax.Source
+	for _, file := range names {
+		text, source, err := read(file, nil)
+		if err != nil {
+			return nil, err
+		}
+		sources = append(sources, syntax.NewSource(source, text))
+	}
+	return evaluate(name, sources, opts)
 }
 
 // Find returns the config that is used when none is named: $BERTH_CONFIG, else
@@ -120,9 +143,6 @@ func read(name string, stdin io.Reader) (text, source string, err error) {
 		return string(data), "<stdin>", nil
 	}
 	info, err := os.Stat(name)
-	if err == nil && info.IsDir() {
-		return "", "", diag.Errorf(diag.ConfigUnread, "%s is a directory", name).WithHint("name the config file in it")
-	}
 	if err == nil && info.Size() > maxFile {
 		return "", "", diag.Errorf(diag.LimitExceeded, "%s has %d bytes; a config may have %d", name, info.Size(), maxFile)
 	}
@@ -143,23 +163,32 @@ func read(name string, stdin io.Reader) (text, source string, err error) {
 // diagnostics do; the extension of source tells the format, and without one
 // the text does.
 func Text(file, source, text string, opts Options) (*Config, error) {
-	src := syntax.NewSource(source, text)
-	c := &Config{File: file, Sources: map[string]diag.Source{source: src}}
+	return evaluate(file, []*syntax.Source{syntax.NewSource(source, text)}, opts)
+}
+
+// evaluate loads the config that is made of the sources: one of any format, or
+// several of KCL that form a package.
+func evaluate(file string, sources []*syntax.Source, opts Options) (*Config, error) {
+	c := &Config{File: file, Sources: map[string]diag.Source{}}
 	prelude, faults := c.prelude()
 	if err := faults.Err(); err != nil {
 		return nil, c.faults(faults)
 	}
-	var program *syntax.File
-	if format(src) == "kcl" {
-		program, faults = syntax.Parse(src)
-	} else {
-		program, faults = parseYAML(src, opts.Schema)
+	var program []*syntax.File
+	for _, src := range sources {
+		c.Sources[src.Name] = src
+		parse := syntax.Parse
+		if format(src) != "kcl" {
+			parse = func(src *syntax.Source) (*syntax.File, diag.List) { return parseYAML(src, opts.Schema) }
+		}
+		f, more := parse(src)
+		program, faults = append(program, f), append(faults, more...)
 	}
 	if faults.Err() != nil {
 		return nil, c.faults(faults)
 	}
-	result, faults := eval.Run([]*syntax.File{program}, eval.Options{
-		Prelude: prelude, PreludeName: schema.Package, Import: c.importer(source),
+	result, faults := eval.Run(program, eval.Options{
+		Prelude: prelude, PreludeName: schema.Package, Import: c.importer(sources[0].Name),
 	})
 	name, value, err := choose(result, opts.Name)
 	c.value, c.Name = value, name

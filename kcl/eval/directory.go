@@ -13,7 +13,7 @@ import (
 
 // Directory returns an Import that finds packages below a root directory: the
 // path a.b is the directory a/b or the file a/b.k. A leading dot counts from
-// the importing file. Files whose names end in _test.k are left out.
+// the importing file.
 func Directory(root string) func(path string, from *syntax.Source) ([]*syntax.File, error) {
 	return func(path string, from *syntax.Source) ([]*syntax.File, error) {
 		base := root
@@ -28,7 +28,7 @@ func Directory(root string) func(path string, from *syntax.Source) ([]*syntax.Fi
 			}
 		}
 		target := filepath.Join(base, filepath.FromSlash(strings.ReplaceAll(rest, ".", "/")))
-		names, err := packageFiles(target)
+		names, err := PackageFiles(target)
 		if err != nil {
 			return nil, err
 		}
@@ -48,9 +48,10 @@ func Directory(root string) func(path string, from *syntax.Source) ([]*syntax.Fi
 	}
 }
 
-// packageFiles returns the files of the package at a path, none if there is no
-// such package.
-func packageFiles(path string) ([]string, error) {
+// PackageFiles returns the names of the files of the package at a path, sorted;
+// none if there is no such package. A path is a directory, or a file without
+// its .k. Files whose names end in _test.k do not count.
+func PackageFiles(path string) ([]string, error) {
 	entries, err := os.ReadDir(path)
 	if err != nil {
 		if _, err := os.Stat(path + ".k"); err == nil {
