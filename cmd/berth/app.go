@@ -95,7 +95,7 @@ func (a *app) target() (*resolve.Target, *load.Config, error) {
 		return nil, nil, err
 	}
 	a.sources = config.Sources
-	target, err := resolve.Resolve(config.Registry, config, resolve.Options{Defaults: config.Defaults})
+	target, err := resolve.Resolve(config.Registry, config, resolve.Options{Defaults: config.Defaults, Dir: config.Dir()})
 	return target, config, err
 }
 

@@ -53,7 +53,7 @@ func (a *app) init(opts starter.Options, path string) error {
 		return diag.Errorf(diag.FileExists, "%s exists already", path).WithHint("remove it, or write elsewhere with -o PATH")
 	}
 	if err != nil {
-		return diag.Errorf(diag.StorageFailed, "cannot write config: %w", err)
+		return diag.Errorf(diag.StorageFailed, "cannot write config: %w", err).WithHint("write elsewhere with -o PATH")
 	}
 	if _, err := f.WriteString(text); err != nil {
 		return errors.Join(diag.Errorf(diag.StorageFailed, "cannot write config: %w", err), f.Close(), os.Remove(path))
@@ -62,6 +62,6 @@ func (a *app) init(opts starter.Options, path string) error {
 		return diag.Errorf(diag.StorageFailed, "cannot write config: %w", err)
 	}
 	a.print("%s", path)
-	a.note("next: berth validate, then berth up")
+	a.note("next: look it over, then berth validate")
 	return nil
 }

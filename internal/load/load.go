@@ -182,15 +182,17 @@ func evaluate(file string, sources []*syntax.Source, opts Options) (*Config, err
 			parse = func(src *syntax.Source) (*syntax.File, diag.List) { return parseYAML(src, opts.Schema) }
 		}
 		f, more := parse(src)
-		program, faults = append(program, f), append(faults, more...)
+		faults = append(faults, more...)
+		if f == nil || format(src) == "kcl" && more.Err() != nil { // nothing to evaluate
+			return nil, c.faults(append(faults, c.syntaxFaults(sources[len(program)+1:])...))
+		}
+		program = append(program, f)
 	}
-	if faults.Err() != nil {
-		return nil, c.faults(faults)
-	}
-	result, faults := eval.Run(program, eval.Options{
+	result, more := eval.Run(program, eval.Options{
 		Prelude: prelude, PreludeName: schema.Package, Import: c.importer(sources[0].Name),
 	})
-	name, value, err := choose(result, opts.Name)
+	faults = append(faults, more...)
+	name, value, err := c.choose(result, opts.Name, sources[0])
 	c.value, c.Name = value, name
 	if value != nil {
 		c.places = placesOf(value)
@@ -200,9 +202,21 @@ func evaluate(file string, sources []*syntax.Source, opts Options) (*Config, err
 		return nil, c.faults(faults)
 	}
 	if err != nil {
-		return nil, err
+		return nil, c.faults(diag.List{err})
 	}
 	return c, c.decode(prelude)
+}
+
+// syntaxFaults returns the syntax errors of further files of a package, so that
+// those of all files are reported at once.
+func (c *Config) syntaxFaults(sources []*syntax.Source) diag.List {
+	var faults diag.List
+	for _, src := range sources {
+		c.Sources[src.Name] = src
+		_, more := syntax.Parse(src)
+		faults = append(faults, more...)
+	}
+	return faults
 }
 
 func (c *Config) faults(list diag.List) error {
@@ -266,42 +280,55 @@ func format(src *syntax.Source) string {
 
 // choose finds the registry of a program: the only instance of
 // OCIRegistryConfig or of a schema that derives from it, or the named one.
-func choose(p *eval.Program, name string) (string, *eval.Instance, error) {
-	type candidate struct {
-		name string
-		inst *eval.Instance
-	}
-	var found []candidate
+func (c *Config) choose(p *eval.Program, name string, src *syntax.Source) (string, *eval.Instance, *diag.Diagnostic) {
+	var found []*eval.Entry
 	for _, e := range slices.Concat(p.Globals, p.Outputs) {
-		if inst, ok := e.Value.(*eval.Instance); ok && inst.Schema.Derives("OCIRegistryConfig") && !strings.HasPrefix(e.Key, "_") {
-			found = append(found, candidate{e.Key, inst})
+		if inst, ok := e.Value.(*eval.Instance); ok && c.isRegistry(inst.Schema) && !strings.HasPrefix(e.Key, "_") {
+			found = append(found, e)
 		}
 	}
 	var names []string
-	for _, c := range found {
-		if name != "" && c.name == name {
-			return c.name, c.inst, nil
+	var places []diag.Related
+	for _, e := range found {
+		inst := e.Value.(*eval.Instance)
+		if name != "" && e.Key == name {
+			return e.Key, inst, nil
 		}
-		names = append(names, cmp.Or(c.name, "(unnamed)"))
+		names = append(names, cmp.Or(e.Key, "(unnamed)"))
+		places = append(places, diag.Related{Span: inst.Place.Span(), Message: cmp.Or(e.Key, "(unnamed)")})
 	}
+	top := syntax.Range{Source: src}.Span()
 	switch {
 	case len(found) == 0:
-		return "", nil, diag.Errorf(diag.NoConfig, "the config holds no registry").
+		return "", nil, diag.Errorf(diag.NoConfig, "the config holds no registry").At(top).
 			WithHint("it needs an instance of OCIRegistryConfig; berth init writes one")
 	case name != "":
-		return "", nil, diag.Errorf(diag.NoConfig, "the config holds no registry named %s", name).
+		return "", nil, diag.Errorf(diag.NoConfig, "the config holds no registry named %s", name).At(top).
 			WithHint("it holds %s", strings.Join(names, ", "))
 	case len(found) > 1:
-		return "", nil, diag.Errorf(diag.ConfigUnclear, "the config holds %d registries: %s", len(found), strings.Join(names, ", ")).
+		d := diag.Errorf(diag.ConfigUnclear, "the config holds %d registries: %s", len(found), strings.Join(names, ", ")).At(top).
 			WithHint("choose one with --config NAME")
+		d.Related = places
+		return "", nil, d
 	}
-	return found[0].name, found[0].inst, nil
+	return found[0].Key, found[0].Value.(*eval.Instance), nil
+}
+
+// isRegistry reports whether a schema is berth's OCIRegistryConfig or derives
+// from it.
+func (c *Config) isRegistry(s *eval.Schema) bool {
+	for ; s != nil; s = s.Base() {
+		if s.Name == "OCIRegistryConfig" && s.Source() == c.schemaSource {
+			return true
+		}
+	}
+	return false
 }
 
 // decode fills the Go form of the config and of the schema's defaults.
 func (c *Config) decode(prelude []*syntax.File) error {
 	c.Registry = &spec.Registry{}
-	if err := spec.Decode(c.Registry, attributes(c.value)); err != nil {
+	if err := spec.Decode(c.Registry, c.attributes(c.value)); err != nil {
 		return diag.Errorf(diag.Failed, "schema and program disagree: %w", err)
 	}
 	f, faults := syntax.Parse(syntax.NewSource("defaults.k", `
@@ -320,36 +347,69 @@ push_policy = OCIPushPolicy {}
 		"pull_policy": &c.Defaults.Pull, "push_policy": &c.Defaults.Push,
 	}
 	for _, e := range program.Globals {
-		if err := spec.Decode(targets[e.Key], attributes(e.Value.(*eval.Instance))); err != nil {
+		if err := spec.Decode(targets[e.Key], c.attributes(e.Value.(*eval.Instance))); err != nil {
 			return diag.Errorf(diag.Failed, "schema and program disagree: %w", err)
 		}
 	}
 	return nil
 }
 
-// attributes returns the attributes of an instance as plain maps.
-func attributes(inst *eval.Instance) map[string]any {
-	plain, _ := eval.Plain(inst)
-	m, _ := unordered(plain).(map[string]any)
+// attributes returns the attributes of an instance that berth's schema declares,
+// as plain maps. A schema that derives from berth's may have more: they are for
+// its own checks.
+func (c *Config) attributes(inst *eval.Instance) map[string]any {
+	known := inst.Schema
+	for known != nil && known.Source() != c.schemaSource {
+		known = known.Base()
+	}
+	m := map[string]any{}
+	for _, e := range inst.Attrs.Entries() {
+		if known != nil && !known.Declares(e.Key) {
+			continue
+		}
+		if v, ok := c.plain(e.Value); ok {
+			m[e.Key] = v
+		}
+	}
 	return m
 }
 
-func unordered(v any) any {
+// plain returns a value as package spec decodes it; ok is false for Undefined
+// and what else is no data.
+func (c *Config) plain(v eval.Value) (any, bool) {
 	switch v := v.(type) {
-	case *eval.Object:
-		m := make(map[string]any, len(v.Keys))
-		for key, elem := range v.Values {
-			m[key] = unordered(elem)
+	case *eval.Instance:
+		return c.attributes(v), true
+	case *eval.Dict:
+		m := make(map[string]any, v.Len())
+		for _, e := range v.Entries() {
+			if elem, ok := c.plain(e.Value); ok {
+				m[e.Key] = elem
+			}
 		}
-		return m
-	case []any:
-		list := make([]any, len(v))
-		for i, elem := range v {
-			list[i] = unordered(elem)
+		return m, true
+	case *eval.List:
+		list := make([]any, 0, len(v.Elems))
+		for _, e := range v.Elems {
+			if elem, ok := c.plain(e); ok {
+				list = append(list, elem)
+			}
 		}
-		return list
+		return list, true
 	}
-	return v
+	return eval.Plain(v)
+}
+
+// Dir returns the directory that the config's relative paths start from: its
+// own, or "" for one that came from no file.
+func (c *Config) Dir() string {
+	if c.File == "" || c.File == "-" {
+		return ""
+	}
+	if info, err := os.Stat(c.File); err == nil && info.IsDir() {
+		return c.File
+	}
+	return filepath.Dir(c.File)
 }
 
 // Value returns the evaluated instance.

@@ -8,12 +8,12 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/goccy/go-yaml"
+	goccy "github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/yaml"
 	"github.com/berth-oci/berth/kcl/syntax"
 )
 
@@ -27,7 +27,7 @@ func parseYAML(src *syntax.Source, schemaName string) (*syntax.File, diag.List) 
 		}
 	}
 	c := &yamlConverter{src: src, anchors: map[string]syntax.Expr{}}
-	doc, err := parser.ParseBytes([]byte(src.Text), 0)
+	doc, err := yaml.Parse([]byte(src.Text))
 	if err != nil {
 		return nil, diag.List{c.syntaxError(err)}
 	}
@@ -119,15 +119,17 @@ type yamlConverter struct {
 }
 
 func (c *yamlConverter) syntaxError(err error) *diag.Diagnostic {
-	var e yaml.Error
+	var depth *yaml.DepthError
+	if errors.As(err, &depth) {
+		start := c.src.Offset(depth.Line, 1) + depth.Column - 1
+		return diag.Errorf(diag.LimitExceeded, "%w", err).At(syntax.Range{Source: c.src, Start: start, End: start + 1}.Span())
+	}
+	var e goccy.Error
 	if !errors.As(err, &e) || e.GetToken() == nil {
 		return diag.Errorf(diag.Syntax, "not YAML: %s", firstLine(err.Error())).At(syntax.Range{Source: c.src}.Span())
 	}
 	tok := e.GetToken()
 	d := diag.Errorf(diag.Syntax, "not YAML: %s", firstLine(e.GetMessage())).At(c.at(tok).Span())
-	if strings.Contains(e.GetMessage(), "already defined") {
-		d.Message = tok.Value + " is given twice"
-	}
 	if line := c.src.Line(tok.Position.Line); strings.Contains(line, "\t") {
 		d.Hint = "YAML cannot be indented with tabs; use spaces"
 		d.Span = c.tab(tok.Position.Line).Span()

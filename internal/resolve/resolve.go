@@ -25,7 +25,7 @@ type Options struct {
 	Defaults spec.Defaults // the schema's, for the blocks a config leaves out
 
 	Home string // replaces a leading ~; the user's home directory when empty
-	Dir  string // relative paths start here; the working directory when empty
+	Dir  string // relative paths start here: the directory of the config; the working directory when empty
 }
 
 // Resolve makes the Target of an evaluated config. It fails with diag.Disabled
@@ -68,8 +68,8 @@ func (r *resolver) fault(path, hint, format string, args ...any) {
 	r.faults = append(r.faults, r.Fault(diag.ConfigConflict, path, format, args...).WithHint("%s", hint))
 }
 
-// path makes a config's path absolute; nil and "" stay empty.
-func (r *resolver) path(p *string) string {
+// path makes the path that an attribute gives absolute; nil and "" stay empty.
+func (r *resolver) path(attr string, p *string) string {
 	switch {
 	case p == nil || *p == "":
 		return ""
@@ -77,19 +77,32 @@ func (r *resolver) path(p *string) string {
 		return r.home
 	case strings.HasPrefix(*p, "~/"):
 		return filepath.Join(r.home, (*p)[2:])
+	case strings.HasPrefix(*p, "~"):
+		r.fault(attr, "write ~/ for your own home directory, or an absolute path", "%q names the home directory of another user", *p)
 	case filepath.IsAbs(*p):
 		return filepath.Clean(*p)
 	}
 	return filepath.Join(r.dir, *p)
 }
 
+// maxSeconds keeps durations far from overflow: some 68 years.
+const maxSeconds = 1<<31 - 1
+
+// seconds converts the seconds that an attribute gives.
+func (r *resolver) seconds(attr string, n int) time.Duration {
+	if n < 0 {
+		r.fault(attr, "write 0 or more seconds", "%d seconds is no time to wait", n)
+	}
+	return time.Duration(min(n, maxSeconds)) * time.Second
+}
+
 func (r *resolver) auth() {
 	c := r.Spec
 	r.Auth = Auth{Required: c.AuthNeeded, Username: value(c.Username)}
-	if f := r.path(c.Password); f != "" {
+	if f := r.path("password_path", c.Password); f != "" {
 		r.Auth.Password = SecretFile(f)
 	}
-	if f := r.path(c.AuthToken); f != "" {
+	if f := r.path("auth_token_path", c.AuthToken); f != "" {
 		r.Auth.Token = SecretFile(f)
 	}
 	switch {
@@ -125,10 +138,10 @@ func (r *resolver) client() {
 	if c.Remote != nil {
 		m = *c.Remote
 	}
-	if f := r.path(c.CACertPath); f != "" {
+	if f := r.path("ca_cert_path", c.CACertPath); f != "" {
 		r.Client.CACerts = append(r.Client.CACerts, f)
 	}
-	cert, key := r.path(c.TLSCertPath), r.path(c.TLSKeyPath)
+	cert, key := r.path("tls_cert_path", c.TLSCertPath), r.path("tls_key_path", c.TLSKeyPath)
 	switch {
 	case c.Deployment == "local" && cert != "":
 		// A local registry's own certificate is an authority that its clients trust.
@@ -140,8 +153,8 @@ func (r *resolver) client() {
 		}
 	}
 	r.Client.VerifyTLS = m.VerifySSL
-	r.Client.Timeout = seconds(m.Timeout)
-	r.Client.Retries, r.Client.RetryDelay, r.Client.RetryBackoff = m.Retries, seconds(m.RetryDelay), m.RetryBackoff
+	r.Client.Timeout = r.seconds("remote.timeout", m.Timeout)
+	r.Client.Retries, r.Client.RetryDelay, r.Client.RetryBackoff = m.Retries, r.seconds("remote.retry_delay", m.RetryDelay), m.RetryBackoff
 	r.Client.HTTPProxy, r.Client.HTTPSProxy, r.Client.NoProxy = value(m.HTTPProxy), value(m.HTTPSProxy), m.NoProxy
 	r.Client.RateLimit = m.RateLimit
 }
@@ -149,8 +162,8 @@ func (r *resolver) client() {
 func (r *resolver) local() {
 	c, l := r.Spec, r.Spec.Local
 	local := &Local{
-		DataDir: r.path(&l.DataDir), ConfigPath: r.path(&l.ConfigPath), LogFile: r.path(l.LogFile),
-		BinaryPath: r.path(l.BinaryPath), AutoStart: l.AutoStart,
+		DataDir: r.path("local.data_dir", &l.DataDir), ConfigPath: r.path("local.config_path", &l.ConfigPath), LogFile: r.path("local.log_file", l.LogFile),
+		BinaryPath: r.path("local.binary_path", l.BinaryPath), AutoStart: l.AutoStart,
 		ListenPort: r.Endpoint.Port, Storage: r.defaults.Storage,
 	}
 	r.Target.Local = local
@@ -159,21 +172,22 @@ func (r *resolver) local() {
 		h = *l.HTTP
 	}
 	local.ListenAddress = h.ListenAddress
-	local.ReadTimeout, local.WriteTimeout, local.IdleTimeout = seconds(h.ReadTimeout), seconds(h.WriteTimeout), seconds(h.IdleTimeout)
+	local.ReadTimeout, local.WriteTimeout, local.IdleTimeout = r.seconds("local.http_config.read_timeout", h.ReadTimeout),
+		r.seconds("local.http_config.write_timeout", h.WriteTimeout), r.seconds("local.http_config.idle_timeout", h.IdleTimeout)
 	// A port that clients use and a default listen_port mean one port; only an
 	// explicit listen_port makes two (a port forward in between).
 	if r.src.Given("local.http_config.listen_port") {
 		local.ListenPort = h.ListenPort
 	}
 	if c.TLSEnabled {
-		local.TLSCert, local.TLSKey = r.path(c.TLSCertPath), r.path(c.TLSKeyPath)
-		local.ClientCA = r.path(c.CACertPath)
+		local.TLSCert, local.TLSKey = r.path("tls_cert_path", c.TLSCertPath), r.path("tls_key_path", c.TLSKeyPath)
+		local.ClientCA = r.path("ca_cert_path", c.CACertPath)
 	}
 	if l.Storage != nil {
 		local.Storage = *l.Storage
 	}
 	local.Backend = local.Storage.Backend
-	if local.Root = r.path(local.Storage.RootDirectory); local.Root == "" {
+	if local.Root = r.path("local.storage_config.rootdirectory", local.Storage.RootDirectory); local.Root == "" {
 		local.Root = local.DataDir
 	}
 }
@@ -187,8 +201,6 @@ func (r *resolver) policies() {
 		r.Push = *p
 	}
 }
-
-func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
 
 // value returns what p points to, or the zero value.
 func value[T any](p *T) (v T) {

@@ -397,6 +397,9 @@ func builtinRange(c *call) Value {
 	if step == 0 {
 		return c.errorf("step must not be 0")
 	}
+	if n := float64(stop-start) / float64(step); n > maxSize && !c.ev.grow(maxSize+1, c.at) {
+		return bad{}
+	}
 	l := listOf()
 	for i := start; step > 0 && i < stop || step < 0 && i > stop; i += step {
 		l.Elems = append(l.Elems, i)

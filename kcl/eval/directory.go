@@ -8,21 +8,23 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/kcl/syntax"
 )
 
 // Directory returns an Import that finds packages below a root directory: the
 // path a.b is the directory a/b or the file a/b.k. A leading dot counts from
-// the importing file.
+// the importing file. Files with syntax errors come together with a diag.List.
 func Directory(root string) func(path string, from *syntax.Source) ([]*syntax.File, error) {
 	return func(path string, from *syntax.Source) ([]*syntax.File, error) {
 		base := root
 		rest := strings.TrimLeft(path, ".")
 		if dots := len(path) - len(rest); dots > 0 {
-			base = filepath.Dir(from.Name)
-			if !filepath.IsAbs(base) {
-				base = filepath.Join(root, base)
+			file, err := filepath.Abs(from.Name)
+			if err != nil {
+				return nil, err
 			}
+			base = filepath.Dir(file)
 			for range dots - 1 {
 				base = filepath.Dir(base)
 			}
@@ -33,18 +35,16 @@ func Directory(root string) func(path string, from *syntax.Source) ([]*syntax.Fi
 			return nil, err
 		}
 		var files []*syntax.File
+		var faults diag.List
 		for _, name := range names {
 			data, err := os.ReadFile(name)
 			if err != nil {
 				return nil, err
 			}
-			f, faults := syntax.Parse(syntax.NewSource(name, string(data)))
-			if err := faults.Err(); err != nil {
-				return nil, err
-			}
-			files = append(files, f)
+			f, more := syntax.Parse(syntax.NewSource(name, string(data)))
+			files, faults = append(files, f), append(faults, more...)
 		}
-		return files, nil
+		return files, faults.Err()
 	}
 }
 

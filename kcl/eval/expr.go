@@ -11,6 +11,7 @@ import (
 // is none.
 func (s *scope) eval(x syntax.Expr) Value {
 	if !s.ev.enter() {
+		s.ev.locate(x.At())
 		return bad{}
 	}
 	defer s.ev.leave()

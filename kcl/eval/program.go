@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -11,8 +12,8 @@ import (
 // Limits on what one program may use, far above any real config.
 const (
 	maxDepth = 10_000     // nested evaluations
-	maxSteps = 50_000_000 // evaluations in all
-	maxSize  = 20_000_000 // elements, entries and 16-byte pieces of text in all
+	maxSteps = 20_000_000 // evaluations in all
+	maxSize  = 2_000_000  // elements, entries and 16-byte pieces of text in all
 )
 
 // Options control Run. The zero value runs a program that imports nothing but
@@ -24,7 +25,7 @@ type Options struct {
 	PreludeName string
 
 	// Import returns the files of a package, given its path as written and the
-	// importing file. It may be nil.
+	// importing file; a diag.List as error is reported as it is. It may be nil.
 	Import func(path string, from *syntax.Source) ([]*syntax.File, error)
 
 	// Arguments are what option() returns by name: -D name=value.
@@ -145,9 +146,16 @@ func (ev *evaluator) grow(n int, at syntax.Range) bool {
 	ev.size += n
 	if ev.size > maxSize && !ev.stopped {
 		ev.stop("the program makes too much data")
-		ev.faults[len(ev.faults)-1].Span = at.Span()
+		ev.locate(at)
 	}
 	return !ev.stopped
+}
+
+// locate says where a limit was reached, as near as is known.
+func (ev *evaluator) locate(at syntax.Range) {
+	if last := ev.faults[len(ev.faults)-1]; last.Code == diag.LimitExceeded && !last.Span.Start.IsValid() {
+		last.Span = at.Span()
+	}
 }
 
 func (ev *evaluator) stop(message string) {
@@ -262,18 +270,28 @@ func (ev *evaluator) importInto(sc *scope, stmt *syntax.Import, from *syntax.Sou
 	if ev.opts.Import != nil {
 		files, err = ev.opts.Import(stmt.Path, from)
 	}
+	var faults diag.List
 	switch {
+	case errors.As(err, &faults):
+		ev.faults = append(ev.faults, faults...)
 	case err != nil:
 		ev.report(diag.Errorf(diag.ImportFailed, "cannot import %s: %w", stmt.Path, err).At(stmt.Range.Span()))
 	case len(files) == 0:
-		ev.report(diag.Errorf(diag.ImportFailed, "there is no package %s", stmt.Path).At(stmt.Range.Span()).
-			WithHint("a package is a directory with .k files, or a .k file, below the config's directory"))
+		d := diag.Errorf(diag.ImportFailed, "there is no package %s", stmt.Path).At(stmt.Range.Span()).
+			WithHint("a package is a directory with .k files, or a .k file, below the config's directory")
+		if slices.Contains(missingModules, stmt.Path) {
+			d.Message, d.Hint = "this version of berth has no system module "+stmt.Path, "of KCL's system modules it has regex"
+		}
+		ev.report(d)
 	default:
 		sc.imports[name] = &Module{name: stmt.Path, pkg: ev.importPkg(stmt, files)}
 		return
 	}
 	sc.imports[name] = &Module{name: stmt.Path, pkg: nil}
 }
+
+// missingModules are KCL's system modules that are not provided.
+var missingModules = []string{"base32", "base64", "collection", "crypto", "datetime", "file", "json", "manifests", "math", "net", "template", "units", "yaml"}
 
 // importPkg evaluates an imported package, once however often it is imported.
 // It returns nil, after it reported so, for one that is just being imported.

@@ -118,7 +118,7 @@ func parse(t *testing.T, file string) (*syntax.File, diag.List) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return syntax.Parse(syntax.NewSource(filepath.Base(file), string(data)))
+	return syntax.Parse(syntax.NewSource(file, string(data)))
 }
 
 func recorded(t *testing.T, record string) string {

@@ -173,6 +173,7 @@ func (s *Schema) index() (*syntax.IndexSignature, *Schema) {
 // of defaults and the config, then the checks run.
 func (ev *evaluator) instantiate(s *Schema, a *args, config *Dict, at syntax.Range) Value {
 	if !ev.enter() {
+		ev.locate(at)
 		return bad{}
 	}
 	defer ev.leave()
@@ -449,6 +450,12 @@ func (ev *evaluator) required(v Value, seen map[*Instance]bool) {
 		}
 	}
 }
+
+// Source returns the source that defines the schema.
+func (s *Schema) Source() *syntax.Source { return s.def.Source }
+
+// Declares reports whether the schema, or a parent, declares the attribute.
+func (s *Schema) Declares(name string) bool { return s.attr(name) != nil }
 
 // Derives reports whether the schema is the named one or inherits from it.
 func (s *Schema) Derives(name string) bool {
