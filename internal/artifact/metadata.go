@@ -8,11 +8,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/goccy/go-yaml"
+	goccy "github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/yaml"
 )
 
 // Metadata describes an artifact. It is the content of its config blob, and of
@@ -48,6 +48,24 @@ func ReadMetadata(typ *Type, dir string, over Metadata) (Metadata, error) {
 	}, nil
 }
 
+// maxMetadata is the size of the largest metadata file, in bytes.
+const maxMetadata = 1 << 20
+
+// CheckDir fails with diag.BadReference unless dir is a directory that can be
+// packed.
+func CheckDir(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return diag.Errorf(diag.BadReference, "there is no directory %s", dir).WithHint("name the directory to pack")
+	case err != nil:
+		return diag.Errorf(diag.BadReference, "cannot pack: %w", err).WithHint("make %s readable", dir)
+	case !info.IsDir():
+		return diag.Errorf(diag.BadReference, "%s is no directory", dir).WithHint("name the directory to pack")
+	}
+	return nil
+}
+
 // document is a metadata file whose values keep their place.
 type document struct {
 	file   string
@@ -65,6 +83,10 @@ func metadataKeys() []string { return []string{"name", "version", "kind", "descr
 
 func parseMetadata(file string) (*document, error) {
 	doc := &document{file: file, values: map[string]value{}}
+	if info, err := os.Stat(file); err == nil && info.Size() > maxMetadata {
+		return nil, diag.Errorf(diag.BadMetadata, "%s has %d bytes; metadata may have %d", file, info.Size(), maxMetadata).
+			WithHint("keep nothing but name, version, kind and description in it")
+	}
 	data, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return doc, nil
@@ -73,7 +95,7 @@ func parseMetadata(file string) (*document, error) {
 		return nil, diag.Errorf(diag.BadMetadata, "cannot read metadata: %w", err).WithHint("make %s readable", file)
 	}
 	doc.exists = true
-	parsed, err := parser.ParseBytes(data, 0)
+	parsed, err := yaml.Parse(data)
 	if err != nil {
 		return nil, doc.syntax(err)
 	}
@@ -92,7 +114,7 @@ func parseMetadata(file string) (*document, error) {
 }
 
 func (d *document) syntax(err error) error {
-	var positioned yaml.Error
+	var positioned goccy.Error
 	if !errors.As(err, &positioned) {
 		return diag.Errorf(diag.BadMetadata, "%s: %w", d.file, err).WithHint("write %s as YAML", filepath.Base(d.file))
 	}
@@ -122,35 +144,12 @@ func (d *document) entry(entry *ast.MappingValueNode) {
 	}
 }
 
-// suggest names the known key that differs least from key.
+// suggest names the known key that key may be a slip of the pen of.
 func suggest(key string) string {
-	for _, known := range metadataKeys() {
-		if strings.EqualFold(known, key) || distance(known, strings.ToLower(key)) <= 2 {
-			return `did you mean "` + known + `"?`
-		}
+	if near := diag.Nearest(strings.ToLower(key), metadataKeys()); near != "" {
+		return `did you mean "` + near + `"?`
 	}
 	return "known keys: " + strings.Join(metadataKeys(), ", ")
-}
-
-// distance is the Levenshtein distance.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 func (d *document) span(node ast.Node) diag.Span {

@@ -109,7 +109,7 @@ func newApp(config *configuration.Configuration) (app *handlers.App, err error) 
 func handler(app http.Handler, config *configuration.Configuration, log *slog.Logger, t engine.Timeouts) http.Handler {
 	h := app
 	h = headers(h, config.HTTP.Headers)
-	h = gate.AccessLog(h, log)
+	h = gate.AccessLog(gate.CreateOnly(h), log)
 	h = gate.Timeouts(h, t.Read, t.Write)
 	return h
 }

@@ -4,13 +4,17 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
+	"oras.land/oras-go/v2/registry/remote"
+	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/artifact"
@@ -38,8 +42,10 @@ type Pushed struct {
 // then the tags, so that a tag never names anything incomplete.
 //
 // Without allow_overwrite a tag that names other content fails with
-// diag.TagExists before anything is uploaded. Registries have no conditional
-// tagging: between that look and the last step another client may still tag.
+// diag.TagExists before anything is uploaded, and again in the last step: the
+// tag is sent on the condition that it is not there, which berth's own registry
+// honours. Others ignore it; there the tag is looked at right before and after,
+// and only a client that tags in that same moment can go unseen.
 // require_signing fails with diag.PolicyRefused, a kind that cannot be pushed
 // with diag.Unsupported, wrong metadata with diag.BadMetadata.
 func Push(ctx context.Context, t *resolve.Target, opts PushOptions) (*Pushed, error) {
@@ -49,6 +55,9 @@ func Push(ctx context.Context, t *resolve.Target, opts PushOptions) (*Pushed, er
 	if t.Push.RequireSigning {
 		return nil, t.Fault(diag.PolicyRefused, "push_policy.require_signing", "the config asks for signed artifacts, and this version of berth cannot sign").
 			WithHint("set require_signing to false to push without a signature")
+	}
+	if err := artifact.CheckDir(opts.Dir); err != nil {
+		return nil, err
 	}
 	meta, err := artifact.ReadMetadata(opts.Kind.Type, opts.Dir, opts.Metadata)
 	if err != nil {
@@ -108,6 +117,15 @@ func (p *pusher) publish(ctx context.Context) (*Pushed, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(todo) == 0 {
+		complete, err := p.complete(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if !complete { // a registry that lost content gets it again
+			todo = p.tags
+		}
+	}
 	if len(todo) > 0 {
 		out.Unchanged = false
 		if err := p.upload(ctx, todo); err != nil {
@@ -123,22 +141,35 @@ func (p *pusher) publish(ctx context.Context) (*Pushed, error) {
 // changed returns the tags that do not name the manifest yet.
 func (p *pusher) changed(ctx context.Context) (todo []string, err error) {
 	for _, tag := range p.tags {
-		old, err := p.repo.Resolve(ctx, tag)
+		same, err := p.free(ctx, tag)
 		switch {
-		case missing(err):
-			todo = append(todo, tag)
 		case err != nil:
 			return nil, err
-		case old.Digest == p.manifest.Digest:
-			p.opts.Events.send(Event{Step: Unchanged, Name: tag, Digest: old.Digest})
-		case !p.target.Push.AllowOverwrite:
-			d := p.target.Fault(diag.TagExists, "push_policy.allow_overwrite", "tag %s of %s names %s, not %s", tag, p.reference("", ""), old.Digest, p.manifest.Digest)
-			return nil, d.WithHint("push another version or tag, or set push_policy.allow_overwrite to true")
+		case same:
+			p.opts.Events.send(Event{Step: Unchanged, Name: tag, Digest: p.manifest.Digest})
 		default:
 			todo = append(todo, tag)
 		}
 	}
 	return todo, nil
+}
+
+// free reports whether a tag names the manifest already. It fails with
+// diag.TagExists when the tag names other content and must not move.
+func (p *pusher) free(ctx context.Context, tag string) (same bool, err error) {
+	old, err := p.repo.Resolve(ctx, tag)
+	switch {
+	case missing(err):
+		return false, nil
+	case err != nil:
+		return false, err
+	case old.Digest == p.manifest.Digest:
+		return true, nil
+	case p.target.Push.AllowOverwrite:
+		return false, nil
+	}
+	return false, p.target.Fault(diag.TagExists, "push_policy.allow_overwrite", "tag %s of %s names %s, not %s", tag, p.reference("", ""), old.Digest, p.manifest.Digest).
+		WithHint("push another version or tag, or set push_policy.allow_overwrite to true")
 }
 
 func (p *pusher) upload(ctx context.Context, tags []string) error {
@@ -158,12 +189,65 @@ func (p *pusher) upload(ctx context.Context, tags []string) error {
 		return fmt.Errorf("push manifest: %w", err)
 	}
 	for _, tag := range tags {
-		if err := p.repo.Manifests().PushReference(ctx, p.manifest.Descriptor, manifest(), tag); err != nil {
-			return fmt.Errorf("tag %s: %w", tag, err)
+		if err := p.tag(ctx, tag); err != nil {
+			return err
 		}
 		p.opts.Events.send(Event{Step: Tagged, Name: tag, Digest: p.manifest.Digest})
 	}
 	return nil
+}
+
+// tag points a tag at the manifest. Where tags must not move, the request has
+// the condition that the tag is new, and the outcome is looked at.
+func (p *pusher) tag(ctx context.Context, tag string) error {
+	if p.target.Push.AllowOverwrite {
+		return p.putTag(ctx, p.repo, tag)
+	}
+	if _, err := p.free(ctx, tag); err != nil {
+		return err
+	}
+	err := p.putTag(ctx, p.createOnly(), tag)
+	if answer, ok := errors.AsType[*errcode.ErrorResponse](err); err != nil && (!ok || answer.StatusCode != http.StatusPreconditionFailed) {
+		return err
+	}
+	_, err = p.free(ctx, tag)
+	return err
+}
+
+func (p *pusher) putTag(ctx context.Context, repo *remote.Repository, tag string) error {
+	if err := repo.Manifests().PushReference(ctx, p.manifest.Descriptor, bytes.NewReader(p.manifest.Data), tag); err != nil {
+		return fmt.Errorf("tag %s: %w", tag, err)
+	}
+	return nil
+}
+
+// createOnly returns the repository with a client that creates and never
+// replaces.
+func (p *pusher) createOnly() *remote.Repository {
+	return &remote.Repository{
+		Client: ifNoneMatch{p.client}, Reference: p.repo.Reference, PlainHTTP: p.repo.PlainHTTP, SkipReferrersGC: true,
+	}
+}
+
+// ifNoneMatch adds the condition of RFC 9110, section 13.1.2, to each PUT.
+type ifNoneMatch struct{ remote.Client }
+
+func (c ifNoneMatch) Do(req *http.Request) (*http.Response, error) {
+	if req.Method == http.MethodPut {
+		req = req.Clone(req.Context())
+		req.Header.Set("If-None-Match", "*")
+	}
+	return c.Client.Do(req)
+}
+
+// complete reports whether the registry has the blobs of the manifest.
+func (p *pusher) complete(ctx context.Context) (bool, error) {
+	for _, desc := range []ocispec.Descriptor{p.layer, p.config.Descriptor} {
+		if there, err := p.repo.Blobs().Exists(ctx, desc); !there || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // blob uploads one blob unless it is there. An upload that broke starts again
