@@ -101,21 +101,23 @@ func (b *bench) tree(name, dir string) error {
 			{b.oras, "push", "--plain-http", orasRef, filepath.Base(dir)},
 		}
 		pulls := [2][]string{
-			{b.berth, "-q", "-f", b.dir + "/registry.yaml", "pull", "extension/" + repo + ":1", "-o", b.dir + "/out-berth"},
-			{b.oras, "pull", "--plain-http", "-o", b.dir + "/out-oras", orasRef},
+			{b.berth, "-q", "-f", b.dir + "/registry.yaml", "pull", "extension/" + repo + ":1", "-o", b.dir + "/out/berth-" + repo},
+			{b.oras, "pull", "--plain-http", "-o", b.dir + "/out/oras-" + repo, orasRef},
 		}
-		for i, args := range pushes {
-			if err := add(&push[i], b.dir, args); err != nil {
+		for turn := range 2 {
+			i := (turn + b.count) % 2 // who is first changes
+			if err := add(&push[i], b.dir, pushes[i]); err != nil {
 				return err
 			}
 		}
-		for i, args := range pulls {
-			if err := add(&pull[i], b.dir, args); err != nil {
+		for turn := range 2 {
+			i := (turn + b.count) % 2
+			if err := add(&pull[i], b.dir, pulls[i]); err != nil {
 				return err
 			}
 		}
-		os.RemoveAll(b.dir + "/out-berth")
-		os.RemoveAll(b.dir + "/out-oras")
+		// Outputs stay until the end: ext4 searches past inodes that were just
+		// freed, which would make whoever is next pay for the removal.
 		os.RemoveAll(b.dir + "/data/docker") // what the next round pushes must be new
 	}
 	row("push "+name, push)

@@ -44,10 +44,11 @@ type Unpacker struct {
 	links  []link
 	buf    []byte
 
+	writer *writer
+
 	// The directory of the last file stays open: opening each component of each
 	// path anew costs more than writing a small file.
-	parent     *os.Root
-	parentName string
+	parent *directory
 }
 
 // link is made after all files, so that no file is ever written through one.
@@ -59,7 +60,7 @@ func NewUnpacker(dir string, limits Limits) (*Unpacker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Unpacker{root: root, limits: limits.orDefault(), names: names{}, buf: make([]byte, 1<<20)}, nil
+	return &Unpacker{root: root, limits: limits.orDefault(), names: names{}, buf: make([]byte, 1<<20), writer: newWriter()}, nil
 }
 
 // Unpacks reports whether the layer is a packed directory, as opposed to a file.
@@ -80,14 +81,19 @@ func (u *Unpacker) Layer(ctx context.Context, layer ocispec.Descriptor, prefix s
 	}
 	r = bufio.NewReaderSize(contextReader{ctx, r}, 256<<10)
 	if !Unpacks(layer) {
-		return u.file(title, 0o644, r)
+		return u.file(title, 0o644, r, unknown)
 	}
 	content, closer, err := decompress(r)
 	if err != nil {
 		return badArchive(err)
 	}
 	defer closer()
-	if err := u.archive(tar.NewReader(content), title, prefix); err != nil {
+	// All files are there before anything else is said of the layer.
+	err = u.archive(tar.NewReader(content), title, prefix)
+	if failed := u.writer.wait(); failed != nil {
+		return failed
+	}
+	if err != nil {
 		return err
 	}
 	// Behind the archive's end there is padding; limited, as it may be a bomb.
@@ -147,7 +153,7 @@ func (u *Unpacker) entry(r io.Reader, header *tar.Header, name, title, prefix st
 	mode := fs.FileMode(header.Mode) & fs.ModePerm
 	switch header.Typeflag {
 	case tar.TypeReg:
-		return u.file(name, mode|0o600, r)
+		return u.file(name, mode|0o600, r, header.Size)
 	case tar.TypeDir:
 		return u.dir(name, mode|0o700)
 	case tar.TypeSymlink:
@@ -193,13 +199,23 @@ func (u *Unpacker) add(e entryName) error {
 	return u.root.MkdirAll(parent, 0o755)
 }
 
-func (u *Unpacker) file(name string, mode fs.FileMode, r io.Reader) error {
+// unknown is the size of a file that is known only when it has been read.
+const unknown = -1
+
+func (u *Unpacker) file(name string, mode fs.FileMode, r io.Reader, size int64) error {
 	if err := u.add(entryName{path: name, regular: true}); err != nil {
 		return err
+	}
+	if size > u.limits.Bytes {
+		return tooMuch(name)
 	}
 	parent, err := u.open(path.Dir(name))
 	if err != nil {
 		return err
+	}
+	if size != unknown && size <= smallFile {
+		u.limits.Bytes -= size
+		return u.writer.write(parent, path.Base(name), mode, r, size)
 	}
 	f, err := parent.OpenFile(path.Base(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
@@ -208,32 +224,31 @@ func (u *Unpacker) file(name string, mode fs.FileMode, r io.Reader) error {
 	// One byte more than allowed tells a full limit from an exceeded one.
 	n, err := io.CopyBuffer(struct{ io.Writer }{f}, io.LimitReader(r, u.limits.Bytes+1), u.buf)
 	if err = errors.Join(err, f.Close()); err != nil {
-		return wrapRead(err)
+		return badArchive(err)
 	}
 	if u.limits.Bytes -= n; u.limits.Bytes < 0 {
-		return unsafe(name, "is too much: the archive unpacks to more bytes than allowed")
+		return tooMuch(name)
 	}
 	return nil
 }
 
+func tooMuch(name string) error {
+	return unsafe(name, "is too much: the archive unpacks to more bytes than allowed")
+}
+
 // open returns the directory with the given name.
-func (u *Unpacker) open(name string) (*os.Root, error) {
-	if u.parent != nil && u.parentName == name {
+func (u *Unpacker) open(name string) (*directory, error) {
+	if u.parent != nil && u.parent.path == name {
 		return u.parent, nil
 	}
-	dir, err := u.root.OpenRoot(name)
+	root, err := u.root.OpenRoot(name)
 	if err != nil {
 		return nil, err
 	}
-	u.closeParent()
-	u.parent, u.parentName = dir, name
-	return dir, nil
-}
-
-func (u *Unpacker) closeParent() {
-	if u.parent != nil {
-		u.parent.Close()
-	}
+	u.parent.release()
+	u.parent = &directory{Root: root, path: name}
+	u.parent.users.Store(1)
+	return u.parent, nil
 }
 
 func (u *Unpacker) symlink(name, target string) error {
@@ -254,6 +269,9 @@ func (u *Unpacker) hardlink(name, old string) error {
 	if err := u.add(entryName{path: name, regular: true}); err != nil {
 		return err
 	}
+	if err := u.writer.wait(); err != nil { // old may still be on its way
+		return err
+	}
 	return u.root.Link(old, name)
 }
 
@@ -272,7 +290,10 @@ func (u *Unpacker) discard(r io.Reader) error {
 // whether or not unpacking succeeded.
 func (u *Unpacker) Close() error {
 	defer u.root.Close()
-	u.closeParent()
+	u.parent.release()
+	if err := u.writer.close(); err != nil {
+		return err
+	}
 	for _, l := range u.links {
 		if err := u.root.Symlink(l.target, l.name); err != nil {
 			return fmt.Errorf("cannot make link: %w", err)
