@@ -44,11 +44,10 @@ type Unpacker struct {
 	links  []link
 	buf    []byte
 
-	writer *writer
-
 	// The directory of the last file stays open: opening each component of each
 	// path anew costs more than writing a small file.
-	parent *directory
+	parent     *os.Root
+	parentName string
 }
 
 // link is made after all files, so that no file is ever written through one.
@@ -60,7 +59,7 @@ func NewUnpacker(dir string, limits Limits) (*Unpacker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Unpacker{root: root, limits: limits.orDefault(), names: names{}, buf: make([]byte, 1<<20), writer: newWriter()}, nil
+	return &Unpacker{root: root, limits: limits.orDefault(), names: names{}, buf: make([]byte, 1<<20)}, nil
 }
 
 // Unpacks reports whether the layer is a packed directory, as opposed to a file.
@@ -81,19 +80,14 @@ func (u *Unpacker) Layer(ctx context.Context, layer ocispec.Descriptor, prefix s
 	}
 	r = bufio.NewReaderSize(contextReader{ctx, r}, 256<<10)
 	if !Unpacks(layer) {
-		return u.file(title, 0o644, r, unknown)
+		return u.file(title, 0o644, r, 0)
 	}
 	content, closer, err := decompress(r)
 	if err != nil {
 		return badArchive(err)
 	}
 	defer closer()
-	// All files are there before anything else is said of the layer.
-	err = u.archive(tar.NewReader(content), title, prefix)
-	if failed := u.writer.wait(); failed != nil {
-		return failed
-	}
-	if err != nil {
+	if err := u.archive(tar.NewReader(content), title, prefix); err != nil {
 		return err
 	}
 	// Behind the archive's end there is padding; limited, as it may be a bomb.
@@ -199,9 +193,8 @@ func (u *Unpacker) add(e entryName) error {
 	return u.root.MkdirAll(parent, 0o755)
 }
 
-// unknown is the size of a file that is known only when it has been read.
-const unknown = -1
-
+// file writes r to a new file. The size is what the archive announces, which
+// lets a file that is too large fail before any of it is written.
 func (u *Unpacker) file(name string, mode fs.FileMode, r io.Reader, size int64) error {
 	if err := u.add(entryName{path: name, regular: true}); err != nil {
 		return err
@@ -212,10 +205,6 @@ func (u *Unpacker) file(name string, mode fs.FileMode, r io.Reader, size int64) 
 	parent, err := u.open(path.Dir(name))
 	if err != nil {
 		return err
-	}
-	if size != unknown && size <= smallFile {
-		u.limits.Bytes -= size
-		return u.writer.write(parent, path.Base(name), mode, r, size)
 	}
 	f, err := parent.OpenFile(path.Base(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
@@ -237,18 +226,23 @@ func tooMuch(name string) error {
 }
 
 // open returns the directory with the given name.
-func (u *Unpacker) open(name string) (*directory, error) {
-	if u.parent != nil && u.parent.path == name {
+func (u *Unpacker) open(name string) (*os.Root, error) {
+	if u.parent != nil && u.parentName == name {
 		return u.parent, nil
 	}
-	root, err := u.root.OpenRoot(name)
+	dir, err := u.root.OpenRoot(name)
 	if err != nil {
 		return nil, err
 	}
-	u.parent.release()
-	u.parent = &directory{Root: root, path: name}
-	u.parent.users.Store(1)
-	return u.parent, nil
+	u.closeParent()
+	u.parent, u.parentName = dir, name
+	return dir, nil
+}
+
+func (u *Unpacker) closeParent() {
+	if u.parent != nil {
+		u.parent.Close()
+	}
 }
 
 func (u *Unpacker) symlink(name, target string) error {
@@ -269,9 +263,6 @@ func (u *Unpacker) hardlink(name, old string) error {
 	if err := u.add(entryName{path: name, regular: true}); err != nil {
 		return err
 	}
-	if err := u.writer.wait(); err != nil { // old may still be on its way
-		return err
-	}
 	return u.root.Link(old, name)
 }
 
@@ -290,10 +281,7 @@ func (u *Unpacker) discard(r io.Reader) error {
 // whether or not unpacking succeeded.
 func (u *Unpacker) Close() error {
 	defer u.root.Close()
-	u.parent.release()
-	if err := u.writer.close(); err != nil {
-		return err
-	}
+	u.closeParent()
 	for _, l := range u.links {
 		if err := u.root.Symlink(l.target, l.name); err != nil {
 			return fmt.Errorf("cannot make link: %w", err)

@@ -207,8 +207,8 @@ func TestDiscardRemovesParents(t *testing.T) {
 	}
 }
 
-// A file that a worker cannot make is an error of the layer, not lost.
-func TestWorkerFailureSurfaces(t *testing.T) {
+// A file that cannot be made is an error of the layer.
+func TestWriteFailureSurfaces(t *testing.T) {
 	dir := t.TempDir()
 	os.Mkdir(filepath.Join(dir, "d"), 0o755)
 	os.WriteFile(filepath.Join(dir, "d/x"), []byte("in the way"), 0o644)
