@@ -19,6 +19,8 @@ type Staging struct {
 	Dir    string
 	target string
 	temp   string
+	made   []string // the target's parents that were not there, innermost first
+	done   bool     // the target is in place, and needs its parents
 }
 
 // Stage makes a staging directory for target, whose parents it makes as well.
@@ -35,15 +37,31 @@ func Stage(target string) (*Staging, error) {
 	if real, err := filepath.EvalSymlinks(target); err == nil {
 		target = real
 	}
-	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
-		return nil, fmt.Errorf("cannot make output directory: %w", err)
+	s := &Staging{target: target, made: missing(filepath.Dir(target))}
+	err = os.MkdirAll(filepath.Dir(target), 0o755)
+	if err == nil {
+		s.temp, err = os.MkdirTemp(filepath.Dir(target), ".berth-*")
 	}
-	temp, err := os.MkdirTemp(filepath.Dir(target), ".berth-*")
+	if err == nil {
+		s.Dir = filepath.Join(s.temp, "new")
+		err = os.Mkdir(s.Dir, 0o755)
+	}
 	if err != nil {
+		s.Discard()
 		return nil, fmt.Errorf("cannot make output directory: %w", err)
 	}
-	s := &Staging{Dir: filepath.Join(temp, "new"), target: target, temp: temp}
-	return s, os.Mkdir(s.Dir, 0o755)
+	return s, nil
+}
+
+// missing returns dir and its parents as far as they are not there.
+func missing(dir string) (dirs []string) {
+	for {
+		if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir) {
+			return dirs
+		}
+		dirs = append(dirs, dir)
+		dir = filepath.Dir(dir)
+	}
 }
 
 // Reset empties Dir, for a second attempt.
@@ -51,8 +69,21 @@ func (s *Staging) Reset() error {
 	return errors.Join(os.RemoveAll(s.Dir), os.Mkdir(s.Dir, 0o755))
 }
 
-// Discard removes what Commit has not put in place. It may be called always.
-func (s *Staging) Discard() { os.RemoveAll(s.temp) }
+// Discard removes what Commit has not put in place, and the parents that Stage
+// made for it unless somebody else uses them now. It may be called always.
+func (s *Staging) Discard() {
+	if s.temp != "" {
+		os.RemoveAll(s.temp)
+	}
+	if s.done {
+		return
+	}
+	for _, dir := range s.made {
+		if os.Remove(dir) != nil { // holds something
+			return
+		}
+	}
+}
 
 // Commit syncs Dir to disk and moves it to the target. A target that holds the
 // same tree already is left alone, which Commit reports. One that holds
@@ -78,6 +109,7 @@ func (s *Staging) Commit(force bool) (unchanged bool, err error) {
 	if err := replace(s.Dir, s.target, filepath.Join(s.temp, "old")); err != nil {
 		return false, fmt.Errorf("cannot put output directory in place: %w", err)
 	}
+	s.done = true
 	return false, syncDir(filepath.Dir(s.target))
 }
 

@@ -80,7 +80,7 @@ func (u *Unpacker) Layer(ctx context.Context, layer ocispec.Descriptor, prefix s
 	}
 	r = bufio.NewReaderSize(contextReader{ctx, r}, 256<<10)
 	if !Unpacks(layer) {
-		return u.file(title, 0o644, r)
+		return u.file(title, 0o644, r, 0)
 	}
 	content, closer, err := decompress(r)
 	if err != nil {
@@ -147,7 +147,7 @@ func (u *Unpacker) entry(r io.Reader, header *tar.Header, name, title, prefix st
 	mode := fs.FileMode(header.Mode) & fs.ModePerm
 	switch header.Typeflag {
 	case tar.TypeReg:
-		return u.file(name, mode|0o600, r)
+		return u.file(name, mode|0o600, r, header.Size)
 	case tar.TypeDir:
 		return u.dir(name, mode|0o700)
 	case tar.TypeSymlink:
@@ -193,9 +193,14 @@ func (u *Unpacker) add(e entryName) error {
 	return u.root.MkdirAll(parent, 0o755)
 }
 
-func (u *Unpacker) file(name string, mode fs.FileMode, r io.Reader) error {
+// file writes r to a new file. The size is what the archive announces, which
+// lets a file that is too large fail before any of it is written.
+func (u *Unpacker) file(name string, mode fs.FileMode, r io.Reader, size int64) error {
 	if err := u.add(entryName{path: name, regular: true}); err != nil {
 		return err
+	}
+	if size > u.limits.Bytes {
+		return tooMuch(name)
 	}
 	parent, err := u.open(path.Dir(name))
 	if err != nil {
@@ -208,12 +213,16 @@ func (u *Unpacker) file(name string, mode fs.FileMode, r io.Reader) error {
 	// One byte more than allowed tells a full limit from an exceeded one.
 	n, err := io.CopyBuffer(struct{ io.Writer }{f}, io.LimitReader(r, u.limits.Bytes+1), u.buf)
 	if err = errors.Join(err, f.Close()); err != nil {
-		return wrapRead(err)
+		return badArchive(err)
 	}
 	if u.limits.Bytes -= n; u.limits.Bytes < 0 {
-		return unsafe(name, "is too much: the archive unpacks to more bytes than allowed")
+		return tooMuch(name)
 	}
 	return nil
+}
+
+func tooMuch(name string) error {
+	return unsafe(name, "is too much: the archive unpacks to more bytes than allowed")
 }
 
 // open returns the directory with the given name.

@@ -3,8 +3,12 @@ package artifact
 import (
 	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -169,4 +173,106 @@ func TestCommitLeavesTargetOnRefusal(t *testing.T) {
 	if got, err := os.ReadDir(filepath.Dir(target)); err != nil || len(got) != 1 {
 		t.Errorf("left behind: %v, %v", got, err)
 	}
+}
+
+// Parents that were made for the target go with it; others, and those that hold
+// something by then, stay.
+func TestDiscardRemovesParents(t *testing.T) {
+	there := t.TempDir()
+	s, err := Stage(filepath.Join(there, "a/b/out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Discard()
+	if left, err := os.ReadDir(there); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+	if s, err = Stage(filepath.Join(there, "a/b/out")); err != nil {
+		t.Fatal(err)
+	}
+	os.WriteFile(filepath.Join(there, "a/mine"), nil, 0o644)
+	s.Discard()
+	if left, err := os.ReadDir(filepath.Join(there, "a")); err != nil || len(left) != 1 {
+		t.Errorf("got %v, %v, want what is not ours and no more", left, err)
+	}
+	if s, err = Stage(filepath.Join(there, "c/out")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Commit(false); err != nil {
+		t.Fatal(err)
+	}
+	s.Discard()
+	if _, err := os.Stat(filepath.Join(there, "c/out")); err != nil {
+		t.Error(err)
+	}
+}
+
+// A file that cannot be made is an error of the layer.
+func TestWriteFailureSurfaces(t *testing.T) {
+	dir := t.TempDir()
+	os.Mkdir(filepath.Join(dir, "d"), 0o755)
+	os.WriteFile(filepath.Join(dir, "d/x"), []byte("in the way"), 0o644)
+	err := unpackInto(t, dir, tarOf(t, tar.Header{Name: "a/d/x"}), Limits{})
+	if !errors.Is(err, os.ErrExist) {
+		t.Errorf("got %v, want that the file exists", err)
+	}
+}
+
+// What is small on the way and large on the disk is refused early: in a file,
+// in many, and behind the end of the archive.
+func TestCompressedBombs(t *testing.T) {
+	const allowed = 8 << 20
+	zeros := func(w io.Writer, n int64) { io.CopyN(w, zeroReader{}, n) }
+	for name, write := range map[string]func(io.Writer){
+		"one file": func(w io.Writer) {
+			tw := tar.NewWriter(w)
+			tw.WriteHeader(&tar.Header{Name: "a/x", Typeflag: tar.TypeReg, Size: 64 << 20, Mode: 0o644})
+			zeros(tw, 64<<20)
+			tw.Close()
+		},
+		"many files": func(w io.Writer) {
+			tw := tar.NewWriter(w)
+			for i := range 640 {
+				tw.WriteHeader(&tar.Header{Name: fmt.Sprintf("a/%d", i), Typeflag: tar.TypeReg, Size: 100 << 10, Mode: 0o644})
+				zeros(tw, 100<<10)
+			}
+			tw.Close()
+		},
+		"padding": func(w io.Writer) {
+			tar.NewWriter(w).Close()
+			zeros(w, 64<<20)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var buf bytes.Buffer
+			gz := gzip.NewWriter(&buf)
+			write(gz)
+			gz.Close()
+			if buf.Len() > 1<<20 {
+				t.Fatalf("%d bytes are no bomb", buf.Len())
+			}
+			dir := t.TempDir()
+			err := unpackInto(t, dir, buf.Bytes(), Limits{Bytes: allowed})
+			if d, ok := errors.AsType[*diag.Diagnostic](err); !ok || d.Code != diag.UnsafeArchive {
+				t.Errorf("got %v, want unsafe-archive", err)
+			}
+			var written int64
+			filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, _ error) error {
+				if info, err := entry.Info(); err == nil && info.Mode().IsRegular() {
+					written += info.Size()
+				}
+				return nil
+			})
+			if written > allowed {
+				t.Errorf("%d bytes were written, %d allowed", written, allowed)
+			}
+		})
+	}
+}
+
+type zeroReader struct{}
+
+func (zeroReader) Read(b []byte) (int, error) {
+	clear(b)
+	return len(b), nil
 }

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -233,43 +232,6 @@ func TestStall(t *testing.T) {
 	target.Client.Timeout, target.Client.Retries = 50*time.Millisecond, 0
 	_, err := pull(t, target, "extension/aws:1", filepath.Join(t.TempDir(), "out"))
 	wantCode(t, err, diag.Unreachable)
-}
-
-func TestInterop(t *testing.T) {
-	target := targetOf(t, testtool.Registry(t.Context()))
-	dir := tree(t)
-	pushed, err := push(t, target, dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	run := func(t *testing.T, program string, args ...string) string {
-		cmd := exec.Command(testtool.Path(t, program), args...)
-		cmd.Dir = filepath.Dir(dir)
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("%s %v: %v\n%s", program, args, err, out)
-		}
-		return string(out)
-	}
-	t.Run("oras pulls", func(t *testing.T) {
-		out := t.TempDir()
-		run(t, "oras", "pull", "--plain-http", "-o", out, pushed.References[0])
-		wantSame(t, dir, filepath.Join(out, "aws"))
-	})
-	t.Run("oras pushes", func(t *testing.T) {
-		ref := target.Endpoint.HostPort() + "/other/thing:1"
-		run(t, "oras", "push", "--plain-http", ref, "tree")
-		out := filepath.Join(t.TempDir(), "out")
-		if _, err := pull(t, target, ref, out); err != nil {
-			t.Fatal(err)
-		}
-		wantSame(t, dir, out)
-	})
-	t.Run("crane reads", func(t *testing.T) {
-		if got := run(t, "crane", "manifest", "--insecure", pushed.References[0]); !strings.Contains(got, "application/vnd.berth.extension.v1") {
-			t.Error(got)
-		}
-	})
 }
 
 func TestNewest(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/resolve"
+	"github.com/berth-oci/berth/spec"
 )
 
 // bearer adds a static token to requests to the registry's own host.
@@ -60,15 +61,39 @@ func (g guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	return g.next.RoundTrip(req)
 }
 
-// limit keeps to the config's request rate; each retry counts.
+// limit keeps to the config's request rates; each retry counts. A request has
+// to pass all, and its own kind's, which is by its method: what reads is a pull,
+// what writes a push. So the questions that a push asks count as pulls.
 type limit struct {
-	next    http.RoundTripper
-	limiter *rate.Limiter
+	next            http.RoundTripper
+	all, pull, push *rate.Limiter
+}
+
+func newLimit(next http.RoundTripper, l spec.RateLimit) limit {
+	return limit{
+		next: next, all: rate.NewLimiter(rate.Limit(l.RequestsPerSecond), l.Burst),
+		pull: limiterOf(l.PullLimit), push: limiterOf(l.PushLimit),
+	}
+}
+
+// limiterOf lets a second's worth through at once; without a limit, everything.
+func limiterOf(perSecond *int) *rate.Limiter {
+	if perSecond == nil || *perSecond <= 0 {
+		return rate.NewLimiter(rate.Inf, 0)
+	}
+	return rate.NewLimiter(rate.Limit(*perSecond), *perSecond)
 }
 
 func (l limit) RoundTrip(req *http.Request) (*http.Response, error) {
-	if err := l.limiter.Wait(req.Context()); err != nil {
-		return nil, err
+	kind := l.push
+	if req.Method == http.MethodGet || req.Method == http.MethodHead {
+		kind = l.pull
+	}
+	// The slower one first: what waits for it holds no place of the other.
+	for _, limiter := range []*rate.Limiter{kind, l.all} {
+		if err := limiter.Wait(req.Context()); err != nil {
+			return nil, err
+		}
 	}
 	return l.next.RoundTrip(req)
 }

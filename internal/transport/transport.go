@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"golang.org/x/net/http/httpproxy"
-	"golang.org/x/time/rate"
 	"oras.land/oras-go/v2/registry/remote/auth"
 
 	"github.com/berth-oci/berth/diag"
@@ -45,7 +44,7 @@ func New(t *resolve.Target) (*Client, error) {
 	var chain http.RoundTripper = stall{base, t.Client.Timeout}
 	chain = guard{chain, t}
 	if l := t.Client.RateLimit; l != nil {
-		chain = limit{chain, rate.NewLimiter(rate.Limit(l.RequestsPerSecond), l.Burst)}
+		chain = newLimit(chain, *l)
 	}
 	chain = retry{chain, c.policy}
 	if t.Auth.Token.IsSet() {
