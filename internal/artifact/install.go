@@ -90,6 +90,7 @@ func (s *Staging) Discard() {
 // anything else fails with diag.TargetExists unless force is set.
 func (s *Staging) Commit(force bool) (unchanged bool, err error) {
 	entries, err := os.ReadDir(s.target)
+	inside := holdsWorkingDir(s.target)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0:
 	case err != nil:
@@ -98,19 +99,63 @@ func (s *Staging) Commit(force bool) (unchanged bool, err error) {
 		if same, err := SameTree(s.Dir, s.target); same || err != nil {
 			return same, err
 		}
-		if !force {
+		if !force || inside {
 			return false, diag.Errorf(diag.TargetExists, "%s holds something else", s.target).
-				WithHint("--force replaces it; -o chooses another directory")
+				WithHint("--force replaces it, unless the working directory is in it; -o chooses another directory")
 		}
 	}
 	if err := syncTree(s.Dir); err != nil {
 		return false, fmt.Errorf("cannot sync output directory: %w", err)
 	}
-	if err := replace(s.Dir, s.target, filepath.Join(s.temp, "old")); err != nil {
+	put := func() error { return replace(s.Dir, s.target, filepath.Join(s.temp, "old")) }
+	if inside {
+		put = func() error { return fill(s.Dir, s.target) }
+	}
+	if err := put(); err != nil {
 		return false, fmt.Errorf("cannot put output directory in place: %w", err)
 	}
 	s.done = true
 	return false, syncDir(filepath.Dir(s.target))
+}
+
+// holdsWorkingDir reports whether a directory is the one the process works in,
+// or a parent of it: that must stay, or the user's shell is left in a directory
+// without name.
+func holdsWorkingDir(dir string) bool {
+	target, err := os.Stat(dir)
+	if err != nil {
+		return false
+	}
+	at, err := os.Getwd()
+	for err == nil {
+		var info os.FileInfo
+		if info, err = os.Stat(at); err == nil && os.SameFile(info, target) {
+			return true
+		}
+		if at == filepath.Dir(at) {
+			return false
+		}
+		at = filepath.Dir(at)
+	}
+	return false
+}
+
+// fill moves what is in dir into the empty directory target; after a failure
+// target is empty again.
+func fill(dir, target string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for i, e := range entries {
+		if err := os.Rename(filepath.Join(dir, e.Name()), filepath.Join(target, e.Name())); err != nil {
+			for _, moved := range entries[:i] {
+				err = errors.Join(err, os.RemoveAll(filepath.Join(target, moved.Name())))
+			}
+			return err
+		}
+	}
+	return nil
 }
 
 // rename moves dir to target, and what was there to aside.

@@ -109,7 +109,7 @@ func decompress(r io.Reader) (io.Reader, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return gz, func() { gz.Close() }, nil
+	return gz, func() { _ = gz.Close() }, nil
 }
 
 func (u *Unpacker) archive(tr *tar.Reader, title, prefix string) error {

@@ -41,6 +41,9 @@ func (b *blob) Read(p []byte) (int, error) {
 			b.broken = 0
 			return n, nil
 		}
+		if err == nil { // a body that gives nothing, again and again
+			err = io.ErrNoProgress
+		}
 		b.err = b.recover(err)
 	}
 	return 0, b.err
@@ -53,7 +56,7 @@ func (b *blob) read(p []byte) (int, error) {
 		}
 	}
 	n, err := b.body.Read(p)
-	b.hash.Write(p[:n])
+	_, _ = b.hash.Write(p[:n]) // never fails
 	b.offset += int64(n)
 	if err == io.EOF { // Read asks for no byte beyond the blob's size
 		err = io.ErrUnexpectedEOF
@@ -63,9 +66,9 @@ func (b *blob) read(p []byte) (int, error) {
 
 // recover decides whether reading goes on after a failure.
 func (b *blob) recover(err error) error {
-	b.Close()
+	_ = b.Close()
 	b.body = nil
-	if b.broken++; err == nil || b.broken > 3 || !transport.Transient(err) {
+	if b.broken++; b.broken > 3 || !transport.Transient(err) {
 		return err
 	}
 	return b.ctx.Err()

@@ -178,7 +178,7 @@ func (s *session) layer(ctx context.Context, u *artifact.Unpacker, layer ocispec
 		return diag.Errorf(diag.BadArtifact, "layer %s: %w", title, err).WithHint("the artifact has to be pushed again")
 	}
 	body := &blob{ctx: ctx, session: s, desc: layer, hash: layer.Digest.Verifier()}
-	defer body.Close()
+	defer func() { _ = body.Close() }()
 	event := Event{Step: Downloading, Name: title, Digest: layer.Digest, Total: layer.Size}
 	prefix := title
 	if only {
@@ -188,6 +188,10 @@ func (s *session) layer(ctx context.Context, u *artifact.Unpacker, layer ocispec
 	// What looks like a bad archive may be good bytes gone bad: the digest knows.
 	if bad := body.verify(); bad != nil && (err == nil || body.complete()) {
 		return bad
+	}
+	if missing(body.err) {
+		return diag.Errorf(diag.DigestMismatch, "the registry has lost %s (%s), which the manifest names", title, layer.Digest).
+			WithHint("push the artifact again: what is lost is sent again")
 	}
 	if body.err != nil {
 		return body.err
@@ -202,4 +206,4 @@ func mismatch(dgst digest.Digest, err error) error {
 	return fmt.Errorf("fetch %s: %w", dgst, err)
 }
 
-const damagedHint = "nothing was written; the registry's storage or something on the way damages content: push the artifact again"
+const damagedHint = "nothing was written; the registry's storage or something on the way damages content: restore it there, or delete the artifact and push it again"

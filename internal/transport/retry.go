@@ -116,7 +116,7 @@ func (r retry) RoundTrip(req *http.Request) (*http.Response, error) {
 		var after time.Duration
 		if resp != nil {
 			after = retryAfter(resp.Header.Get("Retry-After"))
-			io.CopyN(io.Discard, resp.Body, 64<<10) // lets the connection be used again
+			_, _ = io.CopyN(io.Discard, resp.Body, 64<<10) // lets the connection be used again
 			resp.Body.Close()
 		}
 		if err := r.wait(req.Context(), n, after); err != nil {
