@@ -139,13 +139,13 @@ func (r *resolver) client() {
 		m = *c.Remote
 	}
 	if f := r.path("ca_cert_path", c.CACertPath); f != "" {
-		r.Client.CACerts = append(r.Client.CACerts, f)
+		r.Client.CACerts = append(r.Client.CACerts, PEMFile{"ca_cert_path", f})
 	}
 	cert, key := r.path("tls_cert_path", c.TLSCertPath), r.path("tls_key_path", c.TLSKeyPath)
 	switch {
 	case c.Deployment == "local" && cert != "":
 		// A local registry's own certificate is an authority that its clients trust.
-		r.Client.CACerts = append(r.Client.CACerts, cert)
+		r.Client.CACerts = append(r.Client.CACerts, PEMFile{"tls_cert_path", cert})
 	case c.Deployment == "remote":
 		r.Client.Cert, r.Client.Key = cert, key
 		if (cert == "") != (key == "") {

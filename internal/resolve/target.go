@@ -79,8 +79,8 @@ type Auth struct {
 
 // Client holds what a client's connections to the registry obey.
 type Client struct {
-	CACerts      []string // PEM files of authorities to trust beside the system's
-	Cert, Key    string   // PEM files of a client certificate; "" for none
+	CACerts      []PEMFile // authorities to trust beside the system's
+	Cert, Key    string    // PEM files of a client certificate; "" for none
 	VerifyTLS    bool
 	Timeout      time.Duration // longest wait for an answer
 	Retries      int
@@ -90,6 +90,12 @@ type Client struct {
 	HTTPSProxy   string
 	NoProxy      []string
 	RateLimit    *spec.RateLimit // nil for none
+}
+
+// PEMFile is a file that an attribute of the config names.
+type PEMFile struct {
+	Attr string // its path, as in ca_cert_path
+	Path string
 }
 
 // Local is a registry that runs on this machine. Paths are absolute.

@@ -104,12 +104,12 @@ func tlsConfig(t *resolve.Target) (*tls.Config, error) {
 			pool = x509.NewCertPool()
 		}
 		for _, file := range t.Client.CACerts {
-			pem, err := os.ReadFile(file)
+			pem, err := os.ReadFile(file.Path)
 			if err != nil {
-				return nil, t.Fault(diag.CredentialUnread, "ca_cert_path", "cannot read certificate: %w", err).WithHint("check the path")
+				return nil, t.Fault(diag.CredentialUnread, file.Attr, "cannot read certificate: %w", err).WithHint("check the path")
 			}
 			if !pool.AppendCertsFromPEM(pem) {
-				return nil, t.Fault(diag.CredentialUnread, "ca_cert_path", "%s holds no certificate", file).WithHint("it must be PEM")
+				return nil, t.Fault(diag.CredentialUnread, file.Attr, "%s holds no certificate", file.Path).WithHint("it must be PEM")
 			}
 		}
 		config.RootCAs = pool

@@ -90,11 +90,11 @@ func TestTLS(t *testing.T) {
 	if err := os.WriteFile(ca, pem.EncodeToMemory(block), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	target.Client.CACerts = []string{ca}
+	target.Client.CACerts = []resolve.PEMFile{{Attr: "ca_cert_path", Path: ca}}
 	if status, err := get(t, target); status != http.StatusOK || err != nil {
 		t.Errorf("got %d, %v", status, err)
 	}
-	target.Client.CACerts = []string{ca + ".missing"}
+	target.Client.CACerts = []resolve.PEMFile{{Attr: "ca_cert_path", Path: ca + ".missing"}}
 	_, err = get(t, target)
 	wantCode(t, err, diag.CredentialUnread)
 }
