@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/berth-oci/berth/internal/testtool"
@@ -166,6 +167,15 @@ func killAll(dir string) {
 		if p, err := os.FindProcess(state.PID); err == nil {
 			_ = p.Kill()
 		}
+		// The process is gone when its lock is.
+		lock := flock.New(filepath.Join(filepath.Dir(name), "berth.lock"))
+		for range 200 {
+			if free, err := lock.TryLock(); free || err != nil {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		_ = lock.Unlock()
 		return nil
 	})
 }
