@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -315,11 +316,9 @@ func formatField(c *call, field string, next *int) (Value, bool) {
 		*next++
 		v = c.arg(*next, "")
 	case name[0][0] >= '0' && name[0][0] <= '9':
-		n := 0
-		for _, r := range name[0] {
-			n = n*10 + int(r-'0')
+		if n, err := strconv.ParseUint(name[0], 10, 16); err == nil {
+			v = c.arg(int(n)+1, "")
 		}
-		v = c.arg(n+1, "")
 	default:
 		v = c.keywords[name[0]]
 	}

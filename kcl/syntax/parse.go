@@ -18,9 +18,11 @@ func Parse(src *Source) (*File, diag.List) {
 	p.tokens = s.scan()
 	f := &File{Source: src}
 	if t := p.tok(); t.kind == STRING && p.peek(1).first {
-		if doc, ok := p.expr().(*String); ok {
-			f.Doc = doc.Value
-		}
+		p.recoverAt(func() {
+			if doc, ok := p.expr().(*String); ok {
+				f.Doc = doc.Value
+			}
+		}, func(t token) bool { return t.first })
 	}
 	f.Body = p.stmts(-1)
 	return f, p.faults.Sort()
