@@ -6,7 +6,7 @@ LDFLAGS = -s -w -X main.release=$(BERTH_VERSION)
 RACE = $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 PLATFORMS = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
-.PHONY: build install test lint demo cross
+.PHONY: build install test lint demo cross fuzz
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/berth ./cmd/berth
@@ -28,3 +28,11 @@ demo: build
 # Every platform that is released compiles.
 cross:
 	@for p in $(PLATFORMS); do echo $$p; CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build -o /dev/null ./cmd/berth || exit 1; done
+
+# Look for inputs that break the parser, the evaluator or the loader. What is
+# found lands in testdata/fuzz and is part of make test from then on.
+FUZZTIME ?= 60s
+fuzz:
+	$(GO) test ./kcl/syntax -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 1x
+	$(GO) test ./kcl/eval -run '^$$' -fuzz '^FuzzRun$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 1x
+	$(GO) test ./internal/load -run '^$$' -fuzz '^FuzzYAML$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 1x
