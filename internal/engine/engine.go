@@ -117,7 +117,11 @@ func Serve(ctx context.Context, u Unit, r Runner, ready func(State)) error {
 		case <-ctx.Done():
 		}
 	}
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), u.Drain)
+	patience = u.Drain
+	if !state.Ready { // then no request runs, and who waits for the start waits for this
+		patience = min(patience, stopPatience/2)
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	stopErr := inst.Stop(drain)
 	switch {

@@ -66,6 +66,28 @@ func TestStateAlive(t *testing.T) {
 	}
 }
 
+// A lock that another process holds by now does not keep one alive that is gone.
+func TestAwaitEnd(t *testing.T) {
+	dir := t.TempDir()
+	l, err := acquire(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.release()
+	s := newState(Unit{Dir: dir})
+	if err := s.write(dir); err != nil {
+		t.Fatal(err)
+	}
+	if ended, err := awaitEnd(t.Context(), dir, s, 0); ended || err != nil {
+		t.Errorf("this process: %v, %v", ended, err)
+	}
+	gone := s
+	gone.Birth++
+	if ended, err := awaitEnd(t.Context(), dir, gone, 0); !ended || err != nil {
+		t.Errorf("one that is gone: %v, %v", ended, err)
+	}
+}
+
 func TestWriteFile(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "new", "file")
 	for _, content := range []string{"old", "new"} {

@@ -58,7 +58,7 @@ func (p *process) Wait() error {
 
 // Stop implements Instance.
 func (p *process) Stop(ctx context.Context) error {
-	_ = terminate(p.cmd.Process.Pid)
+	_ = interrupt(p.cmd.Process)
 	select {
 	case <-p.ended:
 	case <-ctx.Done():

@@ -57,6 +57,11 @@ func (s State) alive() bool {
 	return err == nil && s.PID > 0 && birth == s.Birth
 }
 
+// replaces reports whether s is of a process that took the lock after old's.
+func (s State) replaces(old State) bool {
+	return s.PID != 0 && (s.PID != old.PID || s.Birth != old.Birth)
+}
+
 func (s State) write(dir string) error {
 	data, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
