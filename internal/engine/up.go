@@ -99,7 +99,7 @@ type child struct {
 func (c *child) pid() int { return c.process.Pid }
 
 func launch(u Unit, l Launch) (*child, error) {
-	log, err := os.OpenFile(u.LogFile, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	log, err := openLog(u.LogFile)
 	if err != nil {
 		return nil, storageFault(u.LogFile, err)
 	}
