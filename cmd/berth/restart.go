@@ -18,6 +18,9 @@ func (a *app) restartCommand() *cobra.Command {
 		Short: "Stop the local registry and start it with the config as it is now",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := opts.check(); err != nil {
+				return err
+			}
 			target, config, err := a.localTarget()
 			if err != nil {
 				return err

@@ -31,6 +31,13 @@ func (o *upOptions) flags(cmd *cobra.Command) {
 	cmd.Flags().DurationVar(&o.timeout, "timeout", upTimeout, "how long the registry may take to answer")
 }
 
+func (o *upOptions) check() error {
+	if o.timeout <= 0 {
+		return diag.Errorf(diag.Usage, "--timeout %s leaves no time to start", o.timeout).WithHint("give it as in --timeout 90s")
+	}
+	return nil
+}
+
 func (a *app) upCommand() *cobra.Command {
 	var opts upOptions
 	cmd := &cobra.Command{
@@ -40,6 +47,9 @@ func (a *app) upCommand() *cobra.Command {
 			"endpoint. Without any config it starts a built-in one, for one developer.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := opts.check(); err != nil {
+				return err
+			}
 			target, config, err := a.target()
 			if err != nil {
 				return err
@@ -74,6 +84,8 @@ func (a *app) up(ctx context.Context, t *resolve.Target, config *load.Config, op
 		a.upNotes(t, u, opts.engine)
 	case state.Digest != u.Digest():
 		a.note("%s runs already, pid %d, with another config: apply this one with berth restart", state.Product, state.PID)
+	case u.Fits != nil && !u.Fits():
+		a.note("%s runs already, pid %d, with another user name or password: apply this one with berth restart", state.Product, state.PID)
 	default:
 		a.note("%s runs already: pid %d", state.Product, state.PID)
 	}
@@ -155,10 +167,10 @@ func (a *app) launch(config *load.Config, engineName string) (engine.Launch, err
 func downLine(config *load.Config, name string) string {
 	line := "berth down"
 	if config.File != "" {
-		line += " -f " + config.File
+		line += " -f " + shellWord(config.File)
 	}
 	if name != "" {
-		line += " --config " + name
+		line += " --config " + shellWord(name)
 	}
 	return line
 }

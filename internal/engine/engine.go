@@ -38,6 +38,9 @@ type Unit struct {
 	Timeouts
 	// Prepare writes what the registry reads. Serve calls it with the lock held.
 	Prepare func() error
+	// Fits reports whether the secrets that Prepare wrote, and Digest must not
+	// tell of, are those it would write now. It is nil where there are none.
+	Fits func() bool
 }
 
 // Timeouts of a unit. Zero means none.

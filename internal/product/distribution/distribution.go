@@ -123,6 +123,9 @@ func prepared(t *resolve.Target, u engine.Unit, err error) (engine.Unit, error) 
 	if err := checkConfigFile(t, u.Config); err != nil {
 		return engine.Unit{}, err
 	}
+	if t.Auth.Required {
+		u.Fits = func() bool { return htpasswdFits(t) }
+	}
 	u.Prepare = func() error {
 		if t.Auth.Required {
 			if err := writeHtpasswd(t); err != nil {
