@@ -25,7 +25,7 @@ func (a *app) logsCommand() *cobra.Command {
 			} else if err := noArgs(cmd, args); err != nil {
 				return err
 			}
-			target, _, err := a.localTarget()
+			target, _, err := a.leftTarget()
 			if err != nil {
 				return err
 			}

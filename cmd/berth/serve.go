@@ -43,7 +43,8 @@ func (a *app) serve(ctx context.Context, engineName string) error {
 	if u.Program != "" {
 		runner = engine.Program{Output: a.stderr}
 	}
-	return engine.Serve(ctx, u, runner, func(s engine.State) { fmt.Fprintln(a.stdout, s.Endpoint) })
+	err = engine.Serve(ctx, u, runner, func(s engine.State) { fmt.Fprintln(a.stdout, s.Endpoint) })
+	return placed(target, err)
 }
 
 // followLog lets the log be rotated where standard error is the registry's log

@@ -76,7 +76,7 @@ func (a *app) up(ctx context.Context, t *resolve.Target, config *load.Config, op
 	}
 	state, started, err := engine.Up(ctx, u, l, opts.timeout)
 	if err != nil {
-		return err
+		return placed(t, err)
 	}
 	switch {
 	case started:
@@ -132,7 +132,7 @@ func (a *app) ensureUp(ctx context.Context, t *resolve.Target, config *load.Conf
 	if started {
 		a.note("started %s at %s; stop it with: %s", u.Product, state.Endpoint, downLine(config, a.name))
 	}
-	return err
+	return placed(t, err)
 }
 
 // launch is the command line that serves the same config in another process.

@@ -30,7 +30,7 @@ type Status struct {
 func Inspect(ctx context.Context, dir string) (Status, error) {
 	ok, err := held(dir)
 	if err != nil || !ok {
-		return Status{Phase: Stopped}, err
+		return Status{Phase: Stopped}, about("local.data_dir", err)
 	}
 	s := Status{Phase: Unhealthy, State: readState(dir)}
 	if !s.Ready {
@@ -54,7 +54,7 @@ const stopPatience = 5 * time.Second
 func Down(ctx context.Context, dir string) (s State, stopped bool, err error) {
 	s, running, err := owner(ctx, dir)
 	if err != nil || !running {
-		return s, false, err
+		return s, false, about("local.data_dir", err)
 	}
 	if err := terminate(s.PID); err != nil && s.alive() {
 		return s, false, diag.Errorf(diag.Failed, "cannot stop pid %d: %w", s.PID, err).

@@ -15,6 +15,11 @@ import (
 // crash it stays behind; the lock, which the system releases, tells.
 const stateFile = "berth.state.json"
 
+// OwnFiles lists the files of a data directory that belong to the engine.
+func OwnFiles(dir string) []string {
+	return []string{filepath.Join(dir, lockFile), filepath.Join(dir, stateFile)}
+}
+
 // State is what a running registry tells about itself.
 type State struct {
 	PID      int       `json:"pid"`     // of the serving process

@@ -74,17 +74,26 @@ var (
 // usable fails with diag.StorageFailed when the registry could not keep its
 // files, before anything is started.
 func usable(u Unit) error {
-	for _, dir := range []string{u.Dir, filepath.Dir(u.LogFile)} {
-		if err := makeDir(dir); err != nil {
-			return err
+	for _, use := range []struct{ dir, path string }{
+		{u.Dir, "local.data_dir"}, {filepath.Dir(u.LogFile), "local.log_file"}, {filepath.Dir(u.Config), "local.config_path"},
+	} {
+		if err := writable(use.dir); err != nil {
+			return about(use.path, err)
 		}
-		probe, err := os.CreateTemp(dir, ".berth-*")
-		if err != nil {
-			return storageFault(dir, err)
-		}
-		probe.Close()
-		os.Remove(probe.Name())
 	}
+	return nil
+}
+
+func writable(dir string) error {
+	if err := makeDir(dir); err != nil {
+		return err
+	}
+	probe, err := os.CreateTemp(dir, ".berth-*")
+	if err != nil {
+		return storageFault(dir, err)
+	}
+	probe.Close()
+	os.Remove(probe.Name())
 	return nil
 }
 
@@ -101,12 +110,12 @@ func (c *child) pid() int { return c.process.Pid }
 func launch(u Unit, l Launch) (*child, error) {
 	log, err := openLog(u.LogFile)
 	if err != nil {
-		return nil, storageFault(u.LogFile, err)
+		return nil, about("local.log_file", storageFault(u.LogFile, err))
 	}
 	defer log.Close()
 	info, err := log.Stat()
 	if err != nil {
-		return nil, storageFault(u.LogFile, err)
+		return nil, about("local.log_file", storageFault(u.LogFile, err))
 	}
 	cmd := exec.Command(l.Program, l.Args...)
 	cmd.Stdout, cmd.Stderr = log, log

@@ -117,6 +117,9 @@ func prepared(t *resolve.Target, u engine.Unit, err error) (engine.Unit, error) 
 	if err != nil {
 		return engine.Unit{}, err
 	}
+	if err := checkFiles(t, u).Err(); err != nil {
+		return engine.Unit{}, err
+	}
 	if u.Content, err = Config(t, htpasswdFile(t)); err != nil {
 		return engine.Unit{}, err
 	}
@@ -132,7 +135,13 @@ func prepared(t *resolve.Target, u engine.Unit, err error) (engine.Unit, error) 
 				return err
 			}
 		}
-		return engine.WriteFile(u.Config, u.Content, 0o600)
+		err := engine.WriteFile(u.Config, u.Content, 0o600)
+		var d *diag.Diagnostic
+		if errors.As(err, &d) {
+			d.Path = "local.config_path"
+			d.Span = t.At(d.Path)
+		}
+		return err
 	}
 	return u, nil
 }
