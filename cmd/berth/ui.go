@@ -27,6 +27,13 @@ func (a *app) note(format string, args ...any) {
 	}
 }
 
+// notes says what has no effect.
+func (a *app) notes(lines []string) {
+	for _, line := range lines {
+		a.note("note: %s", line)
+	}
+}
+
 // fail renders an error: each diagnostic with its frame and hint.
 func (a *app) fail(err error) {
 	list, sources := diagnostics(err)

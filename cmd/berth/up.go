@@ -81,7 +81,7 @@ func (a *app) up(ctx context.Context, t *resolve.Target, config *load.Config, op
 	switch {
 	case started:
 		a.note("%s is up: pid %d, log %s", u.Product, state.PID, state.LogFile)
-		a.upNotes(t, u, opts.engine)
+		a.upNotes(t, config, u, opts.engine)
 	case state.Digest != u.Digest():
 		a.note("%s runs already, pid %d, with another config: apply this one with berth restart", state.Product, state.PID)
 	case u.Fits != nil && !u.Fits():
@@ -95,14 +95,12 @@ func (a *app) up(ctx context.Context, t *resolve.Target, config *load.Config, op
 }
 
 // upNotes says what the registry that was started does not do.
-func (a *app) upNotes(t *resolve.Target, u engine.Unit, engineName string) {
+func (a *app) upNotes(t *resolve.Target, config *load.Config, u engine.Unit, engineName string) {
 	caps := product.Find(products(), product.Embedded).Caps
 	if u.Program != "" {
 		caps = distribution.Program()
 	}
-	for _, line := range caps.Notes(t) {
-		a.note("note: %s", line)
-	}
+	a.notes(caps.Notes(t, config.Given))
 	if engineName != "" {
 		for _, line := range product.Find(products(), t.Type).Differs {
 			a.note("note: standing in for %s: %s", t.Type, line)

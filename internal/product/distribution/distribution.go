@@ -53,7 +53,7 @@ func builtIn() product.Capabilities {
 		product.PasswordAuth:      native,
 		product.TLS:               native,
 		product.FilesystemStorage: native,
-		product.Dedupe:            {Level: product.Native, Note: "always: blobs are stored by digest, once"},
+		product.Dedupe:            {Level: product.Native, Always: true, Note: "always: blobs are stored by digest, once"},
 		product.RollingTimeouts:   {Level: product.Gate},
 		product.TokenAuth: {Level: product.Unsupported,
 			Note: "use username and password_path, which this version enforces on a local registry"},
