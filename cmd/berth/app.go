@@ -90,13 +90,26 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 // target loads and resolves the config that the flags name, or the built-in one
 // for one developer where there is none.
 func (a *app) target() (*resolve.Target, *load.Config, error) {
-	config, err := load.File(a.file, load.Options{Stdin: io.TeeReader(a.stdin, &a.input), Name: a.name, Solo: true})
+	config, err := a.config()
 	if err != nil {
 		return nil, nil, err
 	}
-	a.sources = config.Sources
-	target, err := resolve.Resolve(config.Registry, config, resolve.Options{Defaults: config.Defaults, Dir: config.Dir()})
+	target, err := resolve.Resolve(config.Registry, config, options(config))
 	return target, config, err
+}
+
+// options says where the paths of a config start and what it leaves out.
+func options(config *load.Config) resolve.Options {
+	return resolve.Options{Defaults: config.Defaults, Dir: config.Dir()}
+}
+
+// config loads the config that the flags name, or the built-in one.
+func (a *app) config() (*load.Config, error) {
+	config, err := load.File(a.file, load.Options{Stdin: io.TeeReader(a.stdin, &a.input), Name: a.name, Solo: true})
+	if err == nil {
+		a.sources = config.Sources
+	}
+	return config, err
 }
 
 // exitCode is the only place where an error becomes an exit code.

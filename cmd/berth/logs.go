@@ -18,14 +18,14 @@ func (a *app) logsCommand() *cobra.Command {
 		Long: "Print the end of the local registry's log.\n\n" +
 			"A bare -f follows the log, as it does in tail and docker logs. With a file after it,\n" +
 			"-f names the config, as it does everywhere in berth; --follow -f FILE does both.",
-		Args: cobra.MaximumNArgs(1),
+		Args: atMostArgs(1, "-f FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 && short > 0 {
 				a.file, short = args[0], short-1
 			} else if err := noArgs(cmd, args); err != nil {
 				return err
 			}
-			target, _, err := a.localTarget()
+			target, _, err := a.leftTarget()
 			if err != nil {
 				return err
 			}

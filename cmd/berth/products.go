@@ -1,6 +1,9 @@
 package main
 
 import (
+	"errors"
+
+	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/engine"
 	"github.com/berth-oci/berth/internal/load"
 	"github.com/berth-oci/berth/internal/product"
@@ -18,6 +21,16 @@ func products() []product.Product {
 		{Name: "artifactory"},
 		distribution.Embedded(),
 	}
+}
+
+// placed gives an error that names an attribute of the config, and was found
+// where there is none, the place of that attribute.
+func placed(t *resolve.Target, err error) error {
+	var d *diag.Diagnostic
+	if errors.As(err, &d) && d.Path != "" && !d.Span.Start.IsValid() {
+		d.Span = t.At(d.Path)
+	}
+	return err
 }
 
 // unit makes what the engine runs for a target; engineName is the value of

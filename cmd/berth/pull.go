@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/berth-oci/berth/internal/artifact"
+	"github.com/berth-oci/berth/internal/product"
 	"github.com/berth-oci/berth/internal/transfer"
 )
 
@@ -30,6 +31,7 @@ func (a *app) pullCommand() *cobra.Command {
 			if err := a.ensureUp(cmd.Context(), target, config); err != nil {
 				return err
 			}
+			a.notes(product.PullNotes(config.Given))
 			progress := a.progress()
 			opts.Events = progress.event
 			pulled, err := transfer.Pull(cmd.Context(), target, opts)

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/berth-oci/berth/internal/artifact"
+	"github.com/berth-oci/berth/internal/product"
 	"github.com/berth-oci/berth/internal/transfer"
 )
 
@@ -30,6 +31,7 @@ func (a *app) pushCommand() *cobra.Command {
 			if err := a.ensureUp(cmd.Context(), target, config); err != nil {
 				return err
 			}
+			a.notes(product.PushNotes(target))
 			opts.Dir = args[1]
 			progress := a.progress()
 			opts.Events = progress.event

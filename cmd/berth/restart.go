@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
+	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/load"
 	"github.com/berth-oci/berth/internal/resolve"
 )
@@ -16,6 +18,9 @@ func (a *app) restartCommand() *cobra.Command {
 		Short: "Stop the local registry and start it with the config as it is now",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := opts.check(); err != nil {
+				return err
+			}
 			target, config, err := a.localTarget()
 			if err != nil {
 				return err
@@ -32,7 +37,9 @@ func (a *app) restart(ctx context.Context, t *resolve.Target, config *load.Confi
 	if _, err := unit(t, config, opts.engine); err != nil {
 		return err
 	}
-	if err := a.down(ctx, t); err != nil {
+	// A start that came in between read the config as it is now, or up says so.
+	var d *diag.Diagnostic
+	if err := a.down(ctx, t); err != nil && !(errors.As(err, &d) && d.Code == diag.AlreadyRunning) {
 		return err
 	}
 	return a.up(ctx, t, config, opts)

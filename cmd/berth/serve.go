@@ -38,11 +38,38 @@ func (a *app) serve(ctx context.Context, engineName string) error {
 	}
 	// A second interrupt does not wait for the requests that the first one lets finish.
 	defer context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt, syscall.SIGTERM) })()
+	defer a.followLog(u.LogFile)()
 	var runner engine.Runner = embedded.Runner{Log: a.stderr}
 	if u.Program != "" {
-		runner = engine.Program{Output: os.Stderr}
+		runner = engine.Program{Output: a.stderr}
 	}
-	return engine.Serve(ctx, u, runner, func(s engine.State) { fmt.Fprintln(a.stdout, s.Endpoint) })
+	err = engine.Serve(ctx, u, runner, func(s engine.State) { fmt.Fprintln(a.stdout, s.Endpoint) })
+	return placed(target, err)
+}
+
+// followLog lets the log be rotated where standard error is the registry's log
+// file, as it is in the background: what is written next goes to the file of
+// that name, and on SIGHUP it is looked for at once. The function that it
+// returns ends that.
+func (a *app) followLog(name string) (stop func()) {
+	log := engine.FollowLog(name, os.Stderr)
+	if log == nil {
+		return func() {}
+	}
+	a.stderr = log
+	hangups, done := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(hangups, syscall.SIGHUP) // which Windows never sends
+	go func() {
+		defer close(done)
+		for range hangups {
+			log.Reopen()
+		}
+	}()
+	return func() {
+		signal.Stop(hangups)
+		close(hangups)
+		<-done
+	}
 }
 
 // engineFlag adds --engine.

@@ -24,11 +24,11 @@ func (a *app) statusCommand() *cobra.Command {
 			if err := oneOf("format", format, "text", "json"); err != nil {
 				return err
 			}
-			target, _, err := a.localTarget()
+			target, config, err := a.leftTarget()
 			if err != nil {
 				return err
 			}
-			return a.status(cmd.Context(), target, format)
+			return a.status(cmd.Context(), target, config.Registry.Deployment == "disabled", format)
 		},
 	}
 	formatFlag(cmd, &format)
@@ -52,15 +52,18 @@ type statusOutput struct {
 	Config  string     `json:"config,omitempty"`  // berth's
 	Native  string     `json:"native_config,omitempty"`
 	Fault   string     `json:"fault,omitempty"`
+	Holder  string     `json:"holder,omitempty"` // of the port, where the registry is stopped
 }
 
-func (a *app) status(ctx context.Context, t *resolve.Target, format string) error {
+func (a *app) status(ctx context.Context, t *resolve.Target, disabled bool, format string) error {
 	s, err := engine.Inspect(ctx, t.Local.DataDir)
 	if err != nil {
-		return err
+		return placed(t, err)
 	}
 	out := statusOutput{Status: s.Phase, Endpoint: t.Endpoint.URL().String(), DataDir: t.Local.DataDir, LogFile: t.Local.LogFile}
-	if s.Phase != engine.Stopped {
+	if s.Phase == engine.Stopped {
+		out.Holder = engine.Listener(ctx, t.Local.Listen())
+	} else {
 		out.Endpoint, out.LogFile = s.Endpoint, s.LogFile
 		out.PID, out.Started, out.Uptime = s.PID, &s.Started, int(time.Since(s.Started).Seconds())
 		out.Address, out.Product, out.Version, out.Config, out.Native = s.Address, s.Product, s.Version, s.Source, s.Config
@@ -77,6 +80,14 @@ func (a *app) status(ctx context.Context, t *resolve.Target, format string) erro
 	case engine.Unhealthy:
 		return diag.Errorf(diag.NotRunning, "the registry does not answer: %w", s.Fault).
 			WithHint("see %s, or start it afresh with berth restart", out.LogFile)
+	}
+	switch {
+	case out.Holder != "":
+		return diag.Errorf(diag.NotRunning, "no registry runs from %s, and %s is in use by %s", out.DataDir, t.Local.Listen(), out.Holder).
+			WithHint("a registry whose data directory was removed must be stopped by its pid; anything else needs another port")
+	case disabled:
+		return diag.Errorf(diag.NotRunning, "the registry is not running, and it is disabled").
+			WithHint(`set deployment to "local" and start it with berth up`)
 	}
 	return diag.Errorf(diag.NotRunning, "the registry is not running").WithHint("start it with berth up")
 }

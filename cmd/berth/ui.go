@@ -11,6 +11,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
+	"strings"
+	"unicode"
 
 	"golang.org/x/term"
 
@@ -21,6 +24,13 @@ import (
 func (a *app) note(format string, args ...any) {
 	if !a.quiet {
 		fmt.Fprintf(a.stderr, format+"\n", args...)
+	}
+}
+
+// notes says what has no effect.
+func (a *app) notes(lines []string) {
+	for _, line := range lines {
+		a.note("note: %s", line)
 	}
 }
 
@@ -58,6 +68,19 @@ func (a *app) style(w io.Writer) diag.Style {
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// shellWord quotes s where a shell would take it apart, for commands to copy.
+func shellWord(s string) string {
+	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("_-+./:,@%=\\", r)
+	}) && (runtime.GOOS == "windows" || !strings.Contains(s, "\\")) {
+		return s
+	}
+	if runtime.GOOS == "windows" { // where file names hold no double quotes
+		return `"` + s + `"`
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // plural returns "1 fault", "2 faults".

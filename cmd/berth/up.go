@@ -31,6 +31,13 @@ func (o *upOptions) flags(cmd *cobra.Command) {
 	cmd.Flags().DurationVar(&o.timeout, "timeout", upTimeout, "how long the registry may take to answer")
 }
 
+func (o *upOptions) check() error {
+	if o.timeout <= 0 {
+		return diag.Errorf(diag.Usage, "--timeout %s leaves no time to start", o.timeout).WithHint("give it as in --timeout 90s")
+	}
+	return nil
+}
+
 func (a *app) upCommand() *cobra.Command {
 	var opts upOptions
 	cmd := &cobra.Command{
@@ -40,6 +47,9 @@ func (a *app) upCommand() *cobra.Command {
 			"endpoint. Without any config it starts a built-in one, for one developer.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := opts.check(); err != nil {
+				return err
+			}
 			target, config, err := a.target()
 			if err != nil {
 				return err
@@ -66,14 +76,16 @@ func (a *app) up(ctx context.Context, t *resolve.Target, config *load.Config, op
 	}
 	state, started, err := engine.Up(ctx, u, l, opts.timeout)
 	if err != nil {
-		return err
+		return placed(t, err)
 	}
 	switch {
 	case started:
 		a.note("%s is up: pid %d, log %s", u.Product, state.PID, state.LogFile)
-		a.upNotes(t, u, opts.engine)
+		a.upNotes(t, config, u, opts.engine)
 	case state.Digest != u.Digest():
 		a.note("%s runs already, pid %d, with another config: apply this one with berth restart", state.Product, state.PID)
+	case u.Fits != nil && !u.Fits():
+		a.note("%s runs already, pid %d, with another user name or password: apply this one with berth restart", state.Product, state.PID)
 	default:
 		a.note("%s runs already: pid %d", state.Product, state.PID)
 	}
@@ -83,14 +95,12 @@ func (a *app) up(ctx context.Context, t *resolve.Target, config *load.Config, op
 }
 
 // upNotes says what the registry that was started does not do.
-func (a *app) upNotes(t *resolve.Target, u engine.Unit, engineName string) {
+func (a *app) upNotes(t *resolve.Target, config *load.Config, u engine.Unit, engineName string) {
 	caps := product.Find(products(), product.Embedded).Caps
 	if u.Program != "" {
 		caps = distribution.Program()
 	}
-	for _, line := range caps.Notes(t) {
-		a.note("note: %s", line)
-	}
+	a.notes(caps.Notes(t, config.Given))
 	if engineName != "" {
 		for _, line := range product.Find(products(), t.Type).Differs {
 			a.note("note: standing in for %s: %s", t.Type, line)
@@ -120,7 +130,7 @@ func (a *app) ensureUp(ctx context.Context, t *resolve.Target, config *load.Conf
 	if started {
 		a.note("started %s at %s; stop it with: %s", u.Product, state.Endpoint, downLine(config, a.name))
 	}
-	return err
+	return placed(t, err)
 }
 
 // launch is the command line that serves the same config in another process.
@@ -155,10 +165,10 @@ func (a *app) launch(config *load.Config, engineName string) (engine.Launch, err
 func downLine(config *load.Config, name string) string {
 	line := "berth down"
 	if config.File != "" {
-		line += " -f " + config.File
+		line += " -f " + shellWord(config.File)
 	}
 	if name != "" {
-		line += " --config " + name
+		line += " --config " + shellWord(name)
 	}
 	return line
 }

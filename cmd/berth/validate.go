@@ -99,7 +99,7 @@ func (a *app) renderVerdicts(verdicts []verdict, all *diag.Faults, format string
 
 // warnings returns what will stop a valid config from being used.
 func warnings(config *load.Config) diag.List {
-	_, err := resolve.Resolve(config.Registry, config, resolve.Options{Defaults: config.Defaults, Dir: config.Dir()})
+	_, err := resolve.Resolve(config.Registry, config, options(config))
 	var list diag.List
 	if !errors.As(err, &list) {
 		return nil

@@ -30,7 +30,7 @@ type Status struct {
 func Inspect(ctx context.Context, dir string) (Status, error) {
 	ok, err := held(dir)
 	if err != nil || !ok {
-		return Status{Phase: Stopped}, err
+		return Status{Phase: Stopped}, about("local.data_dir", err)
 	}
 	s := Status{Phase: Unhealthy, State: readState(dir)}
 	if !s.Ready {
@@ -47,28 +47,38 @@ func Inspect(ctx context.Context, dir string) (Status, error) {
 const stopPatience = 5 * time.Second
 
 // Down stops the registry that runs from dir: it may drain for as long as its
-// state says, and is killed after that. stopped is false when none ran. It
-// returns when the lock is free again, so that a start can follow at once.
+// state says, and is killed after that. stopped is false when none ran. The lock
+// is free again when it returns without an error, so that a start can follow at
+// once. It fails with diag.AlreadyRunning, and stopped true, when another start
+// took the lock first.
 func Down(ctx context.Context, dir string) (s State, stopped bool, err error) {
 	s, running, err := owner(ctx, dir)
 	if err != nil || !running {
-		return s, false, err
+		return s, false, about("local.data_dir", err)
 	}
 	if err := terminate(s.PID); err != nil && s.alive() {
 		return s, false, diag.Errorf(diag.Failed, "cannot stop pid %d: %w", s.PID, err).
 			WithHint("it belongs to another user; run berth down as that user")
 	}
-	free, err := awaitFree(ctx, dir, s.Drain+stopPatience)
-	if err != nil || free {
-		return s, free, err
+	ended, err := awaitEnd(ctx, dir, s, s.Drain+stopPatience)
+	if err == nil && !ended {
+		if p, err := os.FindProcess(s.PID); err == nil && s.alive() {
+			_ = p.Kill()
+		}
+		ended, err = awaitEnd(ctx, dir, s, stopPatience)
 	}
-	if p, err := os.FindProcess(s.PID); err == nil && s.alive() {
-		_ = p.Kill()
+	switch {
+	case err != nil:
+		return s, false, err
+	case !ended:
+		return s, false, diag.Errorf(diag.Failed, "pid %d does not end", s.PID).WithHint("look at it with ps -p %d", s.PID)
 	}
-	if free, err = awaitFree(ctx, dir, stopPatience); err == nil && !free {
-		err = diag.Errorf(diag.Failed, "pid %d does not end", s.PID).WithHint("look at it with ps -p %d", s.PID)
+	next, running, err := owner(ctx, dir)
+	if err == nil && running {
+		err = diag.Errorf(diag.AlreadyRunning, "pid %d was stopped, and pid %d runs from %s since: another start was at work", s.PID, next.PID, dir).
+			WithHint("stop that one with berth down as well, or leave it running")
 	}
-	return s, free, err
+	return s, true, err
 }
 
 // owner returns the state of the process that holds the lock of dir. A process
@@ -89,12 +99,16 @@ func owner(ctx context.Context, dir string) (s State, running bool, err error) {
 		WithHint("find it with lsof %s/%s and stop it", dir, lockFile)
 }
 
-// awaitFree reports whether the lock of dir became free in time.
-func awaitFree(ctx context.Context, dir string, timeout time.Duration) (bool, error) {
+// awaitEnd reports whether the process of s gave back the lock of dir in time.
+// It has when it is gone, whoever holds the lock by then.
+func awaitEnd(ctx context.Context, dir string, s State, timeout time.Duration) (bool, error) {
 	for deadline := time.Now().Add(timeout); ; {
 		running, err := held(dir)
 		if err != nil || !running {
 			return err == nil, err
+		}
+		if !s.alive() || readState(dir).replaces(s) {
+			return true, nil
 		}
 		if time.Now().After(deadline) {
 			return false, nil

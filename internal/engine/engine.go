@@ -38,6 +38,9 @@ type Unit struct {
 	Timeouts
 	// Prepare writes what the registry reads. Serve calls it with the lock held.
 	Prepare func() error
+	// Fits reports whether the secrets that Prepare wrote, and Digest must not
+	// tell of, are those it would write now. It is nil where there are none.
+	Fits func() bool
 }
 
 // Timeouts of a unit. Zero means none.
@@ -81,13 +84,13 @@ const readyTimeout = 60 * time.Second
 func Serve(ctx context.Context, u Unit, r Runner, ready func(State)) error {
 	lock, err := acquire(ctx, u.Dir)
 	if err != nil {
-		return err
+		return about("local.data_dir", err)
 	}
 	defer lock.release()
 	patience := crashPatience(u.Dir)
 	state := newState(u)
 	if err := state.write(u.Dir); err != nil {
-		return err
+		return about("local.data_dir", err)
 	}
 	defer removeState(u.Dir)
 	if err := portFree(ctx, u.Listen, patience); err != nil {
@@ -117,7 +120,11 @@ func Serve(ctx context.Context, u Unit, r Runner, ready func(State)) error {
 		case <-ctx.Done():
 		}
 	}
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), u.Drain)
+	patience = u.Drain
+	if !state.Ready { // then no request runs, and who waits for the start waits for this
+		patience = min(patience, stopPatience/2)
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	stopErr := inst.Stop(drain)
 	switch {
@@ -187,7 +194,17 @@ func makeDir(dir string) error {
 	return nil
 }
 
-func storageFault(name string, err error) error {
+// storageFault is about a file or directory, whose attribute of the config its
+// Path gives where it is known.
+func storageFault(name string, err error) *diag.Diagnostic {
 	return diag.Errorf(diag.StorageFailed, "cannot use %s: %w", name, err).
 		WithHint("%s must be in a directory that this user can write to, with space left; change the config or the permissions", filepath.Base(name))
+}
+
+// about names the attribute of the config that an error about storage is due to.
+func about(path string, err error) error {
+	if d, ok := asDiagnostic(err); ok && d.Code == diag.StorageFailed && d.Path == "" {
+		d.Path = path
+	}
+	return err
 }

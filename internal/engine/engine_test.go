@@ -66,6 +66,28 @@ func TestStateAlive(t *testing.T) {
 	}
 }
 
+// A lock that another process holds by now does not keep one alive that is gone.
+func TestAwaitEnd(t *testing.T) {
+	dir := t.TempDir()
+	l, err := acquire(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.release()
+	s := newState(Unit{Dir: dir})
+	if err := s.write(dir); err != nil {
+		t.Fatal(err)
+	}
+	if ended, err := awaitEnd(t.Context(), dir, s, 0); ended || err != nil {
+		t.Errorf("this process: %v, %v", ended, err)
+	}
+	gone := s
+	gone.Birth++
+	if ended, err := awaitEnd(t.Context(), dir, gone, 0); !ended || err != nil {
+		t.Errorf("one that is gone: %v, %v", ended, err)
+	}
+}
+
 func TestWriteFile(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "new", "file")
 	for _, content := range []string{"old", "new"} {
@@ -160,5 +182,45 @@ func TestLogsFollow(t *testing.T) {
 	wait.Wait()
 	if want := "a first line\nshort\nafter rotation\n"; err != nil || string(out) != want {
 		t.Errorf("got %q, want %q, %v", out, want, err)
+	}
+}
+
+func TestLogFile(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "log")
+	f, err := openLog(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	l := FollowLog(name, f)
+	if l == nil {
+		t.Fatal("its own file is not the log")
+	}
+	defer func() { l.file.Close() }()
+	if FollowLog(name+".other", f) != nil {
+		t.Error("another file is taken for the log")
+	}
+	write := func(text string) {
+		t.Helper()
+		if _, err := io.WriteString(l, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("one\n")
+	if err := os.Rename(name, name+".1"); err != nil {
+		t.Fatal(err)
+	}
+	write("two\n") // nobody looked yet
+	l.checked = time.Time{}
+	write("three\n")
+	if err := os.Rename(name, name+".2"); err != nil {
+		t.Fatal(err)
+	}
+	l.Reopen()
+	write("four\n")
+	for file, want := range map[string]string{name + ".1": "one\ntwo\n", name + ".2": "three\n", name: "four\n"} {
+		if got, err := os.ReadFile(file); err != nil || string(got) != want {
+			t.Errorf("%s holds %q, %v, want %q", filepath.Base(file), got, err, want)
+		}
 	}
 }

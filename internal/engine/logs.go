@@ -25,7 +25,7 @@ func Logs(ctx context.Context, w io.Writer, name string, n int, follow bool) err
 	case errors.Is(err, fs.ErrNotExist) && !follow:
 		return diag.Errorf(diag.NotFound, "there is no log yet: %w", err).WithHint("start the registry with berth up")
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return storageFault(name, err)
+		return about("local.log_file", storageFault(name, err))
 	}
 	t := &tail{name: name, file: f}
 	defer t.close()

@@ -43,16 +43,33 @@ func tryListen(ctx context.Context, address string) error {
 
 func isAddrInUse(err error) bool { return errors.Is(err, addrInUse) }
 
-// portFault says who listens at address, as far as the system tells.
+// Listener names the process that listens at address, as far as the system
+// tells; it returns "" when none does. It connects, so as not to take the
+// address from a registry that is starting.
+func Listener(ctx context.Context, address string) string {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", reachable(address))
+	if err != nil {
+		return ""
+	}
+	_ = conn.Close()
+	return listenerName(ctx, address)
+}
+
+func listenerName(ctx context.Context, address string) string {
+	if _, port, err := net.SplitHostPort(address); err == nil {
+		if pid, name := listener(ctx, port); pid > 0 {
+			return fmt.Sprintf("%s (pid %d)", name, pid)
+		}
+	}
+	return "another process"
+}
+
+// portFault says who listens at address.
 func portFault(ctx context.Context, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	who := "another process"
-	if _, port, err := net.SplitHostPort(address); err == nil {
-		if pid, name := listener(ctx, port); pid > 0 {
-			who = fmt.Sprintf("%s (pid %d)", name, pid)
-		}
-	}
-	return diag.Errorf(diag.PortInUse, "%s is in use by %s", address, who).
+	return diag.Errorf(diag.PortInUse, "%s is in use by %s", address, listenerName(ctx, address)).
 		WithHint("stop that process, or choose another port (port and local.http_config.listen_port)")
 }

@@ -25,6 +25,7 @@ func processBirth(pid int) (uint64, error) {
 	return strconv.ParseUint(string(fields[19]), 10, 64)
 }
 
-// dieWithParent ends cmd when the thread that starts it ends: a registry must
-// not outlive a berth that was killed. The caller locks its thread.
-func dieWithParent(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} }
+// dieWithParent kills cmd when the thread that starts it ends: a registry must
+// not outlive a berth that was killed, and one that would not end on SIGTERM may
+// be the reason why it was. The caller locks its thread.
+func dieWithParent(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

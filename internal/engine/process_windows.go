@@ -25,6 +25,10 @@ func terminate(pid int) error {
 	return p.Kill()
 }
 
+// interrupt is terminate for a child: it does nothing when that was waited for,
+// and its pid may be another's.
+func interrupt(p *os.Process) error { return p.Kill() }
+
 // syncDir does nothing: directories cannot be flushed here.
 func syncDir(string) error { return nil }
 

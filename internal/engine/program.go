@@ -2,22 +2,30 @@ package engine
 
 import (
 	"context"
-	"os"
+	"errors"
+	"io"
 	"os/exec"
 	"runtime"
+	"time"
 )
 
 // Program runs the unit's own program as a child of this process, and stops it
-// with it. Output receives what it writes.
+// with it. Output receives what it writes: a file directly, so that the two
+// need each other for nothing, and anything else through this process.
 type Program struct {
-	Output *os.File
+	Output io.Writer
 }
+
+// outputPatience is how long the output of a program that ended is waited for:
+// a process that it left behind may hold it open.
+const outputPatience = time.Second
 
 // Start implements Runner.
 func (p Program) Start(_ context.Context, u Unit) (Instance, error) {
 	cmd := exec.Command(u.Program, u.Args...)
 	cmd.Dir, cmd.Env = u.Dir, u.Env
 	cmd.Stdout, cmd.Stderr = p.Output, p.Output
+	cmd.WaitDelay = outputPatience
 	dieWithParent(cmd)
 	run := &process{cmd: cmd, addr: u.Listen, ended: make(chan struct{})}
 	started := make(chan error, 1)
@@ -42,7 +50,9 @@ func (p *process) supervise(started chan<- error) {
 	err := p.cmd.Start()
 	started <- err
 	if err == nil {
-		p.err = p.cmd.Wait()
+		if p.err = p.cmd.Wait(); errors.Is(p.err, exec.ErrWaitDelay) {
+			p.err = nil
+		}
 		close(p.ended)
 	}
 }
@@ -58,7 +68,7 @@ func (p *process) Wait() error {
 
 // Stop implements Instance.
 func (p *process) Stop(ctx context.Context) error {
-	_ = terminate(p.cmd.Process.Pid)
+	_ = interrupt(p.cmd.Process)
 	select {
 	case <-p.ended:
 	case <-ctx.Done():

@@ -15,6 +15,11 @@ import (
 // crash it stays behind; the lock, which the system releases, tells.
 const stateFile = "berth.state.json"
 
+// OwnFiles lists the files of a data directory that belong to the engine.
+func OwnFiles(dir string) []string {
+	return []string{filepath.Join(dir, lockFile), filepath.Join(dir, stateFile)}
+}
+
 // State is what a running registry tells about itself.
 type State struct {
 	PID      int       `json:"pid"`     // of the serving process
@@ -55,6 +60,11 @@ func (s State) scheme() string {
 func (s State) alive() bool {
 	birth, err := processBirth(s.PID)
 	return err == nil && s.PID > 0 && birth == s.Birth
+}
+
+// replaces reports whether s is of a process that took the lock after old's.
+func (s State) replaces(old State) bool {
+	return s.PID != 0 && (s.PID != old.PID || s.Birth != old.Birth)
 }
 
 func (s State) write(dir string) error {

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,57 +31,91 @@ func Up(ctx context.Context, u Unit, l Launch, timeout time.Duration) (s State, 
 	if err := usable(u); err != nil {
 		return s, false, err
 	}
-	status, err := Inspect(ctx, u.Dir)
-	if err != nil || status.Phase == Running {
-		return status.State, false, err
-	}
-	var child *child
-	if status.Phase == Stopped {
-		if err := portFree(ctx, u.Listen, crashPatience(u.Dir)); err != nil {
-			return s, false, err
+	for deadline := time.Now().Add(timeout); ; {
+		status, err := Inspect(ctx, u.Dir)
+		if err != nil || status.Phase == Running {
+			return status.State, false, err
 		}
-		if child, err = launch(u, l); err != nil {
-			return s, false, err
+		var c *child
+		if status.Phase == Stopped {
+			if err := portFree(ctx, u.Listen, crashPatience(u.Dir)); err != nil {
+				return s, false, err
+			}
+			if c, err = launch(u, l); err != nil {
+				return s, false, err
+			}
 		}
+		s, err = awaitUp(ctx, u, c, time.Until(deadline))
+		if started = err == nil && c != nil && s.PID == c.pid(); !started {
+			// When two start at once, the one that is late still waits for the lock,
+			// and would take over as soon as the other one stops.
+			c.stop()
+		}
+		switch {
+		case errors.Is(err, errEnded) && c == nil:
+			continue // what was starting or stopping is gone: it is this one's turn
+		case errors.Is(err, errEnded):
+			err = diag.Errorf(diag.StartFailed, "the registry ended before it answered:\n%s", c.lastWords(u.LogFile)).
+				WithHint("the whole log is %s; berth serve runs the registry in the foreground", u.LogFile)
+		case errors.Is(err, errLate):
+			err = diag.Errorf(diag.NotReady, "the registry did not answer within %s", timeout).
+				WithHint("see %s; give it more time with --timeout, or start afresh with berth restart", u.LogFile)
+		}
+		return s, started, err
 	}
-	s, err = awaitUp(ctx, u, child, timeout)
-	return s, err == nil && child != nil && s.PID == child.pid, err
 }
+
+// What awaitUp ends with when there is nothing to wait for, and for too long.
+var (
+	errEnded = errors.New("no registry is starting")
+	errLate  = errors.New("the registry does not answer in time")
+)
 
 // usable fails with diag.StorageFailed when the registry could not keep its
 // files, before anything is started.
 func usable(u Unit) error {
-	for _, dir := range []string{u.Dir, filepath.Dir(u.LogFile)} {
-		if err := makeDir(dir); err != nil {
-			return err
+	for _, use := range []struct{ dir, path string }{
+		{u.Dir, "local.data_dir"}, {filepath.Dir(u.LogFile), "local.log_file"}, {filepath.Dir(u.Config), "local.config_path"},
+	} {
+		if err := writable(use.dir); err != nil {
+			return about(use.path, err)
 		}
-		probe, err := os.CreateTemp(dir, ".berth-*")
-		if err != nil {
-			return storageFault(dir, err)
-		}
-		probe.Close()
-		os.Remove(probe.Name())
 	}
+	return nil
+}
+
+func writable(dir string) error {
+	if err := makeDir(dir); err != nil {
+		return err
+	}
+	probe, err := os.CreateTemp(dir, ".berth-*")
+	if err != nil {
+		return storageFault(dir, err)
+	}
+	probe.Close()
+	os.Remove(probe.Name())
 	return nil
 }
 
 // child is a process that Up started. A goroutine waits for it until it ends,
 // which may be after berth itself.
 type child struct {
-	pid    int
-	ended  chan struct{}
-	offset int64 // where its part of the log begins
+	process *os.Process
+	ended   chan struct{}
+	offset  int64 // where its part of the log begins
 }
 
+func (c *child) pid() int { return c.process.Pid }
+
 func launch(u Unit, l Launch) (*child, error) {
-	log, err := os.OpenFile(u.LogFile, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	log, err := openLog(u.LogFile)
 	if err != nil {
-		return nil, storageFault(u.LogFile, err)
+		return nil, about("local.log_file", storageFault(u.LogFile, err))
 	}
 	defer log.Close()
 	info, err := log.Stat()
 	if err != nil {
-		return nil, storageFault(u.LogFile, err)
+		return nil, about("local.log_file", storageFault(u.LogFile, err))
 	}
 	cmd := exec.Command(l.Program, l.Args...)
 	cmd.Stdout, cmd.Stderr = log, log
@@ -92,7 +127,7 @@ func launch(u Unit, l Launch) (*child, error) {
 		return nil, diag.Errorf(diag.StartFailed, "cannot start %s: %w", l.Program, err).
 			WithHint("berth serve runs the registry in the foreground")
 	}
-	c := &child{pid: cmd.Process.Pid, ended: make(chan struct{}), offset: info.Size()}
+	c := &child{process: cmd.Process, ended: make(chan struct{}), offset: info.Size()}
 	go func() {
 		_ = cmd.Wait() // health is trusted, exit codes are not
 		close(c.ended)
@@ -100,8 +135,8 @@ func launch(u Unit, l Launch) (*child, error) {
 	return c, nil
 }
 
-// awaitUp waits for the registry of u to answer. c is nil when another process
-// is starting it.
+// awaitUp waits for the registry of u to answer, whoever started it. c is nil
+// when another process did. It fails with errEnded and errLate.
 func awaitUp(ctx context.Context, u Unit, c *child, timeout time.Duration) (State, error) {
 	deadline := time.NewTimer(timeout)
 	defer deadline.Stop()
@@ -113,23 +148,20 @@ func awaitUp(ctx context.Context, u Unit, c *child, timeout time.Duration) (Stat
 	}
 	for {
 		status, err := Inspect(ctx, u.Dir)
-		if err == nil && status.Phase == Running {
+		switch {
+		case err == nil && status.Phase == Running:
 			return status.State, nil
+		case err == nil && status.Phase == Stopped && ended == nil:
+			// Nobody is left who starts it: not this berth's child, and not the
+			// other one whose lock that child ended for.
+			return State{}, errEnded
 		}
 		select {
 		case <-ended:
 			ended = nil
-			// When two start at once, one ends for the other's lock.
-			if ok, _ := held(u.Dir); !ok {
-				return State{}, diag.Errorf(diag.StartFailed, "the registry ended before it answered:\n%s", c.lastWords(u.LogFile)).
-					WithHint("the whole log is %s; berth serve runs the registry in the foreground", u.LogFile)
-			}
 		case <-deadline.C:
-			c.stop()
-			return State{}, diag.Errorf(diag.NotReady, "the registry did not answer within %s", timeout).
-				WithHint("see %s; give it more time with --timeout, or start afresh with berth restart", u.LogFile)
+			return State{}, errLate
 		case <-ctx.Done():
-			c.stop()
 			return State{}, ctx.Err()
 		case <-tick.C:
 		}
@@ -141,13 +173,11 @@ func (c *child) stop() {
 	if c == nil {
 		return
 	}
-	_ = terminate(c.pid)
+	_ = interrupt(c.process)
 	select {
 	case <-c.ended:
 	case <-time.After(stopPatience):
-		if p, err := os.FindProcess(c.pid); err == nil {
-			_ = p.Kill()
-		}
+		_ = c.process.Kill()
 		<-c.ended
 	}
 }

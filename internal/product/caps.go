@@ -2,6 +2,7 @@ package product
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/resolve"
@@ -41,8 +42,9 @@ const (
 
 // Cap is how a product does a feature.
 type Cap struct {
-	Level Level
-	Note  string // how, or what to change when it is unsupported
+	Level  Level
+	Always bool   // it cannot be switched off
+	Note   string // how, or what to change when it is unsupported
 }
 
 // Capabilities is a product's table. A feature that is not in it is Unsupported.
@@ -60,12 +62,17 @@ func (c Capabilities) Level(f Feature) Level {
 type Asked struct {
 	Feature Feature
 	Path    string // of the attribute that asks
-	Default bool   // on unless switched off: lacking it stops nobody
+	Default bool   // on unless switched off, or a detail: lacking it stops nobody
+	Off     bool   // the config asks to do without
 }
+
+// Given reports whether a config gives the attribute at a path itself, so that
+// its value is not a default.
+type Given func(path string) bool
 
 // Asks lists what t wants of a registry on this machine, in the order of the
 // schema.
-func Asks(t *resolve.Target) (asked []Asked) {
+func Asks(t *resolve.Target, given Given) (asked []Asked) {
 	ask := func(on bool, f Feature, path string) {
 		if on {
 			asked = append(asked, Asked{Feature: f, Path: path})
@@ -93,14 +100,20 @@ func Asks(t *resolve.Target) (asked []Asked) {
 	byDefault(l.ReadTimeout > 0 || l.WriteTimeout > 0, RollingTimeouts, "local.http_config.read_timeout")
 	byDefault(l.Storage.Dedupe, Dedupe, "local.storage_config.dedupe_enabled")
 	byDefault(l.Storage.GCEnabled, GarbageCollection, "local.storage_config.gc_enabled")
+	for _, path := range []string{"local.storage_config.gc_interval", "features.gc_schedule"} {
+		byDefault(given(path), GarbageCollection, path)
+	}
+	if !l.Storage.Dedupe {
+		asked = append(asked, Asked{Feature: Dedupe, Path: "local.storage_config.dedupe_enabled", Off: true})
+	}
 	return asked
 }
 
 // Check returns a positioned diag.Unsupported for each feature that t asks for
 // and c does not have, apart from those that are on by default.
 func (c Capabilities) Check(t *resolve.Target) (faults diag.List) {
-	for _, a := range Asks(t) {
-		if !a.Default && c.Level(a.Feature) == Unsupported {
+	for _, a := range Asks(t, func(string) bool { return false }) {
+		if !a.Default && !a.Off && c.Level(a.Feature) == Unsupported {
 			faults = append(faults, t.Fault(diag.Unsupported, a.Path, "this registry has no %s", a.Feature).
 				WithHint("%s", c.hint(a)))
 		}
@@ -115,13 +128,32 @@ func (c Capabilities) hint(a Asked) string {
 	return "take " + a.Path + " out of the config, or use a registry that has it"
 }
 
-// Notes says, a line for each, which features that are on by default have no
+// Notes says, a line for each feature, what t asks for without effect: what is
+// on by default and c does not have, and what c cannot do without.
+func (c Capabilities) Notes(t *resolve.Target, given Given) []string {
+	return c.idle(Asks(t, given))
+}
+
+// idle says, a line for each feature, what of asked stops nobody and has no
 // effect.
-func (c Capabilities) Notes(t *resolve.Target) (notes []string) {
-	for _, a := range Asks(t) {
-		if a.Default && c.Level(a.Feature) == Unsupported {
-			notes = append(notes, fmt.Sprintf("%s has no effect: %s", a.Path, c.hint(a)))
+func (c Capabilities) idle(asked []Asked) (lines []string) {
+	paths := map[Feature][]string{}
+	for _, a := range asked {
+		if a.Default && c.Level(a.Feature) == Unsupported || a.Off && c[a.Feature].Always {
+			paths[a.Feature] = append(paths[a.Feature], a.Path)
 		}
 	}
-	return notes
+	for _, a := range asked {
+		all := paths[a.Feature]
+		if all == nil {
+			continue // it has an effect, or was said
+		}
+		delete(paths, a.Feature)
+		verb := "has"
+		if len(all) > 1 {
+			verb = "have"
+		}
+		lines = append(lines, fmt.Sprintf("%s %s no effect: %s", strings.Join(all, ", "), verb, c.hint(a)))
+	}
+	return lines
 }

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/goccy/go-yaml"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/engine"
 	"github.com/berth-oci/berth/internal/resolve"
 )
 
@@ -88,6 +90,29 @@ func Config(t *resolve.Target, passwords string) ([]byte, error) {
 	}
 	data, err := yaml.Marshal(c)
 	return append([]byte(header), data...), err
+}
+
+// checkFiles finds paths of files that berth would write over one another, or
+// over what it only reads.
+func checkFiles(t *resolve.Target, u engine.Unit) (faults diag.List) {
+	l := t.Local
+	used := map[string]string{}
+	for _, name := range append(engine.OwnFiles(u.Dir), htpasswdFile(t)) {
+		used[name] = "berth keeps its own " + filepath.Base(name) + " there"
+	}
+	for path, name := range map[string]string{"tls_cert_path": l.TLSCert, "tls_key_path": l.TLSKey, "ca_cert_path": l.ClientCA,
+		"password_path": t.Auth.Password.File(), "local.binary_path": l.BinaryPath} {
+		used[name] = path + " is the same file"
+	}
+	delete(used, "")
+	for _, f := range []struct{ path, name string }{{"local.config_path", u.Config}, {"local.log_file", u.LogFile}} {
+		if why, ok := used[f.name]; ok {
+			faults = append(faults, t.Fault(diag.ConfigConflict, f.path, "%s cannot be %s: %s", f.path, f.name, why).
+				WithHint("choose another file for %s", f.path))
+		}
+		used[f.name] = f.path + " is the same file"
+	}
+	return faults.Sort()
 }
 
 // checkConfigFile fails with diag.FileExists when config_path holds something

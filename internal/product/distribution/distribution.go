@@ -53,7 +53,7 @@ func builtIn() product.Capabilities {
 		product.PasswordAuth:      native,
 		product.TLS:               native,
 		product.FilesystemStorage: native,
-		product.Dedupe:            {Level: product.Native, Note: "always: blobs are stored by digest, once"},
+		product.Dedupe:            {Level: product.Native, Always: true, Note: "always: blobs are stored by digest, once"},
 		product.RollingTimeouts:   {Level: product.Gate},
 		product.TokenAuth: {Level: product.Unsupported,
 			Note: "use username and password_path, which this version enforces on a local registry"},
@@ -117,11 +117,17 @@ func prepared(t *resolve.Target, u engine.Unit, err error) (engine.Unit, error) 
 	if err != nil {
 		return engine.Unit{}, err
 	}
+	if err := checkFiles(t, u).Err(); err != nil {
+		return engine.Unit{}, err
+	}
 	if u.Content, err = Config(t, htpasswdFile(t)); err != nil {
 		return engine.Unit{}, err
 	}
 	if err := checkConfigFile(t, u.Config); err != nil {
 		return engine.Unit{}, err
+	}
+	if t.Auth.Required {
+		u.Fits = func() bool { return htpasswdFits(t) }
 	}
 	u.Prepare = func() error {
 		if t.Auth.Required {
@@ -129,7 +135,13 @@ func prepared(t *resolve.Target, u engine.Unit, err error) (engine.Unit, error) 
 				return err
 			}
 		}
-		return engine.WriteFile(u.Config, u.Content, 0o600)
+		err := engine.WriteFile(u.Config, u.Content, 0o600)
+		var d *diag.Diagnostic
+		if errors.As(err, &d) {
+			d.Path = "local.config_path"
+			d.Span = t.At(d.Path)
+		}
+		return err
 	}
 	return u, nil
 }

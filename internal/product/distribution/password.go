@@ -46,15 +46,25 @@ func writeHtpasswd(t *resolve.Target) error {
 	if err != nil {
 		return err
 	}
-	name := htpasswdFile(t)
-	if data, err := os.ReadFile(name); err == nil && fits(string(data), t.Auth.Username, password) {
+	if htpasswdFits(t) {
 		return nil
 	}
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.DefaultCost)
 	if err != nil {
 		return diag.Errorf(diag.Failed, "cannot hash the password: %w", err)
 	}
-	return engine.WriteFile(name, []byte(t.Auth.Username+":"+string(hash)+"\n"), 0o600)
+	return engine.WriteFile(htpasswdFile(t), []byte(t.Auth.Username+":"+string(hash)+"\n"), 0o600)
+}
+
+// htpasswdFits reports whether the password file has the user and password that
+// the config names.
+func htpasswdFits(t *resolve.Target) bool {
+	password, err := t.Auth.Password.Read()
+	if err != nil {
+		return false
+	}
+	data, err := os.ReadFile(htpasswdFile(t))
+	return err == nil && fits(string(data), t.Auth.Username, password)
 }
 
 // fits reports whether a password file holds this user and nobody else.
