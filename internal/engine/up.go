@@ -39,6 +39,10 @@ func Up(ctx context.Context, u Unit, l Launch, timeout time.Duration) (s State, 
 		var c *child
 		if status.Phase == Stopped {
 			if err := portFree(ctx, u.Listen, crashPatience(u.Dir)); err != nil {
+				// Another start may have taken the port since the look above.
+				if now, look := Inspect(ctx, u.Dir); look == nil && now.Phase != Stopped {
+					continue
+				}
 				return s, false, err
 			}
 			if c, err = launch(u, l); err != nil {
