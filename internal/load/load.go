@@ -15,6 +15,7 @@ import (
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/kcl/eval"
+	"github.com/berth-oci/berth/kcl/program"
 	"github.com/berth-oci/berth/kcl/syntax"
 	"github.com/berth-oci/berth/schema"
 	"github.com/berth-oci/berth/spec"
@@ -79,7 +80,7 @@ func File(name string, opts Options) (*Config, error) {
 
 // directory loads the KCL package in a directory, as the kcl command does.
 func directory(name string, opts Options) (*Config, error) {
-	names, err := eval.PackageFiles(name)
+	names, err := program.Files(name)
 	if err != nil {
 		return nil, diag.Errorf(diag.ConfigUnread, "cannot read config: %w", err)
 	}
@@ -172,7 +173,7 @@ func evaluate(file string, sources []*syntax.Source, opts Options) (*Config, err
 	if err := faults.Err(); err != nil {
 		return nil, c.faults(faults)
 	}
-	var program []*syntax.File
+	var files []*syntax.File
 	for _, src := range sources {
 		c.Sources[src.Name] = src
 		parse := syntax.Parse
@@ -182,13 +183,16 @@ func evaluate(file string, sources []*syntax.Source, opts Options) (*Config, err
 		f, more := parse(src)
 		faults = append(faults, more...)
 		if f == nil || format(src) == "kcl" && more.Err() != nil { // nothing to evaluate
-			return nil, c.faults(append(faults, c.syntaxFaults(sources[len(program)+1:])...))
+			return nil, c.faults(append(faults, c.syntaxFaults(sources[len(files)+1:])...))
 		}
-		program = append(program, f)
+		files = append(files, f)
 	}
-	result, more := eval.Run(program, eval.Options{
-		Prelude: prelude, PreludeName: schema.Package, Import: c.importer(sources[0].Name),
-	})
+	linked, more := program.Link(files, program.Options{Prelude: prelude, PreludeName: schema.Package})
+	faults = append(faults, more...)
+	for name, src := range linked.Sources() {
+		c.Sources[name] = src
+	}
+	result, more := eval.Run(linked, eval.Options{})
 	faults = append(faults, more...)
 	name, value, err := c.choose(result, opts.Name, sources[0])
 	c.value, c.Name = value, name
@@ -228,33 +232,6 @@ func (c *Config) prelude() ([]*syntax.File, diag.List) {
 	c.schemaSource = src
 	f, faults := syntax.Parse(src)
 	return []*syntax.File{f}, faults
-}
-
-// importer finds the packages that a KCL config imports, below the nearest
-// directory with a kcl.mod, else below the config's own.
-func (c *Config) importer(source string) func(string, *syntax.Source) ([]*syntax.File, error) {
-	dir, err := filepath.Abs(filepath.Dir(source))
-	if err != nil {
-		dir = "."
-	}
-	root := dir
-	for d := dir; ; d = filepath.Dir(d) {
-		if _, err := os.Stat(filepath.Join(d, "kcl.mod")); err == nil {
-			root = d
-			break
-		}
-		if d == filepath.Dir(d) {
-			break
-		}
-	}
-	find := eval.Directory(root)
-	return func(path string, from *syntax.Source) ([]*syntax.File, error) {
-		files, err := find(path, from)
-		for _, f := range files {
-			c.Sources[f.Source.Name] = f.Source
-		}
-		return files, err
-	}
 }
 
 // format tells KCL from YAML and JSON.

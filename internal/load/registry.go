@@ -7,6 +7,7 @@ import (
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/kcl/eval"
+	"github.com/berth-oci/berth/kcl/program"
 	"github.com/berth-oci/berth/kcl/syntax"
 	"github.com/berth-oci/berth/spec"
 )
@@ -71,7 +72,9 @@ remote = RemoteOCIConfig {}
 pull_policy = OCIPullPolicy {}
 push_policy = OCIPushPolicy {}
 `))
-	program, more := eval.Run([]*syntax.File{f}, eval.Options{Prelude: prelude})
+	linked, more := program.Link([]*syntax.File{f}, program.Options{Prelude: prelude})
+	faults = append(faults, more...)
+	result, more := eval.Run(linked, eval.Options{})
 	if err := append(faults, more...).Err(); err != nil {
 		return err
 	}
@@ -79,7 +82,7 @@ push_policy = OCIPushPolicy {}
 		"http_config": &c.Defaults.HTTP, "storage_config": &c.Defaults.Storage, "remote": &c.Defaults.Remote,
 		"pull_policy": &c.Defaults.Pull, "push_policy": &c.Defaults.Push,
 	}
-	for _, e := range program.Globals {
+	for _, e := range result.Globals {
 		if err := spec.Decode(targets[e.Key], c.attributes(e.Value.(*eval.Instance))); err != nil {
 			return diag.Errorf(diag.Failed, "schema and program disagree: %w", err)
 		}

@@ -3,6 +3,7 @@ package eval
 import (
 	"strings"
 
+	"github.com/berth-oci/berth/kcl/program"
 	"github.com/berth-oci/berth/kcl/syntax"
 )
 
@@ -18,8 +19,12 @@ type Attribute struct {
 // Describe returns the schemas that the files of a package define, by name, in
 // order of definition, with the faults in their types.
 func Describe(files []*syntax.File) ([]*Schema, error) {
-	ev := &evaluator{lang: newLanguage(), imported: map[string]*pkg{}}
-	p := ev.load("__main__", files, nil)
+	source, faults := program.Link(files, program.Options{})
+	if err := faults.Err(); err != nil {
+		return nil, err
+	}
+	ev := &evaluator{lang: newLanguage(), imported: map[*program.Package]*pkg{}}
+	p := ev.load(source.Main, nil)
 	var list []*Schema
 	for _, s := range p.frame.order {
 		if schema, ok := p.frame.read(s).(*Schema); ok {

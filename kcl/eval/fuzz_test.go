@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/berth-oci/berth/kcl/eval"
+	"github.com/berth-oci/berth/kcl/program"
 	"github.com/berth-oci/berth/kcl/syntax"
 )
 
@@ -27,7 +28,11 @@ func FuzzRun(f *testing.F) {
 		if faults.Err() != nil {
 			return
 		}
-		p, faults := eval.Run([]*syntax.File{file}, eval.Options{})
+		linked, faults := program.Link([]*syntax.File{file}, program.Options{WorkDir: t.TempDir()})
+		if faults.Err() != nil {
+			return
+		}
+		p, faults := eval.Run(linked, eval.Options{})
 		if faults.Err() == nil {
 			p.Value()
 		}

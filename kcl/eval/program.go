@@ -1,11 +1,10 @@
 package eval
 
 import (
-	"errors"
 	"slices"
-	"strings"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/kcl/program"
 	"github.com/berth-oci/berth/kcl/syntax"
 )
 
@@ -16,20 +15,14 @@ const (
 	maxSize  = 2_000_000  // elements, entries and 16-byte pieces of text in all
 )
 
-// Options control Run. The zero value runs a program that imports nothing but
-// system modules.
+// Options control Run.
 type Options struct {
-	// Prelude holds the files of a package whose names the program may use
-	// without importing it. It may also be imported as PreludeName.
-	Prelude     []*syntax.File
-	PreludeName string
-
-	// Import returns the files of a package, given its path as written and the
-	// importing file; a diag.List as error is reported as it is. It may be nil.
-	Import func(path string, from *syntax.Source) ([]*syntax.File, error)
-
 	// Arguments are what option() returns by name: -D name=value.
 	Arguments map[string]Value
+
+	// AllowFile lets the program read and write files with the system module
+	// file. Without it every use of that module is a fault.
+	AllowFile bool
 }
 
 // Program is an evaluated program.
@@ -43,29 +36,30 @@ type Program struct {
 	ev *evaluator
 }
 
-// Run evaluates the files of one package. The program is usable as far as the
-// faults leave values; every one of them is in the list.
-func Run(files []*syntax.File, opts Options) (*Program, diag.List) {
-	ev := &evaluator{opts: opts, lang: newLanguage(), imported: map[string]*pkg{}}
-	if len(opts.Prelude) > 0 {
-		ev.prelude = ev.load(opts.PreludeName, opts.Prelude, nil)
+// Run evaluates a program. The result is usable as far as the faults leave
+// values; every one of them is in the list.
+func Run(source *program.Program, opts Options) (*Program, diag.List) {
+	ev := &evaluator{opts: opts, lang: newLanguage(), imported: map[*program.Package]*pkg{}}
+	if source.Prelude != nil {
+		ev.prelude = ev.load(source.Prelude, nil)
+		ev.imported[source.Prelude] = ev.prelude
 	}
-	main := ev.load("__main__", files, ev.prelude)
-	program := &Program{ev: ev}
+	main := ev.load(source.Main, ev.prelude)
+	result := &Program{ev: ev}
 	ev.finish(main)
 	seen := map[*Instance]bool{}
 	for _, s := range main.frame.order {
 		if _, internal := s.value.(typeAlias); internal {
 			continue
 		}
-		program.Globals = append(program.Globals, &Entry{Key: s.name, Value: s.value, Op: syntax.ASSIGN, Place: s.place})
+		result.Globals = append(result.Globals, &Entry{Key: s.name, Value: s.value, Op: syntax.ASSIGN, Place: s.place})
 		ev.required(s.value, seen)
 	}
 	for _, e := range main.outputs {
-		program.Outputs = append(program.Outputs, e)
+		result.Outputs = append(result.Outputs, e)
 		ev.required(e.Value, seen)
 	}
-	return program, ev.faults.Sort()
+	return result, ev.faults.Sort()
 }
 
 // Value returns what the program outputs: its globals, joined with the dicts
@@ -106,7 +100,7 @@ type evaluator struct {
 	opts     Options
 	lang     *language
 	prelude  *pkg
-	imported map[string]*pkg
+	imported map[*program.Package]*pkg
 	faults   diag.List
 
 	positions int
@@ -186,24 +180,26 @@ func (ev *evaluator) unknownName(name string, s *scope, at syntax.Range) Value {
 }
 
 // load sets up a package without evaluating it.
-func (ev *evaluator) load(name string, files []*syntax.File, prelude *pkg) *pkg {
-	p := &pkg{name: name, frame: &frame{ev: ev, slots: map[string]*slot{}, conds: map[*syntax.If]Value{}}}
+func (ev *evaluator) load(source *program.Package, prelude *pkg) *pkg {
+	p := &pkg{name: source.Path, frame: &frame{ev: ev, slots: map[string]*slot{}, conds: map[*syntax.If]Value{}}}
 	p.scope = &scope{frame: p.frame, ev: ev}
 	if prelude != nil {
 		p.scope.parent = prelude.scope
 	}
-	for _, f := range files {
+	for _, f := range source.Files {
 		sc := &scope{parent: p.scope, imports: map[string]*Module{}, ev: ev}
-		p.frame.collect(f.Body, sc, nil, func(stmt syntax.Stmt, guards []guard) { ev.declare(p, sc, f, stmt, guards) })
+		for _, imp := range source.ImportsOf(f) {
+			sc.imports[imp.Name] = ev.importModule(imp)
+		}
+		p.frame.collect(f.Body, sc, nil, func(stmt syntax.Stmt, guards []guard) { ev.declare(p, sc, stmt, guards) })
 	}
 	return p
 }
 
 // declare handles a top-level statement that is no assignment.
-func (ev *evaluator) declare(p *pkg, sc *scope, f *syntax.File, stmt syntax.Stmt, guards []guard) {
+func (ev *evaluator) declare(p *pkg, sc *scope, stmt syntax.Stmt, guards []guard) {
 	switch stmt := stmt.(type) {
-	case *syntax.Import:
-		ev.importInto(sc, stmt, f.Source)
+	case *syntax.Import: // bound before
 	case *syntax.Schema:
 		s := &Schema{Name: stmt.Name.Text, Doc: stmt.Doc, def: stmt, scope: sc}
 		if old := p.frame.slots[s.Name]; old != nil {
@@ -251,63 +247,23 @@ func (f *frame) sortByLastSetter() {
 	slices.SortStableFunc(f.order, func(a, b *slot) int { return last(a) - last(b) })
 }
 
-// importInto binds an import in the scope of a file.
-func (ev *evaluator) importInto(sc *scope, stmt *syntax.Import, from *syntax.Source) {
-	name := stmt.Path[strings.LastIndex(stmt.Path, ".")+1:]
-	if stmt.As != nil {
-		name = stmt.As.Text
-	}
-	if members, ok := ev.lang.modules[stmt.Path]; ok {
-		sc.imports[name] = &Module{name: stmt.Path, members: members}
-		return
-	}
-	if ev.prelude != nil && stmt.Path == ev.opts.PreludeName {
-		sc.imports[name] = &Module{name: stmt.Path, pkg: ev.prelude}
-		return
-	}
-	var files []*syntax.File
-	var err error
-	if ev.opts.Import != nil {
-		files, err = ev.opts.Import(stmt.Path, from)
-	}
-	var faults diag.List
+// importModule returns the module that an import binds, evaluated, once however
+// often it is imported.
+func (ev *evaluator) importModule(imp *program.Import) *Module {
 	switch {
-	case errors.As(err, &faults):
-		ev.faults = append(ev.faults, faults...)
-	case err != nil:
-		ev.report(diag.Errorf(diag.ImportFailed, "cannot import %s: %w", stmt.Path, err).At(stmt.Range.Span()))
-	case len(files) == 0:
-		d := diag.Errorf(diag.ImportFailed, "there is no package %s", stmt.Path).At(stmt.Range.Span()).
-			WithHint("a package is a directory with .k files, or a .k file, below the config's directory")
-		if slices.Contains(missingModules, stmt.Path) {
-			d.Message, d.Hint = "this version of berth has no system module "+stmt.Path, "of KCL's system modules it has regex"
-		}
-		ev.report(d)
-	default:
-		sc.imports[name] = &Module{name: stmt.Path, pkg: ev.importPkg(stmt, files)}
-		return
+	case imp.System != "":
+		return &Module{name: imp.System, members: ev.lang.modules[imp.System]}
+	case imp.Package == nil: // reported when the program was loaded
+		return &Module{name: imp.Name}
 	}
-	sc.imports[name] = &Module{name: stmt.Path, pkg: nil}
-}
-
-// missingModules are KCL's system modules that are not provided.
-var missingModules = []string{"base32", "base64", "collection", "crypto", "datetime", "file", "json", "manifests", "math", "net", "template", "units", "yaml"}
-
-// importPkg evaluates an imported package, once however often it is imported.
-// It returns nil, after it reported so, for one that is just being imported.
-func (ev *evaluator) importPkg(stmt *syntax.Import, files []*syntax.File) *pkg {
-	key := files[0].Source.Name
-	p, ok := ev.imported[key]
-	switch {
-	case ok && p == nil:
-		ev.errorf(diag.Cycle, stmt.Range, "package %s imports itself, directly or through others", stmt.Path)
-	case !ok:
-		ev.imported[key] = nil
-		p = ev.load(stmt.Path, files, nil)
-		ev.imported[key] = p
+	p, ok := ev.imported[imp.Package]
+	if !ok {
+		ev.imported[imp.Package] = nil // a circle is reported when the program is loaded
+		p = ev.load(imp.Package, nil)
+		ev.imported[imp.Package] = p
 		ev.finish(p)
 	}
-	return p
+	return &Module{name: imp.Package.Path, pkg: p}
 }
 
 // member returns a name of the module. Names of one that could not be imported

@@ -12,6 +12,7 @@ import (
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/kcl/eval"
+	"github.com/berth-oci/berth/kcl/program"
 	"github.com/berth-oci/berth/kcl/syntax"
 )
 
@@ -60,8 +61,7 @@ func TestRecordedConfigs(t *testing.T) {
 	known := knownDifferences(t, configs+"/../known-differences.txt")
 	for _, record := range glob(t, configs+"/*.json", configs+"/*.err") {
 		config := strings.TrimSuffix(strings.TrimSuffix(record, ".json"), ".err") + ".k"
-		f, faults := parse(t, config)
-		got := run(t, []*syntax.File{f}, faults, eval.Options{Prelude: []*syntax.File{prelude}, PreludeName: "oci_registry"})
+		got := run(t, config, program.Options{Prelude: []*syntax.File{prelude}, PreludeName: "oci_registry"})
 		want := recorded(t, record)
 		if strings.HasPrefix(got, "rejected") && want == "rejected" {
 			continue
@@ -85,19 +85,16 @@ func outcome(t *testing.T, name string) string {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		files = []string{filepath.Join(path, "main.k")}
 	}
-	var parsed []*syntax.File
-	var faults diag.List
-	for _, file := range files {
-		f, more := parse(t, file)
-		parsed, faults = append(parsed, f), append(faults, more...)
-	}
-	return run(t, parsed, faults, eval.Options{Import: eval.Directory(filepath.Dir(files[0]))})
+	return run(t, files[0], program.Options{})
 }
 
-func run(t *testing.T, files []*syntax.File, faults diag.List, opts eval.Options) string {
+func run(t *testing.T, file string, opts program.Options) string {
 	t.Helper()
+	f, faults := parse(t, file)
+	linked, more := program.Link([]*syntax.File{f}, opts)
+	faults = append(faults, more...)
 	if faults.Err() == nil {
-		p, more := eval.Run(files, opts)
+		p, more := eval.Run(linked, eval.Options{})
 		if more.Err() == nil {
 			var b bytes.Buffer
 			enc := json.NewEncoder(&b)

@@ -1,0 +1,158 @@
+// Package program finds and parses what a KCL program consists of: its main
+// package and every package that it imports, from the same module or from one
+// that kcl.mod depends on. It reports syntax errors, imports that lead nowhere
+// and imports that go in a circle; it checks and evaluates nothing.
+//
+// A package is a directory with .k files, or a single file named without its
+// .k. A module is the tree below the directory of a kcl.mod.
+package program
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/kcl/syntax"
+)
+
+// MainPath is the path of the main package.
+const MainPath = "__main__"
+
+// Program is a parsed program. It is not changed once it is loaded.
+type Program struct {
+	Main *Package
+	// Prelude is a package whose names the main package may use without
+	// importing it; nil for none.
+	Prelude *Package
+	// Packages holds every package, imported ones before those that import
+	// them where there is no circle; Main is the last.
+	Packages []*Package
+}
+
+// Package is the files that share one set of names.
+type Package struct {
+	Path  string // dotted, from the root of its module; another module's name comes first
+	Files []*syntax.File
+	// Imports says what each import statement of the files binds.
+	Imports map[*syntax.Import]*Import
+
+	module *module
+	dir    string // what relative imports of its files start from
+	state  state
+}
+
+// Import is what an import statement binds. Exactly one of System and Package
+// is set; neither where the package could not be found, which was reported.
+type Import struct {
+	Name    string   // the name it binds in its file
+	System  string   // a system module
+	Package *Package // any other package
+}
+
+type state uint8
+
+const (
+	loading state = iota + 1
+	loaded
+)
+
+// Options say where packages are to be found. The zero value loads a program
+// that imports packages below its own root only.
+type Options struct {
+	// Prelude holds the files of a package whose names the main package may
+	// use bare, or import as PreludeName.
+	Prelude     []*syntax.File
+	PreludeName string
+
+	// Dependencies are modules by name, each the directory of its kcl.mod.
+	// They come before those that the main module's kcl.mod names.
+	Dependencies map[string]string
+
+	// WorkDir is the root of a main package that no kcl.mod is above and that
+	// has no file; "" is the working directory.
+	WorkDir string
+}
+
+// Load parses the sources as the main package and everything they import. The
+// program is always usable as far as it could be read; every fault is in the
+// list.
+func Load(sources []*syntax.Source, opts Options) (*Program, diag.List) {
+	var files []*syntax.File
+	var faults diag.List
+	for _, src := range sources {
+		f, more := syntax.Parse(src)
+		files, faults = append(files, f), append(faults, more...)
+	}
+	p, more := Link(files, opts)
+	return p, append(faults, more...).Sort()
+}
+
+// Link makes a program of parsed files, loading what they import.
+func Link(files []*syntax.File, opts Options) (*Program, diag.List) {
+	l := &loader{opts: opts, packages: map[string]*Package{}, program: &Program{}}
+	if len(opts.Prelude) > 0 {
+		l.prelude = &Package{Path: opts.PreludeName, Files: opts.Prelude, module: &module{}}
+		l.program.Prelude = l.prelude
+		l.link(l.prelude)
+	}
+	main := &Package{Path: MainPath, Files: files, module: l.mainModule(files)}
+	l.program.Main = main
+	l.link(main)
+	return l.program, l.faults.Sort()
+}
+
+// Sources returns the text of every file, by name, for the frames of
+// diagnostics.
+func (p *Program) Sources() map[string]diag.Source {
+	all := map[string]diag.Source{}
+	for _, pkg := range p.Packages {
+		for _, f := range pkg.Files {
+			all[f.Source.Name] = f.Source
+		}
+	}
+	return all
+}
+
+// Name returns the name that an import binds: its alias, else the last part of
+// its path.
+func Name(stmt *syntax.Import) string {
+	if stmt.As != nil {
+		return stmt.As.Text
+	}
+	return stmt.Path[strings.LastIndex(stmt.Path, ".")+1:]
+}
+
+// ImportsOf returns the imports of one file, in order.
+func (p *Package) ImportsOf(f *syntax.File) []*Import {
+	var list []*Import
+	for _, stmt := range f.Body {
+		if imp, ok := stmt.(*syntax.Import); ok && p.Imports[imp] != nil {
+			list = append(list, p.Imports[imp])
+		}
+	}
+	return list
+}
+
+// circle reports the packages that import each other, from the one that was
+// begun first to the statement that closes the circle.
+func (l *loader) circle(stmt *syntax.Import, to *Package) {
+	start := slices.Index(l.stack, to)
+	names := make([]string, 0, len(l.stack)-start+1)
+	for _, p := range l.stack[start:] {
+		names = append(names, p.Path)
+	}
+	names = append(names, to.Path)
+	l.faults = append(l.faults, diag.Errorf(diag.Cycle, "packages import each other: %s", strings.Join(names, " → ")).
+		At(stmt.Span()).WithHint("move what both need into a package of its own"))
+}
+
+// sortedKeys returns the keys of a map in order.
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
+	keys := make([]K, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
