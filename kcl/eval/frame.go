@@ -332,5 +332,5 @@ func (s *scope) unifyStmt(stmt *syntax.Unify, prev Value) Value {
 	if isMissing(prev) || isBad(prev, v) {
 		return v
 	}
-	return s.ev.union(prev, v, unionConfig, stmt.Value.At())
+	return s.ev.union(prev, v, unionOperator, stmt.Value.At())
 }

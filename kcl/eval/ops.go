@@ -100,28 +100,24 @@ func (ev *evaluator) binary(op syntax.Kind, a, b Value, at syntax.Range) Value {
 
 // unionOperator is | on anything but two ints.
 func (ev *evaluator) unionOperator(a, b Value, at syntax.Range) (Value, bool) {
-	if isMissing(a) || isMissing(b) {
-		return ev.union(a, b, unionLists, at), true
-	}
+	mergeable := isMissing(a) || isMissing(b)
 	switch a.(type) {
 	case *Dict:
-		if _, ok := b.(*Instance); ok {
-			return nil, false
-		}
-		if _, ok := b.(*Dict); ok {
-			return ev.union(a, b, unionConfig, at), true
-		}
+		_, mergeable = b.(*Dict)
+		mergeable = mergeable || isMissing(b)
 	case *Instance:
 		switch b.(type) {
 		case *Dict, *Instance:
-			return ev.union(a, b, unionConfig, at), true
+			mergeable = true
 		}
 	case *List:
-		if _, ok := b.(*List); ok {
-			return ev.union(a, b, unionLists, at), true
-		}
+		_, mergeable = b.(*List)
+		mergeable = mergeable || isMissing(b)
 	}
-	return nil, false
+	if !mergeable {
+		return nil, false
+	}
+	return ev.union(a, b, unionOperator, at), true
 }
 
 func (ev *evaluator) overflow(at syntax.Range) Value {

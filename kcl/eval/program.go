@@ -101,6 +101,7 @@ type evaluator struct {
 	lang     *language
 	prelude  *pkg
 	imported map[*program.Package]*pkg
+	unify    *unifications // of the main package
 	faults   diag.List
 
 	positions int
@@ -191,9 +192,27 @@ func (ev *evaluator) load(source *program.Package, prelude *pkg) *pkg {
 		for _, imp := range source.ImportsOf(f) {
 			sc.imports[imp.Name] = ev.importModule(imp)
 		}
-		p.frame.collect(f.Body, sc, nil, func(stmt syntax.Stmt, guards []guard) { ev.declare(p, sc, stmt, guards) })
+		p.frame.collect(ev.body(source, f), sc, nil, func(stmt syntax.Stmt, guards []guard) { ev.declare(p, sc, stmt, guards) })
 	}
 	return p
+}
+
+// body returns the statements of a file, those of the main package with their
+// unifications joined.
+func (ev *evaluator) body(source *program.Package, f *syntax.File) []syntax.Stmt {
+	if source.Path != program.MainPath {
+		return f.Body
+	}
+	if ev.unify == nil {
+		ev.unify = newUnifications(source.Files)
+	}
+	body := make([]syntax.Stmt, 0, len(f.Body))
+	for _, stmt := range f.Body {
+		if stmt = ev.unify.apply(stmt); stmt != nil {
+			body = append(body, stmt)
+		}
+	}
+	return body
 }
 
 // declare handles a top-level statement that is no assignment.

@@ -189,19 +189,16 @@ func (ev *evaluator) instantiate(s *Schema, a *args, config *Dict, at syntax.Ran
 	ev.extraAttrs(f, s, config)
 	for _, sl := range f.order {
 		f.advance(sl, len(sl.setters))
-		inst.Attrs.set(&Entry{Key: sl.name, Value: sl.value, Op: syntax.ASSIGN, KeyPlace: keyPlace(config, sl), Place: sl.place, Given: sl.given})
+		e := &Entry{Key: sl.name, Value: sl.value, Op: syntax.ASSIGN, KeyPlace: sl.place, Place: sl.place, Given: sl.given}
+		if given := config.Get(sl.name); given != nil {
+			e.Op, e.KeyPlace = given.Op, given.KeyPlace
+		}
+		inst.Attrs.set(e)
 	}
 	for _, l := range levels {
 		l.run(f)
 	}
 	return inst
-}
-
-func keyPlace(config *Dict, s *slot) syntax.Range {
-	if e := config.Get(s.name); e != nil {
-		return e.KeyPlace
-	}
-	return s.place
 }
 
 // level is one schema of an instance's lineage, or a mixin of one, with the
