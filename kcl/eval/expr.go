@@ -164,6 +164,10 @@ func (ev *evaluator) selectAttr(x Value, name string, optional bool, at syntax.R
 			}}
 		}
 		return ev.errorf(diag.UnknownName, at, "a str has no method %s", name)
+	case *Schema:
+		if name == "instances" {
+			return ev.instances.method(x)
+		}
 	case None, Undefined:
 		if optional {
 			return None{}

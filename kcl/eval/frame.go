@@ -12,6 +12,7 @@ type scope struct {
 	vars    map[string]Value
 	frame   *frame
 	imports map[string]*Module
+	pkg     *pkg // of the outermost scope of a package
 
 	ev *evaluator
 }

@@ -39,7 +39,7 @@ type Program struct {
 // Run evaluates a program. The result is usable as far as the faults leave
 // values; every one of them is in the list.
 func Run(source *program.Program, opts Options) (*Program, diag.List) {
-	ev := &evaluator{opts: opts, lang: newLanguage(), imported: map[*program.Package]*pkg{}}
+	ev := &evaluator{opts: opts, lang: newLanguage(), imported: map[*program.Package]*pkg{}, instances: instances{}}
 	if source.Prelude != nil {
 		ev.prelude = ev.load(source.Prelude, nil)
 		ev.imported[source.Prelude] = ev.prelude
@@ -97,12 +97,13 @@ type pkg struct {
 
 // evaluator is the state of one run. It is not safe for concurrent use.
 type evaluator struct {
-	opts     Options
-	lang     *language
-	prelude  *pkg
-	imported map[*program.Package]*pkg
-	unify    *unifications // of the main package
-	faults   diag.List
+	opts      Options
+	lang      *language
+	prelude   *pkg
+	imported  map[*program.Package]*pkg
+	unify     *unifications // of the main package
+	faults    diag.List
+	instances instances
 
 	positions int
 	depth     int
@@ -183,7 +184,7 @@ func (ev *evaluator) unknownName(name string, s *scope, at syntax.Range) Value {
 // load sets up a package without evaluating it.
 func (ev *evaluator) load(source *program.Package, prelude *pkg) *pkg {
 	p := &pkg{name: source.Path, frame: &frame{ev: ev, slots: map[string]*slot{}, conds: map[*syntax.If]Value{}}}
-	p.scope = &scope{frame: p.frame, ev: ev}
+	p.scope = &scope{frame: p.frame, pkg: p, ev: ev}
 	if prelude != nil {
 		p.scope.parent = prelude.scope
 	}
