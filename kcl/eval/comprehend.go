@@ -121,7 +121,7 @@ func (s *scope) dictComp(x *syntax.DictComp) Value {
 		}
 		e := &Entry{Key: string(key), Value: s.eval(x.Entry.Value), Op: x.Entry.Op, KeyPlace: x.Entry.Key.At(), Place: x.Entry.Value.At()}
 		s.ev.merge(d, e, unionConfig, x.Range)
-		s.ev.grow(1, x.Range)
+		s.ev.grow(entrySize, x.Range)
 	})
 	return d
 }
@@ -166,7 +166,7 @@ func (s *scope) quantify(x *syntax.Quantifier) Value {
 				list.Elems = append(list.Elems, element)
 			}
 		}
-		return s.ev.grow(1, x.Range)
+		return s.ev.grow(entrySize, x.Range)
 	})
 	switch {
 	case x.Op == syntax.ALL || x.Op == syntax.ANY:

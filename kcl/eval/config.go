@@ -157,7 +157,7 @@ func (ev *evaluator) apply(old Value, e *Entry, mode unionMode, at syntax.Range)
 	if e.insert != nil {
 		return ev.applyAt(old, e, mode, at)
 	}
-	if e.Op == syntax.COLON && mode.agree() && !subsumes(old, e.Value) {
+	if e.Op == syntax.COLON && mode.agree() && !ev.subsumes(old, e.Value) {
 		return ev.conflict(old, e.Value, e.Place)
 	}
 	switch e.Op {

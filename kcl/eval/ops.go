@@ -270,11 +270,11 @@ func (ev *evaluator) compare(op syntax.Kind, a, b Value, at syntax.Range) Value 
 	}
 	switch op {
 	case syntax.EQ, syntax.IS:
-		return Bool(equal(a, b))
+		return Bool(ev.equal(a, b))
 	case syntax.NE, syntax.IS_NOT:
-		return Bool(!equal(a, b))
+		return Bool(!ev.equal(a, b))
 	case syntax.IN, syntax.NOT_IN:
-		found, ok := contains(b, a)
+		found, ok := ev.contains(b, a)
 		if !ok {
 			return ev.errorf(diag.WrongType, at, "%s cannot be in %s", describe(a), describe(b))
 		}
@@ -297,11 +297,12 @@ func (ev *evaluator) compare(op syntax.Kind, a, b Value, at syntax.Range) Value 
 
 // contains reports whether x is an element, key or part of c; ok is false when
 // c cannot contain it.
-func contains(c, x Value) (found, ok bool) {
+func (ev *evaluator) contains(c, x Value) (found, ok bool) {
 	switch c := c.(type) {
 	case *List:
+		ev.spend(len(c.Elems))
 		for _, e := range c.Elems {
-			if equal(e, x) {
+			if ev.equal(e, x) {
 				return true, true
 			}
 		}

@@ -10,9 +10,11 @@ import (
 
 // Limits on what one program may use, far above any real config.
 const (
-	maxDepth = 10_000     // nested evaluations
-	maxSteps = 20_000_000 // evaluations in all
-	maxSize  = 2_000_000  // elements, entries and 16-byte pieces of text in all
+	maxDepth  = 10_000     // nested evaluations
+	maxSteps  = 20_000_000 // evaluations in all
+	maxSize   = 4_000_000  // elements and 16-byte pieces of text in all
+	entrySize = 4          // what an entry of a dict counts for in maxSize
+	maxOutput = 2_000_000  // values in the output, written out
 )
 
 // Options control Run.
@@ -47,7 +49,7 @@ func Run(source *program.Program, opts Options) (*Program, diag.List) {
 	main := ev.load(source.Main, ev.prelude)
 	result := &Program{ev: ev}
 	ev.finish(main)
-	seen := map[*Instance]bool{}
+	seen := map[Value]bool{}
 	for _, s := range main.frame.order {
 		if _, internal := s.value.(typeAlias); internal {
 			continue
@@ -59,7 +61,43 @@ func Run(source *program.Program, opts Options) (*Program, diag.List) {
 		result.Outputs = append(result.Outputs, e)
 		ev.required(e.Value, seen)
 	}
+	ev.boundOutput(result)
 	return result, ev.faults.Sort()
+}
+
+// boundOutput reports a program whose output is too much. Values may share
+// parts, so a small program can have an output without end.
+func (ev *evaluator) boundOutput(p *Program) {
+	count := 0
+	for _, list := range [][]*Entry{p.Globals, p.Outputs} {
+		for _, e := range list {
+			if countValues(e.Value, &count); count > maxOutput && !ev.stopped {
+				ev.stop("the program puts out too much: more than %d values", maxOutput)
+				ev.locate(e.Place)
+				return
+			}
+		}
+	}
+}
+
+// countValues adds the number of values in v, written out, to count. It goes
+// on only up to maxOutput.
+func countValues(v Value, count *int) {
+	if *count++; *count > maxOutput {
+		return
+	}
+	switch v := v.(type) {
+	case *List:
+		for _, elem := range v.Elems {
+			countValues(elem, count)
+		}
+	case *Dict:
+		for _, e := range v.entries {
+			countValues(e.Value, count)
+		}
+	case *Instance:
+		countValues(v.Attrs, count)
+	}
 }
 
 // Value returns what the program outputs: its globals, joined with the dicts
@@ -125,11 +163,11 @@ func (ev *evaluator) enter() bool {
 	}
 	if ev.depth > maxDepth || ev.steps > maxSteps {
 		ev.depth--
-		what := "takes too many steps"
 		if ev.depth >= maxDepth {
-			what = "nests too deeply; is something recursive without end?"
+			ev.stop("the program nests too deeply: more than %d evaluations in each other; does something need itself?", maxDepth)
+		} else {
+			ev.stopSteps()
 		}
-		ev.stop("the program " + what)
 		return false
 	}
 	return true
@@ -137,11 +175,25 @@ func (ev *evaluator) enter() bool {
 
 func (ev *evaluator) leave() { ev.depth-- }
 
+// spend counts n steps of a walk over a value and reports whether the program
+// may have them.
+func (ev *evaluator) spend(n int) bool {
+	ev.steps += n
+	if ev.steps > maxSteps && !ev.stopped {
+		ev.stopSteps()
+	}
+	return !ev.stopped
+}
+
+func (ev *evaluator) stopSteps() {
+	ev.stop("the program takes too long: more than %d evaluations", maxSteps)
+}
+
 // grow counts n new elements and reports whether the program may have them.
 func (ev *evaluator) grow(n int, at syntax.Range) bool {
 	ev.size += n
 	if ev.size > maxSize && !ev.stopped {
-		ev.stop("the program makes too much data")
+		ev.stop("the program makes too much data: more than %d elements, or that much text", maxSize)
 		ev.locate(at)
 	}
 	return !ev.stopped
@@ -154,9 +206,9 @@ func (ev *evaluator) locate(at syntax.Range) {
 	}
 }
 
-func (ev *evaluator) stop(message string) {
+func (ev *evaluator) stop(format string, a ...any) {
 	ev.stopped = true
-	ev.faults = append(ev.faults, diag.Errorf(diag.LimitExceeded, "%s", message))
+	ev.faults = append(ev.faults, diag.Errorf(diag.LimitExceeded, format, a...))
 }
 
 func (ev *evaluator) report(d *diag.Diagnostic) {

@@ -175,6 +175,9 @@ func (ev *evaluator) instantiate(s *Schema, a *args, config *Dict, at syntax.Ran
 	inst := &Instance{Schema: s, Attrs: &Dict{}, Config: config, Place: at, args: a}
 	f := &frame{ev: ev, slots: map[string]*slot{}, conds: map[*syntax.If]Value{}, inst: inst}
 	levels := ev.levels(f, s, a, at)
+	if !ev.grow(entrySize*len(f.order), at) {
+		return bad{}
+	}
 	for _, sl := range f.order {
 		if sl.attr = s.attr(sl.name); sl.attr != nil && sl.place.Source == nil {
 			sl.place = at
@@ -451,7 +454,14 @@ func checkPlace(inst *Instance, used []string) syntax.Range {
 
 // required reports every required attribute without a value in v, nested
 // instances included.
-func (ev *evaluator) required(v Value, seen map[*Instance]bool) {
+func (ev *evaluator) required(v Value, seen map[Value]bool) {
+	switch v.(type) {
+	case *List, *Dict, *Instance:
+		if seen[v] {
+			return
+		}
+		seen[v] = true
+	}
 	switch v := v.(type) {
 	case *List:
 		for _, elem := range v.Elems {
@@ -462,10 +472,6 @@ func (ev *evaluator) required(v Value, seen map[*Instance]bool) {
 			ev.required(e.Value, seen)
 		}
 	case *Instance:
-		if seen[v] {
-			return
-		}
-		seen[v] = true
 		for _, a := range v.Schema.attrs() {
 			e := v.Attrs.Get(a.name)
 			switch {

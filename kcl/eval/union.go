@@ -89,6 +89,9 @@ func (ev *evaluator) conflict(a, b Value, at syntax.Range) Value {
 
 func (ev *evaluator) unionDicts(a, b *Dict, mode unionMode, at syntax.Range) *Dict {
 	d := a.clone()
+	if !ev.grow(entrySize*(a.Len()+b.Len()), at) {
+		return d
+	}
 	for _, e := range b.entries {
 		ev.merge(d, e, mode, at)
 	}
@@ -96,6 +99,9 @@ func (ev *evaluator) unionDicts(a, b *Dict, mode unionMode, at syntax.Range) *Di
 }
 
 func (ev *evaluator) unionLists(a, b *List, mode unionMode, at syntax.Range) Value {
+	if !ev.grow(len(a.Elems)+len(b.Elems), at) {
+		return bad{}
+	}
 	l := &List{Elems: append([]Value(nil), a.Elems...), Places: a.Places}
 	for i, v := range b.Elems {
 		if i < len(l.Elems) {
@@ -110,7 +116,7 @@ func (ev *evaluator) unionLists(a, b *List, mode unionMode, at syntax.Range) Val
 // subsumes reports whether b, given for the same key as a, does not contradict
 // it. Dicts and instances never do as such: their entries are looked at when
 // they are merged.
-func subsumes(a, b Value) bool {
+func (ev *evaluator) subsumes(a, b Value) bool {
 	if isMissing(a) || isMissing(b) || isBad(a, b) {
 		return true
 	}
@@ -123,15 +129,15 @@ func subsumes(a, b Value) bool {
 		return false
 	case *List:
 		y, ok := b.(*List)
-		if !ok || len(x.Elems) != len(y.Elems) {
+		if !ok || len(x.Elems) != len(y.Elems) || !ev.spend(len(x.Elems)) {
 			return false
 		}
 		for i := range x.Elems {
-			if !subsumes(x.Elems[i], y.Elems[i]) {
+			if !ev.subsumes(x.Elems[i], y.Elems[i]) {
 				return false
 			}
 		}
 		return true
 	}
-	return equal(a, b)
+	return ev.equal(a, b)
 }
