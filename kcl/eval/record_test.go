@@ -27,10 +27,7 @@ const programs = "../testdata/programs"
 func TestRecordedPrograms(t *testing.T) {
 	records := glob(t, programs+"/*.json", programs+"/*.err")
 	compare(t, records, "../testdata/known-differences.txt", func(name string) outcome {
-		if file := filepath.Join(programs, name+".k"); exists(file) {
-			return run(t, file, program.Options{})
-		}
-		return run(t, filepath.Join(programs, name, "main.k"), program.Options{})
+		return run(t, filesOf(t, filepath.Join(programs, name)), program.Options{})
 	})
 }
 
@@ -41,7 +38,7 @@ func TestRecordedConfigs(t *testing.T) {
 	records := glob(t, configs+"/*.json", configs+"/*.err")
 	compare(t, records, configs+"/../known-differences.txt", func(name string) outcome {
 		opts := program.Options{Prelude: []*syntax.File{prelude}, PreludeName: "oci_registry"}
-		return run(t, filepath.Join(configs, name+".k"), opts)
+		return run(t, []string{filepath.Join(configs, name+".k")}, opts)
 	})
 }
 
@@ -115,11 +112,28 @@ func (o outcome) differs(want outcome) difference {
 	return same
 }
 
-// run evaluates a program.
-func run(t *testing.T, file string, opts program.Options) outcome {
+// filesOf returns the files of the main package at a path, as record.py
+// describes them.
+func filesOf(t *testing.T, path string) []string {
 	t.Helper()
-	f, faults := parse(t, file)
-	linked, more := program.Link([]*syntax.File{f}, opts)
+	for _, file := range []string{path + ".k", path + "/main.k"} {
+		if _, err := os.Stat(file); err == nil {
+			return []string{file}
+		}
+	}
+	return glob(t, path+"/*.k")
+}
+
+// run evaluates a program.
+func run(t *testing.T, names []string, opts program.Options) outcome {
+	t.Helper()
+	var files []*syntax.File
+	var faults diag.List
+	for _, name := range names {
+		f, more := parse(t, name)
+		files, faults = append(files, f), append(faults, more...)
+	}
+	linked, more := program.Link(files, opts)
 	faults = append(faults, more...)
 	if faults.Err() == nil {
 		p, more := eval.Run(linked, eval.Options{})
@@ -169,10 +183,7 @@ func recorded(t *testing.T, record string) outcome {
 	if filepath.Ext(record) == ".json" {
 		return outcome{value: text}
 	}
-	main := filepath.Base(strings.TrimSuffix(record, ".err")) + ".k"
-	if !exists(filepath.Join(filepath.Dir(record), main)) {
-		main = "main.k"
-	}
+	main := filepath.Base(filesOf(t, strings.TrimSuffix(record, ".err"))[0])
 	place, text, _ := strings.Cut(text, "\n")
 	if m := failedCheck.FindStringSubmatch(text); m != nil {
 		place = m[1]
@@ -216,11 +227,6 @@ func flatten(text string) ([]json.Token, error) {
 		}
 		all = append(all, token)
 	}
-}
-
-func exists(file string) bool {
-	_, err := os.Stat(file)
-	return err == nil
 }
 
 func glob(t *testing.T, patterns ...string) []string {
