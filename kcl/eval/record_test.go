@@ -3,10 +3,13 @@ package eval_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
-	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,79 +22,118 @@ import (
 const programs = "../testdata/programs"
 
 // TestRecordedPrograms compares this implementation with what the reference
-// runtime gave for each program: accepted or not, and the same value.
+// runtime gave for each program: accepted or not, the same value, and a fault
+// on the line that the runtime blames.
 func TestRecordedPrograms(t *testing.T) {
-	known := knownDifferences(t, "../testdata/known-differences.txt")
-	var ok, total int
-	for _, record := range glob(t, programs+"/*.json", programs+"/*.err") {
-		name := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(record), ".json"), ".err")
-		total++
-		got, want := outcome(t, name), recorded(t, record)
-		same := got == want
-		if !same && strings.HasPrefix(got, "{") && strings.HasPrefix(want, "{") {
-			same = sameJSON(t, got, want)
-		}
-		if !same && strings.HasPrefix(got, "rejected") && want == "rejected" {
-			same = true
-		}
-		reason, listed := known[name]
-		delete(known, name)
-		switch {
-		case same:
-			ok++
-			if listed {
-				t.Errorf("%s agrees now; take it off known-differences.txt", name)
-			}
-		case !listed:
-			t.Errorf("%s:\n got %s\nwant %s", name, got, want)
-		default:
-			t.Logf("%s differs: %s", name, reason)
-		}
-	}
-	for name := range known {
-		t.Errorf("known-differences.txt names %s, which is no program", name)
-	}
-	t.Logf("%d of %d programs agree", ok, total)
+	records := glob(t, programs+"/*.json", programs+"/*.err")
+	compare(t, records, "../testdata/known-differences.txt", func(name string) outcome {
+		return run(t, filesOf(t, filepath.Join(programs, name)), program.Options{})
+	})
 }
 
 // TestRecordedConfigs does the same for registry configs with the schema.
 func TestRecordedConfigs(t *testing.T) {
 	prelude, _ := parse(t, "../../schema/oci_registry.k")
 	configs := "../../schema/testdata/configs"
-	known := knownDifferences(t, configs+"/../known-differences.txt")
-	for _, record := range glob(t, configs+"/*.json", configs+"/*.err") {
-		config := strings.TrimSuffix(strings.TrimSuffix(record, ".json"), ".err") + ".k"
-		got := run(t, config, program.Options{Prelude: []*syntax.File{prelude}, PreludeName: "oci_registry"})
-		want := recorded(t, record)
-		if strings.HasPrefix(got, "rejected") && want == "rejected" {
-			continue
-		}
-		if !strings.HasPrefix(got, "{") || !strings.HasPrefix(want, "{") || !sameJSON(t, got, want) {
-			if reason, ok := known[strings.TrimSuffix(filepath.Base(config), ".k")]; ok {
-				t.Logf("%s differs: %s", config, reason)
-				continue
+	records := glob(t, configs+"/*.json", configs+"/*.err")
+	compare(t, records, configs+"/../known-differences.txt", func(name string) outcome {
+		opts := program.Options{Prelude: []*syntax.File{prelude}, PreludeName: "oci_registry"}
+		return run(t, []string{filepath.Join(configs, name+".k")}, opts)
+	})
+}
+
+// compare runs what each record is of and fails for a difference that the list
+// does not have, and for one on the list that is no more.
+func compare(t *testing.T, records []string, list string, run func(name string) outcome) {
+	t.Helper()
+	known := knownDifferences(t, list)
+	agree := 0
+	for _, record := range records {
+		name := strings.TrimSuffix(filepath.Base(record), filepath.Ext(record))
+		got, want := run(name), recorded(t, record)
+		kind := got.differs(want)
+		reason, listed := known[name]
+		delete(known, name)
+		switch {
+		case kind == same:
+			agree++
+			if listed {
+				t.Errorf("%s agrees now; take it off known-differences.txt", name)
 			}
-			t.Errorf("%s:\n got %s\nwant %s", config, got, want)
+		case !listed, kind != otherLine && strings.HasPrefix(reason, "line:"):
+			t.Errorf("%s: %s\n got %s\nwant %s", name, kind, got, want)
+		case kind == otherLine && !strings.HasPrefix(reason, "line:"):
+			t.Errorf("%s differs only in the line now: %s\n got %s\nwant %s", name, reason, got, want)
+		default:
+			t.Logf("%s: %s: %s", name, kind, reason)
 		}
 	}
-}
-
-// outcome runs a program and returns its value as JSON, or "rejected" with the
-// faults.
-func outcome(t *testing.T, name string) string {
-	t.Helper()
-	path := filepath.Join(programs, name)
-	files := []string{path + ".k"}
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		files = []string{filepath.Join(path, "main.k")}
+	for name := range known {
+		t.Errorf("known-differences.txt names %s, which has no record", name)
 	}
-	return run(t, files[0], program.Options{})
+	t.Logf("%d of %d agree", agree, len(records))
 }
 
-func run(t *testing.T, file string, opts program.Options) string {
+// outcome is what became of a program: its value as JSON, or where it was
+// rejected.
+type outcome struct {
+	value  string
+	places []string // "file:line" each; the runtime's one, or all of ours
+	text   string   // of a rejection
+}
+
+func (o outcome) String() string {
+	if o.places == nil {
+		return o.value
+	}
+	return "rejected at " + strings.Join(o.places, ", ") + "\n" + o.text
+}
+
+// difference says in what two outcomes differ.
+type difference string
+
+const (
+	same         difference = "the same"
+	otherVerdict difference = "one accepts it"
+	otherValue   difference = "another value"
+	otherLine    difference = "another line"
+)
+
+// differs compares an outcome with the runtime's.
+func (o outcome) differs(want outcome) difference {
+	switch {
+	case (o.places == nil) != (want.places == nil):
+		return otherVerdict
+	case o.places == nil && !sameJSON(o.value, want.value):
+		return otherValue
+	case o.places != nil && !strings.HasSuffix(want.places[0], ":0") && !slices.Contains(o.places, want.places[0]):
+		return otherLine
+	}
+	return same
+}
+
+// filesOf returns the files of the main package at a path, as record.py
+// describes them.
+func filesOf(t *testing.T, path string) []string {
 	t.Helper()
-	f, faults := parse(t, file)
-	linked, more := program.Link([]*syntax.File{f}, opts)
+	for _, file := range []string{path + ".k", path + "/main.k"} {
+		if _, err := os.Stat(file); err == nil {
+			return []string{file}
+		}
+	}
+	return glob(t, path+"/*.k")
+}
+
+// run evaluates a program.
+func run(t *testing.T, names []string, opts program.Options) outcome {
+	t.Helper()
+	var files []*syntax.File
+	var faults diag.List
+	for _, name := range names {
+		f, more := parse(t, name)
+		files, faults = append(files, f), append(faults, more...)
+	}
+	linked, more := program.Link(files, opts)
 	faults = append(faults, more...)
 	if faults.Err() == nil {
 		p, more := eval.Run(linked, eval.Options{})
@@ -102,11 +144,23 @@ func run(t *testing.T, file string, opts program.Options) string {
 			if err := enc.Encode(p.Value()); err != nil {
 				t.Fatal(err)
 			}
-			return strings.TrimSpace(b.String())
+			return outcome{value: strings.TrimSpace(b.String())}
 		}
 		faults = more
 	}
-	return "rejected: " + faults.Error()
+	o := outcome{places: []string{}, text: faults.Error()}
+	place := func(span diag.Span) {
+		o.places = append(o.places, fmt.Sprintf("%s:%d", filepath.Base(span.Start.File), span.Start.Line))
+	}
+	for _, d := range faults {
+		if d.Severity == diag.Error {
+			place(d.Span)
+			for _, r := range d.Related {
+				place(r.Span)
+			}
+		}
+	}
+	return o
 }
 
 func parse(t *testing.T, file string) (*syntax.File, diag.List) {
@@ -118,28 +172,61 @@ func parse(t *testing.T, file string) (*syntax.File, diag.List) {
 	return syntax.Parse(syntax.NewSource(file, string(data)))
 }
 
-func recorded(t *testing.T, record string) string {
+// recorded reads a record as kcl/testdata/record.py describes it.
+func recorded(t *testing.T, record string) outcome {
 	t.Helper()
-	if strings.HasSuffix(record, ".err") {
-		return "rejected"
-	}
 	data, err := os.ReadFile(record)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.TrimSpace(string(data))
+	text := strings.TrimSpace(string(data))
+	if filepath.Ext(record) == ".json" {
+		return outcome{value: text}
+	}
+	main := filepath.Base(filesOf(t, strings.TrimSuffix(record, ".err"))[0])
+	place, text, _ := strings.Cut(text, "\n")
+	if m := failedCheck.FindStringSubmatch(text); m != nil {
+		place = m[1]
+	}
+	if !strings.Contains(place, ":") {
+		place = main + ":" + place
+	}
+	return outcome{places: []string{place}, text: text}
 }
 
-func sameJSON(t *testing.T, a, b string) bool {
-	t.Helper()
-	var x, y any
-	if err := json.Unmarshal([]byte(a), &x); err != nil {
-		t.Fatal(err)
+// failedCheck finds the line of a failed check. The runtime shows the instance
+// before it, at the wrong place where the instance was made of a dict: it is
+// then whatever line was evaluated last.
+var failedCheck = regexp.MustCompile(`(?m)^EvaluationError: Instance check failed\n(.*\d): Check failed on the condition`)
+
+// sameJSON compares two values: the order of keys counts, and so does whether a
+// number is written as an integer, but not how a float is written.
+func sameJSON(a, b string) bool {
+	x, err := flatten(a)
+	y, err2 := flatten(b)
+	return err == nil && err2 == nil && slices.Equal(x, y)
+}
+
+// flatten returns the tokens of a JSON text, which keep its order.
+func flatten(text string) ([]json.Token, error) {
+	dec := json.NewDecoder(strings.NewReader(text))
+	dec.UseNumber()
+	var all []json.Token
+	for {
+		token, err := dec.Token()
+		if errors.Is(err, io.EOF) {
+			return all, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if n, ok := token.(json.Number); ok && strings.ContainsAny(n.String(), ".eE") {
+			if token, err = n.Float64(); err != nil {
+				return nil, err
+			}
+		}
+		all = append(all, token)
 	}
-	if err := json.Unmarshal([]byte(b), &y); err != nil {
-		t.Fatal(err)
-	}
-	return reflect.DeepEqual(x, y)
 }
 
 func glob(t *testing.T, patterns ...string) []string {
