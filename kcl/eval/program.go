@@ -236,15 +236,15 @@ func (ev *evaluator) unknownName(name string, s *scope, at syntax.Range) Value {
 // load sets up a package without evaluating it.
 func (ev *evaluator) load(source *program.Package, prelude *pkg) *pkg {
 	p := &pkg{name: source.Path, frame: &frame{ev: ev, slots: map[string]*slot{}, conds: map[*syntax.If]Value{}}}
-	p.scope = &scope{frame: p.frame, pkg: p, ev: ev}
+	p.scope = &scope{frame: p.frame, imports: map[string]*Module{}, pkg: p, ev: ev}
 	if prelude != nil {
 		p.scope.parent = prelude.scope
 	}
 	for _, f := range source.Files {
-		sc := &scope{parent: p.scope, imports: map[string]*Module{}, ev: ev}
-		for _, imp := range source.ImportsOf(f) {
-			sc.imports[imp.Name] = ev.importModule(imp)
+		for _, imp := range source.ImportsOf(f) { // one counts for every file
+			p.scope.imports[imp.Name] = ev.importModule(imp)
 		}
+		sc := &scope{parent: p.scope, ev: ev}
 		p.frame.collect(ev.body(source, f), sc, nil, func(stmt syntax.Stmt, guards []guard) { ev.declare(p, sc, stmt, guards) })
 	}
 	return p
@@ -319,8 +319,8 @@ func (f *frame) sortByLastSetter() {
 	slices.SortStableFunc(f.order, func(a, b *slot) int { return last(a) - last(b) })
 }
 
-// importModule returns the module that an import binds, evaluated, once however
-// often it is imported.
+// importModule returns the module that an import binds, the same one however
+// often it is imported. A package is evaluated when something of it is used.
 func (ev *evaluator) importModule(imp *program.Import) *Module {
 	switch {
 	case imp.System != "":
@@ -333,7 +333,6 @@ func (ev *evaluator) importModule(imp *program.Import) *Module {
 		ev.imported[imp.Package] = nil // a circle is reported when the program is loaded
 		p = ev.load(imp.Package, nil)
 		ev.imported[imp.Package] = p
-		ev.finish(p)
 	}
 	return &Module{name: imp.Package.Path, pkg: p}
 }
@@ -348,6 +347,7 @@ func (m *Module) member(name string) (Value, bool) {
 	if m.pkg == nil {
 		return bad{}, true
 	}
+	m.pkg.frame.ev.finish(m.pkg)
 	s, ok := m.pkg.frame.slots[name]
 	if !ok || s.mutable() {
 		return nil, false

@@ -1,4 +1,4 @@
-package eval_test
+package kcl_test
 
 import (
 	"bytes"
@@ -14,27 +14,27 @@ import (
 	"testing"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/kcl/eval"
+	"github.com/berth-oci/berth/kcl"
 	"github.com/berth-oci/berth/kcl/program"
 	"github.com/berth-oci/berth/kcl/syntax"
 )
 
-const programs = "../testdata/programs"
+const programs = "testdata/programs"
 
 // TestRecordedPrograms compares this implementation with what the reference
 // runtime gave for each program: accepted or not, the same value, and a fault
 // on the line that the runtime blames.
 func TestRecordedPrograms(t *testing.T) {
 	records := glob(t, programs+"/*.json", programs+"/*.err")
-	compare(t, records, "../testdata/known-differences.txt", func(name string) outcome {
+	compare(t, records, "testdata/known-differences.txt", func(name string) outcome {
 		return run(t, filesOf(t, filepath.Join(programs, name)), program.Options{})
 	})
 }
 
 // TestRecordedConfigs does the same for registry configs with the schema.
 func TestRecordedConfigs(t *testing.T) {
-	prelude, _ := parse(t, "../../schema/oci_registry.k")
-	configs := "../../schema/testdata/configs"
+	prelude, _ := parse(t, "../schema/oci_registry.k")
+	configs := "../schema/testdata/configs"
 	records := glob(t, configs+"/*.json", configs+"/*.err")
 	compare(t, records, configs+"/../known-differences.txt", func(name string) outcome {
 		opts := program.Options{Prelude: []*syntax.File{prelude}, PreludeName: "oci_registry"}
@@ -127,26 +127,23 @@ func filesOf(t *testing.T, path string) []string {
 // run evaluates a program.
 func run(t *testing.T, names []string, opts program.Options) outcome {
 	t.Helper()
-	var files []*syntax.File
-	var faults diag.List
+	var sources []*syntax.Source
 	for _, name := range names {
-		f, more := parse(t, name)
-		files, faults = append(files, f), append(faults, more...)
-	}
-	linked, more := program.Link(files, opts)
-	faults = append(faults, more...)
-	if faults.Err() == nil {
-		p, more := eval.Run(linked, eval.Options{})
-		if more.Err() == nil {
-			var b bytes.Buffer
-			enc := json.NewEncoder(&b)
-			enc.SetEscapeHTML(false)
-			if err := enc.Encode(p.Value()); err != nil {
-				t.Fatal(err)
-			}
-			return outcome{value: strings.TrimSpace(b.String())}
+		src, err := program.Read(name)
+		if err != nil {
+			t.Fatal(err)
 		}
-		faults = more
+		sources = append(sources, src)
+	}
+	result, faults := kcl.Run(sources, kcl.Options{Program: opts})
+	if faults.Err() == nil {
+		var b bytes.Buffer
+		enc := json.NewEncoder(&b)
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(result.Value()); err != nil {
+			t.Fatal(err)
+		}
+		return outcome{value: strings.TrimSpace(b.String())}
 	}
 	o := outcome{places: []string{}, text: faults.Error()}
 	place := func(span diag.Span) {
