@@ -139,7 +139,6 @@ type evaluator struct {
 	lang      *language
 	prelude   *pkg
 	imported  map[*program.Package]*pkg
-	unify     *unifications // of the main package
 	faults    diag.List
 	instances instances
 
@@ -245,27 +244,34 @@ func (ev *evaluator) load(source *program.Package, prelude *pkg) *pkg {
 			p.scope.imports[imp.Name] = ev.importModule(imp)
 		}
 		sc := &scope{parent: p.scope, ev: ev}
-		p.frame.collect(ev.body(source, f), sc, nil, func(stmt syntax.Stmt, guards []guard) { ev.declare(p, sc, stmt, guards) })
+		p.frame.collect(body(source, f), sc, nil, func(stmt syntax.Stmt, guards []guard) { ev.declare(p, sc, stmt, guards) })
 	}
 	return p
 }
 
-// body returns the statements of a file, those of the main package with their
-// unifications joined.
-func (ev *evaluator) body(source *program.Package, f *syntax.File) []syntax.Stmt {
-	if source.Path != program.MainPath {
+// body returns the statements of a file, those that are unified as one.
+func body(source *program.Package, f *syntax.File) []syntax.Stmt {
+	if len(source.Unified) == 0 {
 		return f.Body
 	}
-	if ev.unify == nil {
-		ev.unify = newUnifications(source.Files)
-	}
-	body := make([]syntax.Stmt, 0, len(f.Body))
+	list := make([]syntax.Stmt, 0, len(f.Body))
 	for _, stmt := range f.Body {
-		if stmt = ev.unify.apply(stmt); stmt != nil {
-			body = append(body, stmt)
+		value, ok := source.Unified[stmt]
+		switch x := stmt.(type) {
+		case *syntax.Unify:
+			if ok {
+				stmt = &syntax.Unify{Range: x.Range, Target: x.Target, Value: value}
+			}
+		case *syntax.Assign:
+			if ok {
+				stmt = &syntax.Assign{Range: x.Range, Targets: x.Targets, Type: x.Type, Value: value}
+			}
+		}
+		if !ok || value != nil {
+			list = append(list, stmt)
 		}
 	}
-	return body
+	return list
 }
 
 // declare handles a top-level statement that is no assignment.
