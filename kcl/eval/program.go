@@ -41,10 +41,13 @@ type Program struct {
 // Run evaluates a program. The result is usable as far as the faults leave
 // values; every one of them is in the list.
 func Run(source *program.Program, opts Options) (*Program, diag.List) {
-	ev := &evaluator{opts: opts, lang: newLanguage(), imported: map[*program.Package]*pkg{}, instances: instances{}}
+	ev := &evaluator{opts: opts, lang: newLanguage(), imported: map[*program.Package]*pkg{}, instances: instances{main: map[*syntax.Source]bool{}, all: map[*Schema][]*Instance{}}}
 	if source.Prelude != nil {
 		ev.prelude = ev.load(source.Prelude, nil)
 		ev.imported[source.Prelude] = ev.prelude
+	}
+	for _, f := range source.Main.Files {
+		ev.instances.main[f.Source] = true
 	}
 	main := ev.load(source.Main, ev.prelude)
 	result := &Program{ev: ev}
