@@ -153,6 +153,10 @@ func (c *checker) typeOf(t syntax.Type) *typ {
 		c.store = store
 		return found
 	case *syntax.LiteralType:
+		if x, ok := t.Value.(*syntax.Constant); ok && x.Kind != syntax.TRUE && x.Kind != syntax.FALSE {
+			c.report(diag.UnknownName, t.Range, "%s is not a type", t.Text()).WithHint("every type but a literal one takes None")
+			return anyType
+		}
 		return orAny(constantType(t.Value))
 	case *syntax.ListType:
 		return listOf(c.typeOf(t.Elem))
