@@ -70,7 +70,7 @@ func TestRecordedPrograms(t *testing.T) {
 // run loads and checks a program. The faults of loading are apart.
 func run(t *testing.T, name string) (found, before diag.List, file string) {
 	t.Helper()
-	file := filepath.Join(programs, name+".k")
+	file = filepath.Join(programs, name+".k")
 	if info, err := os.Stat(filepath.Join(programs, name)); err == nil && info.IsDir() {
 		file = filepath.Join(programs, name, "main.k")
 	}
