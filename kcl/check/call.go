@@ -278,6 +278,10 @@ func (c *checker) lambdaBody(x *syntax.Lambda, want *typ) *typ {
 		return t
 	}
 	t := c.stmt(last)
-	c.assign(t, want, place{name: "the result of the lambda", line: last.At()}, before)
+	at := last.At()
+	if x.Result != nil {
+		at = onLine(last, x.Result.At())
+	}
+	c.assign(t, want, place{name: "the result of the lambda", line: at}, before)
 	return t
 }

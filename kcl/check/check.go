@@ -71,14 +71,14 @@ type fault struct {
 
 // pkg is what is known of a package.
 type pkg struct {
-	source  *program.Package
-	scope   *scope
-	globals map[string]syntax.Range // names that statements have given values so far
-	lambdas map[string]*function    // of names that are given a lambda, once
-	merged  map[syntax.Stmt]*syntax.SchemaExpr
-	schemas []*schema
-	aliases map[*syntax.TypeAlias]*typ
-	checked bool
+	source     *program.Package
+	scope      *scope
+	globals    map[string]syntax.Range // names that statements have given values so far
+	lambdas    map[string]*function    // of names that are given a lambda, once
+	merged     map[syntax.Stmt]*syntax.SchemaExpr
+	schemas    []*schema
+	redeclared []declaration // the types of hidden names
+	checked    bool
 }
 
 // check looks at one package.
