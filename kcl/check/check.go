@@ -66,18 +66,19 @@ type checker struct {
 type fault struct {
 	code diag.Code
 	at   syntax.Range
+	name string // of an attribute: there may be several faults at one place
 }
 
 // pkg is what is known of a package.
 type pkg struct {
-	source  *program.Package
-	scope   *scope
-	globals map[string]syntax.Range // names that statements have given values so far
-	lambdas map[string]*function    // of names that are given a lambda, once
-	merged  map[syntax.Stmt]*syntax.SchemaExpr
-	schemas []*schema
-	aliases map[*syntax.TypeAlias]*typ
-	checked bool
+	source     *program.Package
+	scope      *scope
+	globals    map[string]syntax.Range // names that statements have given values so far
+	lambdas    map[string]*function    // of names that are given a lambda, once
+	merged     map[syntax.Stmt]*syntax.SchemaExpr
+	schemas    []*schema
+	redeclared []declaration // the types of hidden names
+	checked    bool
 }
 
 // check looks at one package.
@@ -94,6 +95,7 @@ func (c *checker) check(source *program.Package, prelude *scope) {
 	for _, s := range p.schemas {
 		c.build(s)
 	}
+	c.cycles()
 	c.declareLambdas()
 	for _, f := range source.Files {
 		c.stmts(f.Body)
@@ -128,9 +130,13 @@ func (c *checker) imports() {
 
 // report adds an error, unless it is known, and returns it for a hint.
 func (c *checker) report(code diag.Code, at syntax.Range, format string, args ...any) *diag.Diagnostic {
-	d := diag.Errorf(code, format, args...).At(at.Span())
-	if key := (fault{code, at}); !c.seen[key] {
-		c.seen[key] = true
+	return c.reportOnce(fault{code: code, at: at}, format, args...)
+}
+
+func (c *checker) reportOnce(f fault, format string, args ...any) *diag.Diagnostic {
+	d := diag.Errorf(f.code, format, args...).At(f.at.Span())
+	if !c.seen[f] {
+		c.seen[f] = true
 		c.faults = append(c.faults, d)
 	}
 	return d

@@ -104,7 +104,7 @@ func (sig *signature) admits(name string) bool {
 }
 
 func (c *checker) noAttr(owner, name string, names []string, at syntax.Range) {
-	d := c.report(diag.UnknownAttr, at, "%s has no attribute %s", owner, name)
+	d := c.reportOnce(fault{diag.UnknownAttr, at, name}, "%s has no attribute %s", owner, name)
 	if suggest(d, name, names) {
 		return
 	}

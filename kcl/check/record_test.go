@@ -31,7 +31,7 @@ func TestRecordedPrograms(t *testing.T) {
 	var ok, total, accepted int
 	for _, record := range glob(t, programs+"/*.json", programs+"/*.err") {
 		name := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(record), ".json"), ".err")
-		faults, file := run(t, name)
+		faults, before, file := run(t, name)
 		if strings.HasSuffix(record, ".json") {
 			accepted++
 			if err := faults.Err(); err != nil {
@@ -39,6 +39,7 @@ func TestRecordedPrograms(t *testing.T) {
 			}
 			continue
 		}
+		faults = append(before, faults...)
 		place, class := verdict(t, record, file)
 		if !slices.Contains(static, class) {
 			continue
@@ -66,10 +67,10 @@ func TestRecordedPrograms(t *testing.T) {
 	t.Logf("%d of %d rejected programs have their fault on the right line; %d accepted ones have none", ok, total, accepted)
 }
 
-// run loads and checks a program.
-func run(t *testing.T, name string) (diag.List, string) {
+// run loads and checks a program. The faults of loading are apart.
+func run(t *testing.T, name string) (found, before diag.List, file string) {
 	t.Helper()
-	file := filepath.Join(programs, name+".k")
+	file = filepath.Join(programs, name+".k")
 	if info, err := os.Stat(filepath.Join(programs, name)); err == nil && info.IsDir() {
 		file = filepath.Join(programs, name, "main.k")
 	}
@@ -78,10 +79,7 @@ func run(t *testing.T, name string) (diag.List, string) {
 		t.Fatal(err)
 	}
 	p, faults := program.Load([]*syntax.Source{syntax.NewSource(file, string(data))}, program.Options{})
-	if faults.Err() != nil {
-		return append(faults, check.Program(p)...), file
-	}
-	return check.Program(p), file
+	return check.Program(p), faults, file
 }
 
 // verdict reads the place and the class of the first fault of a record.

@@ -11,8 +11,10 @@ import (
 // schema is a schema, mixin, protocol or rule.
 type schema struct {
 	name      string
+	kind      syntax.Kind // SCHEMA, MIXIN, PROTOCOL or RULE, by its name too
 	def       *syntax.Schema
 	base      *schema
+	named     *schema // the parent as it is written, which may lead back to s
 	protocol  *schema
 	mixins    []*schema
 	attrs     map[string]*attr // own ones and those of mixins
@@ -34,6 +36,7 @@ const (
 type attr struct {
 	typ      *typ
 	optional bool
+	value    bool // has a default
 	at       syntax.Range
 }
 
@@ -43,7 +46,20 @@ type signature struct {
 	open       bool
 }
 
-func (s *schema) is(kind syntax.Kind) bool { return s.def.Kind == kind }
+func (s *schema) is(kind syntax.Kind) bool { return s.kind == kind }
+
+// kindOf returns what a definition defines: a schema whose name says so is a
+// mixin or a protocol.
+func kindOf(def *syntax.Schema) syntax.Kind {
+	switch {
+	case def.Kind != syntax.SCHEMA:
+	case strings.HasSuffix(def.Name.Text, "Mixin"):
+		return syntax.MIXIN
+	case strings.HasSuffix(def.Name.Text, "Protocol"):
+		return syntax.PROTOCOL
+	}
+	return def.Kind
+}
 
 // isA reports whether s is other or inherits from it.
 func (s *schema) isA(other *schema) bool {
@@ -115,7 +131,7 @@ func (c *checker) declareSchemas() {
 				c.report(diag.Immutable, def.Name.Range, "%s is defined twice", name)
 				continue
 			}
-			s := &schema{name: name, def: def, attrs: map[string]*attr{}, fn: &function{}}
+			s := &schema{name: name, kind: kindOf(def), def: def, attrs: map[string]*attr{}, fn: &function{}}
 			s.typ = &typ{kind: kindSchema, schema: s}
 			s.inst = &typ{kind: kindSchema, schema: s, instance: true}
 			c.pkg.schemas = append(c.pkg.schemas, s)
@@ -217,7 +233,7 @@ func (c *checker) inherit(s *schema) {
 // unlessUnknown reports a name that is of the wrong kind. Of one that nothing
 // defines, more need not be said.
 func (c *checker) unlessUnknown(t *typ, x syntax.Expr, message string) {
-	if t.isAny() && c.seen[fault{diag.UnknownName, firstName(x)}] {
+	if t.isAny() && c.seen[fault{code: diag.UnknownName, at: firstName(x)}] {
 		return
 	}
 	c.report(diag.WrongType, x.At(), "%s", message)
@@ -230,19 +246,36 @@ func firstName(x syntax.Expr) syntax.Range {
 	return x.At()
 }
 
+// inheritBase makes base the parent of s, unless it inherits from s: that is
+// reported when all schemas are built.
 func (c *checker) inheritBase(s, base *schema) {
 	c.build(base)
-	if base.state == building && base != s || base.isA(s) && base != s {
-		c.report(diag.Cycle, s.def.Base.At(), "schema %s inherits from itself", s.name)
-		return
+	s.named = base
+	if base.state == built {
+		s.base = base
 	}
-	if base == s {
-		return // the reference accepts it
+}
+
+// cycles reports the schemas that inherit from themselves by way of others.
+func (c *checker) cycles() {
+	seen := map[*schema]int{}
+	for i, first := range c.pkg.schemas {
+		s := first
+		for s != nil && seen[s] == 0 {
+			seen[s] = i + 1
+			s = s.named
+		}
+		if s == nil || seen[s] != i+1 || s.named == s { // the reference accepts a schema that is its own parent
+			continue
+		}
+		for member := s; ; member = member.named {
+			c.report(diag.Cycle, member.def.Base.At(), "schema %s inherits from itself", member.name)
+			member.base = nil
+			if member.named == s {
+				break
+			}
+		}
 	}
-	if strings.HasSuffix(base.name, "Mixin") {
-		c.report(diag.WrongType, s.def.Base.At(), "the name of a parent must not end in Mixin")
-	}
-	s.base = base
 }
 
 func (c *checker) buildIndex(s *schema) {
@@ -279,7 +312,7 @@ func (c *checker) buildAttr(s *schema, stmt syntax.Stmt) {
 		inherited = s.base.attr(name)
 	}
 	if s.attrs[name] == nil {
-		a := &attr{typ: t, optional: decl.Optional, at: decl.Name.Range}
+		a := &attr{typ: t, optional: decl.Optional, value: decl.Value != nil || t.isLiteral(), at: decl.Name.Range}
 		if inherited != nil {
 			a.optional = inherited.optional
 		}
