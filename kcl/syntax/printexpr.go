@@ -118,7 +118,13 @@ func (p *printer) suffixed(x Expr) {
 			p.args(x.Args, x.Keywords)
 		}
 		p.text(" ")
-		p.expr(x.Config)
+		if list := x.Config.Entries; len(list) == 1 && list[0].Star != nil {
+			if comp, ok := list[0].Star.(*DictComp); ok { // as it is read
+				p.dictComp(comp)
+				return
+			}
+		}
+		p.config(x.Config)
 	}
 }
 
