@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/kcl"
 	"github.com/berth-oci/berth/kcl/eval"
 	"github.com/berth-oci/berth/kcl/program"
 	"github.com/berth-oci/berth/kcl/syntax"
@@ -187,14 +188,12 @@ func evaluate(file string, sources []*syntax.Source, opts Options) (*Config, err
 		}
 		files = append(files, f)
 	}
-	linked, more := program.Link(files, program.Options{Prelude: prelude, PreludeName: schema.Package})
-	faults = append(faults, more...)
-	for name, src := range linked.Sources() {
+	result, more := kcl.RunFiles(files, kcl.Options{Program: program.Options{Prelude: prelude, PreludeName: schema.Package}})
+	for name, src := range result.Sources {
 		c.Sources[name] = src
 	}
-	result, more := eval.Run(linked, eval.Options{})
 	faults = append(faults, more...)
-	name, value, err := c.choose(result, opts.Name, sources[0])
+	name, value, err := c.choose(result.Program, opts.Name, sources[0])
 	c.value, c.Name = value, name
 	if value != nil {
 		c.places = placesOf(value)

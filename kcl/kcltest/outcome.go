@@ -16,7 +16,7 @@ import (
 	"strings"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/kcl/eval"
+	"github.com/berth-oci/berth/kcl"
 	"github.com/berth-oci/berth/kcl/program"
 	"github.com/berth-oci/berth/kcl/syntax"
 )
@@ -71,17 +71,13 @@ func Run(names []string, opts program.Options) (Outcome, error) {
 		}
 		sources = append(sources, syntax.NewSource(name, string(data)))
 	}
-	linked, faults := program.Load(sources, opts)
+	result, faults := kcl.Run(sources, kcl.Options{Program: opts})
 	if faults.Err() == nil {
-		p, more := eval.Run(linked, eval.Options{})
-		if more.Err() == nil {
-			var b bytes.Buffer
-			enc := json.NewEncoder(&b)
-			enc.SetEscapeHTML(false)
-			err := enc.Encode(p.Value())
-			return Outcome{Value: strings.TrimSpace(b.String())}, err
-		}
-		faults = more
+		var b bytes.Buffer
+		enc := json.NewEncoder(&b)
+		enc.SetEscapeHTML(false)
+		err := enc.Encode(result.Value())
+		return Outcome{Value: strings.TrimSpace(b.String())}, err
 	}
 	return rejected(faults), nil
 }

@@ -1,4 +1,4 @@
-package eval_test
+package kcl_test
 
 import (
 	"os"
@@ -12,20 +12,20 @@ import (
 	"github.com/berth-oci/berth/schema"
 )
 
-const programs = "../testdata/programs"
+const programs = "testdata/programs"
 
 // TestRecordedPrograms compares this implementation with what the reference
 // runtime gave for each program: accepted or not, the same value, and a fault
 // on the line that the runtime blames.
 func TestRecordedPrograms(t *testing.T) {
 	records := glob(t, programs+"/*.json", programs+"/*.err")
-	compare(t, records, "../testdata/known-differences.txt", program.Options{})
+	compare(t, records, "testdata/known-differences.txt", program.Options{})
 }
 
 // TestRecordedConfigs does the same for registry configs with the schema.
 func TestRecordedConfigs(t *testing.T) {
 	prelude, _ := syntax.Parse(syntax.NewSource(schema.File, schema.Source))
-	configs := "../../schema/testdata/configs"
+	configs := "../schema/testdata/configs"
 	records := glob(t, configs+"/*.json", configs+"/*.err")
 	compare(t, records, configs+"/../known-differences.txt",
 		program.Options{Prelude: []*syntax.File{prelude}, PreludeName: schema.Package})
