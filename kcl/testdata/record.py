@@ -7,9 +7,10 @@
 
 Needs the runtime: pip install kcl-lib==0.13.2
 
-programs/NAME.k, or the package programs/NAME/ with a main.k, has one record:
+programs/NAME.k, or the package programs/NAME/ with a main.k, has these records:
 
 NAME.json  the program is accepted; the JSON value, exactly as the runtime prints it
+NAME.yaml  the same as YAML
 NAME.err   the program is rejected; "[file:]line" of the first error, then
            "class: message", then one "[file:]line: message" for every further frame.
            The file is given where it is not the program's main one.
@@ -62,50 +63,53 @@ def execute(directory, files, pipe):
         for name, path in dependencies(directory):
             args.external_pkgs.add(pkg_name=name, pkg_path=path)
         r = kcl.API().exec_program(args)
-        pipe.send((r.err_message, r.json_result))
+        pipe.send((r.err_message, {".json": r.json_result, ".yaml": r.yaml_result}))
     except Exception as e:  # the binding raises plain Exception for parse and resolve errors
-        pipe.send((str(e), ""))
+        pipe.send((str(e), {}))
 
 
 def evaluate(directory, files):
-    """The name ending and the text of the record."""
+    """The records: texts by name ending."""
     here, there = multiprocessing.Pipe(False)
     p = multiprocessing.Process(target=execute, args=(directory, files, there))
     p.start()
     there.close()
     try:
-        err, value = here.recv() if here.poll(20) else ("no answer", "")
+        err, values = here.recv() if here.poll(20) else ("no answer", {})
     except EOFError:
-        err, value = "the runtime crashed", ""
+        err, values = "the runtime crashed", {}
     p.kill()
     p.join()
     if not err:
-        return ".json", value + "\n"
+        return {ending: value + "\n" for ending, value in values.items()}
     found = frames(err)
     if not found:
         text = ANSI.sub("", err).replace(directory + "/", "").strip().split("\n")
-        return ".err", "0\n" + "\n".join(t.strip() for t in text if t.strip()) + "\n"
+        return {".err": "0\n" + "\n".join(t.strip() for t in text if t.strip()) + "\n"}
     places = [("" if file == files[0] else file + ":") + str(line) for _, file, line, _ in found]
     lines = [places[0], f"{found[0][0]}: {found[0][3]}"]
     lines += [f"{place}: {f[3]}" for place, f in zip(places[1:], found[1:])]
-    return ".err", "\n".join(lines).replace(directory + "/", "").replace(directory, ".") + "\n"
+    return {".err": "\n".join(lines).replace(directory + "/", "").replace(directory, ".") + "\n"}
 
 
-def save(path, ending, text, check):
-    """Write the record, or compare it. Reports whether it was as given."""
-    other = path + (".err" if ending == ".json" else ".json")
-    old = None
-    if os.path.exists(path + ending):
-        with open(path + ending) as f:
-            old = f.read()
-    same = old == text and not os.path.exists(other)
-    if not check and not same:
-        with open(path + ending, "w") as f:
-            f.write(text)
-        if os.path.exists(other):
-            os.remove(other)
-    if check and not same:
-        print(f"{path}{ending}: recorded\n{old}\nnow\n{text}")
+def save(path, records, check):
+    """Write the records, or compare them. Reports whether they were as given."""
+    same = True
+    for ending in (".json", ".yaml", ".err"):
+        old, text = None, records.get(ending)
+        if os.path.exists(path + ending):
+            with open(path + ending) as f:
+                old = f.read()
+        if old == text:
+            continue
+        same = False
+        if check:
+            print(f"{path}{ending}: recorded\n{old}\nnow\n{text}")
+        elif text is None:
+            os.remove(path + ending)
+        else:
+            with open(path + ending, "w") as f:
+                f.write(text)
     return same
 
 
@@ -127,7 +131,7 @@ def main():
         if args and os.path.basename(path) not in args:
             continue
         total += 1
-        ok += save(path, *evaluate(directory, files), check)
+        ok += save(path, evaluate(directory, files), check)
     print(f"{total} programs, {ok} as recorded")
     sys.exit(check and ok != total)
 
