@@ -37,8 +37,7 @@ type Package struct {
 	// Imports says what each import statement of the files binds.
 	Imports map[*syntax.Import]*Import
 
-	module *module
-	dir    string // what relative imports of its files start from
+	module *module // of the main package: nil, each file has its own
 	state  state
 }
 
@@ -90,14 +89,17 @@ func Load(sources []*syntax.Source, opts Options) (*Program, diag.List) {
 
 // Link makes a program of parsed files, loading what they import.
 func Link(files []*syntax.File, opts Options) (*Program, diag.List) {
-	l := &loader{opts: opts, packages: map[string]*Package{}, program: &Program{}}
+	l := &loader{opts: opts, packages: map[string]*Package{}, modules: map[string]*module{}, program: &Program{Main: &Package{}}}
 	if len(opts.Prelude) > 0 {
 		l.prelude = &Package{Path: opts.PreludeName, Files: opts.Prelude, module: &module{}}
 		l.program.Prelude = l.prelude
 		l.link(l.prelude)
 	}
-	main := &Package{Path: MainPath, Files: files, module: l.mainModule(files)}
+	main := &Package{Path: MainPath, Files: files}
 	l.program.Main = main
+	for _, f := range files {
+		l.mainModule(f)
+	}
 	l.link(main)
 	return l.program, l.faults.Sort()
 }
