@@ -120,6 +120,8 @@ func ValueOf(v any) Value {
 			list.Elems = append(list.Elems, ValueOf(e))
 		}
 		return list
+	case Value:
+		return v
 	case goccy.MapSlice:
 		dict := &Dict{}
 		for _, item := range v {

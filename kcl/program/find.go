@@ -195,6 +195,19 @@ func exists(root, path string) bool {
 	return err == nil
 }
 
+// MainFiles returns the names of the files of a directory that is run, sorted:
+// all .k files but those that end in _test.k.
+func MainFiles(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	var names []string
+	for _, e := range entries {
+		if name := e.Name(); !e.IsDir() && strings.HasSuffix(name, ".k") && !strings.HasSuffix(name, "_test.k") {
+			names = append(names, filepath.Join(dir, name))
+		}
+	}
+	return names, err
+}
+
 // Files returns the names of the files of the package at a path, sorted; none
 // if there is no such package. A path is a directory, or a file without its .k.
 // Files whose names begin with _ or end in _test.k do not count.

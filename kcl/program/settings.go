@@ -1,9 +1,11 @@
 package program
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 
 	goccy "github.com/goccy/go-yaml"
@@ -34,7 +36,7 @@ type Settings struct {
 	Options      []Option          // what option() returns
 }
 
-// Option is the value of option(Key): nil, bool, int64, uint64, float64, string,
+// Option is what option(Key) returns: nil, bool, int64, uint64, float64, string,
 // []any or goccy's MapSlice, which keeps the order of keys.
 type Option struct {
 	Key   string
@@ -109,7 +111,11 @@ func settingsError(name string, err error) *diag.Diagnostic {
 	at := diag.Pos{File: name, Line: 1, Column: 1}
 	var deep *yaml.DepthError
 	var positioned goccy.Error
+	var wrong *goccy.TypeError
 	switch {
+	case errors.As(err, &wrong):
+		d = diag.Errorf(diag.WrongType, "settings: this must be %s", kind(wrong.DstType.Kind()))
+		at.Line, at.Column = wrong.Token.Position.Line, wrong.Token.Position.Column
 	case errors.As(err, &deep):
 		d.Code, at.Line, at.Column = diag.LimitExceeded, deep.Line, deep.Column
 	case errors.As(err, &positioned) && positioned.GetToken() != nil:
@@ -119,28 +125,36 @@ func settingsError(name string, err error) *diag.Diagnostic {
 	return d.At(diag.Span{Start: at, End: at})
 }
 
+// kind names what a setting must be.
+func kind(k reflect.Kind) string {
+	switch k {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.String:
+		return "a text"
+	case reflect.Slice:
+		return "a list"
+	}
+	return "a mapping"
+}
+
 // Merge adds what further settings say: lists and switches that they give
 // replace those of s, their options come after.
 func (s *Settings) Merge(more *Settings) {
 	if len(more.Files) > 0 {
 		s.Files, s.Dir = more.Files, more.Dir
 	}
-	if more.Output != "" {
-		s.Output = more.Output
-	}
+	s.Output = cmp.Or(more.Output, s.Output)
 	if more.Overrides != nil {
 		s.Overrides = more.Overrides
 	}
 	if more.Paths != nil {
 		s.Paths = more.Paths
 	}
-	for to, from := range map[**bool]*bool{
-		&s.DisableNone: more.DisableNone, &s.SortKeys: more.SortKeys, &s.ShowHidden: more.ShowHidden, &s.SchemaTypes: more.SchemaTypes,
-	} {
-		if from != nil {
-			*to = from
-		}
-	}
+	s.DisableNone = cmp.Or(more.DisableNone, s.DisableNone)
+	s.SortKeys = cmp.Or(more.SortKeys, s.SortKeys)
+	s.ShowHidden = cmp.Or(more.ShowHidden, s.ShowHidden)
+	s.SchemaTypes = cmp.Or(more.SchemaTypes, s.SchemaTypes)
 	if more.Dependencies != nil {
 		s.Dependencies = more.Dependencies
 	}
