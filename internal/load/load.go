@@ -188,7 +188,7 @@ func evaluate(file string, sources []*syntax.Source, opts Options) (*Config, err
 		}
 		files = append(files, f)
 	}
-	result, more := kcl.RunFiles(files, kcl.Options{Program: program.Options{Prelude: prelude, PreludeName: schema.Package}})
+	result, more := kcl.EvaluateFiles(files, program.Options{Prelude: prelude, PreludeName: schema.Package}, eval.Options{})
 	for name, src := range result.Sources {
 		c.Sources[name] = src
 	}

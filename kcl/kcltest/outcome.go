@@ -17,6 +17,7 @@ import (
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/kcl"
+	"github.com/berth-oci/berth/kcl/eval"
 	"github.com/berth-oci/berth/kcl/program"
 	"github.com/berth-oci/berth/kcl/syntax"
 )
@@ -71,7 +72,7 @@ func Run(names []string, opts program.Options) (Outcome, error) {
 		}
 		sources = append(sources, syntax.NewSource(name, string(data)))
 	}
-	result, faults := kcl.Run(sources, kcl.Options{Program: opts})
+	result, faults := kcl.Evaluate(sources, opts, eval.Options{})
 	if faults.Err() == nil {
 		var b bytes.Buffer
 		enc := json.NewEncoder(&b)

@@ -41,8 +41,7 @@ type Package struct {
 	// with nil.
 	Unified map[syntax.Stmt]*syntax.SchemaExpr
 
-	module *module
-	dir    string // what relative imports of its files start from
+	module *module // of the main package: nil, each file has its own
 	state  state
 }
 
@@ -94,14 +93,17 @@ func Load(sources []*syntax.Source, opts Options) (*Program, diag.List) {
 
 // Link makes a program of parsed files, loading what they import.
 func Link(files []*syntax.File, opts Options) (*Program, diag.List) {
-	l := &loader{opts: opts, packages: map[string]*Package{}, program: &Program{}}
+	l := &loader{opts: opts, packages: map[string]*Package{}, modules: map[string]*module{}, program: &Program{Main: &Package{}}}
 	if len(opts.Prelude) > 0 {
 		l.prelude = &Package{Path: opts.PreludeName, Files: opts.Prelude, module: &module{}}
 		l.program.Prelude = l.prelude
 		l.link(l.prelude)
 	}
-	main := &Package{Path: MainPath, Files: files, Unified: unified(files), module: l.mainModule(files)}
+	main := &Package{Path: MainPath, Files: files, Unified: unified(files)}
 	l.program.Main = main
+	for _, f := range files {
+		l.mainModule(f)
+	}
 	l.link(main)
 	return l.program, l.faults.Sort()
 }

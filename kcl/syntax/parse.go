@@ -2,6 +2,7 @@ package syntax
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/berth-oci/berth/diag"
 )
@@ -17,7 +18,7 @@ func Parse(src *Source) (*File, diag.List) {
 	s := &scanner{src: src, text: src.Text, errorf: p.errorAt}
 	p.tokens = s.scan()
 	f := &File{Source: src}
-	if t := p.tok(); t.kind == STRING && p.peek(1).first {
+	if t := p.tok(); t.kind == STRING && p.peek(1).first && isLong(src.Text[t.start:t.end]) {
 		p.recoverAt(func() {
 			if doc, ok := p.expr().(*String); ok {
 				f.Doc = doc.Value
@@ -26,6 +27,13 @@ func Parse(src *Source) (*File, diag.List) {
 	}
 	f.Body = p.stmts(-1)
 	return f, p.faults.Sort()
+}
+
+// isLong reports whether a string literal has three quotes: only such a one
+// documents a file; another that stands alone is output.
+func isLong(literal string) bool {
+	literal = strings.TrimLeft(literal, "rR")
+	return strings.HasPrefix(literal, `"""`) || strings.HasPrefix(literal, "'''")
 }
 
 // parser is a recursive descent parser. Lines and indentation are read off the

@@ -1,6 +1,3 @@
-// Package kcl runs KCL programs: it finds their packages (program), checks them
-// (check) and evaluates them (eval), and gathers the faults of all three. It
-// adds no rule of the language.
 package kcl
 
 import (
@@ -13,42 +10,36 @@ import (
 	"github.com/berth-oci/berth/kcl/syntax"
 )
 
-// Options say where packages are and what a program may do. The zero value
-// runs a program that imports packages below its own root only.
-type Options struct {
-	Program program.Options
-	Eval    eval.Options
-}
-
-// Result is a program that was run.
-type Result struct {
+// Evaluation is a program that was evaluated.
+type Evaluation struct {
 	// Program is nil when the program could not be read whole: then there is
 	// nothing to evaluate.
 	*eval.Program
 	Sources map[string]diag.Source // of every file, by name
 }
 
-// Run runs the sources as one main package. Every fault is in the list: those
-// of syntax alone where there are some, else those that checking and those that
-// evaluation finds, each once. The result has the values that the faults leave.
-func Run(sources []*syntax.Source, opts Options) (*Result, diag.List) {
-	linked, faults := program.Load(sources, opts.Program)
+// Evaluate loads the sources as one main package, checks the program and
+// evaluates it. Every fault is in the list: those of syntax alone where there
+// are some, else those that checking and those that evaluation finds, each
+// once. The result has the values that the faults leave.
+func Evaluate(sources []*syntax.Source, find program.Options, opts eval.Options) (*Evaluation, diag.List) {
+	linked, faults := program.Load(sources, find)
 	return evaluate(linked, faults, opts)
 }
 
-// RunFiles is Run for files that are parsed already.
-func RunFiles(files []*syntax.File, opts Options) (*Result, diag.List) {
-	linked, faults := program.Link(files, opts.Program)
+// EvaluateFiles is Evaluate for files that are parsed already.
+func EvaluateFiles(files []*syntax.File, find program.Options, opts eval.Options) (*Evaluation, diag.List) {
+	linked, faults := program.Link(files, find)
 	return evaluate(linked, faults, opts)
 }
 
-func evaluate(linked *program.Program, faults diag.List, opts Options) (*Result, diag.List) {
-	result := &Result{Sources: linked.Sources()}
+func evaluate(linked *program.Program, faults diag.List, opts eval.Options) (*Evaluation, diag.List) {
+	result := &Evaluation{Sources: linked.Sources()}
 	if slices.ContainsFunc(faults, func(d *diag.Diagnostic) bool { return d.Code == diag.Syntax && d.Severity == diag.Error }) {
 		return result, faults
 	}
 	faults = append(faults, check.Program(linked)...)
-	evaluated, more := eval.Run(linked, opts.Eval)
+	evaluated, more := eval.Run(linked, opts)
 	result.Program = evaluated
 	return result, join(faults, more)
 }
