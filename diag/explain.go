@@ -21,6 +21,7 @@ var explanations = map[Code]Explanation{
 	Immutable:        {"a name of a program is set twice", "choose another name"},
 	Conflict:         {"two values that cannot be merged", "override with `=` where `:` unifies"},
 	Cycle:            {"a package or schema that needs itself", "break the circle"},
+	Deprecated:       {"a schema or attribute that is marked `@deprecated`; only a warning where that says `strict=False`", "use what the message names instead"},
 	ImportFailed:     {"an imported package is not there", "paths start at the directory with `kcl.mod`, else at the config's own"},
 	EvalFailed:       {"an expression has no value: an index out of range, a division by zero", "mend the expression"},
 	LimitExceeded:    {"the config is too large, nests too deeply or runs too long", "look for recursion without end"},

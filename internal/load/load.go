@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/kcl"
 	"github.com/berth-oci/berth/kcl/eval"
 	"github.com/berth-oci/berth/kcl/program"
 	"github.com/berth-oci/berth/kcl/syntax"
@@ -100,16 +101,16 @@ func evaluate(file string, sources []*syntax.Source, opts Options) (*Config, err
 	if faults = append(faults, more...); err != nil || files == nil { // nothing to evaluate
 		return nil, firstError(err, c.faults(faults))
 	}
-	linked, more := program.Link(files, program.Options{Prelude: []*syntax.File{prelude}, PreludeName: schema.Package})
+	result, more := kcl.RunFiles(files, kcl.Options{Program: program.Options{Prelude: []*syntax.File{prelude}, PreludeName: schema.Package}})
 	faults = append(faults, more...)
-	c.program = linked
-	for name, src := range linked.Sources() {
+	c.program = result.Linked
+	for name, src := range result.Sources {
 		c.Sources[name] = src
 	}
-	// What can be said of the program without running it is said here.
-	result, more := eval.Run(linked, eval.Options{})
-	faults = append(faults, more...)
-	name, value, d := c.choose(result, opts.Name, sources[0])
+	if result.Program == nil {
+		return nil, c.faults(faults)
+	}
+	name, value, d := c.choose(result.Program, opts.Name, sources[0])
 	c.value, c.Name = value, name
 	if value != nil {
 		c.places = placesOf(value)

@@ -164,6 +164,10 @@ func (ev *evaluator) selectAttr(x Value, name string, optional bool, at syntax.R
 			}}
 		}
 		return ev.errorf(diag.UnknownName, at, "a str has no method %s", name)
+	case *Schema:
+		if name == "instances" {
+			return ev.instances.method(x)
+		}
 	case None, Undefined:
 		if optional {
 			return None{}
@@ -334,9 +338,9 @@ func (s *scope) schemaExpr(x *syntax.SchemaExpr) Value {
 	case *Schema:
 		return s.ev.instantiate(v, s.args(x.Args, x.Keywords), s.config(x.Config), x.Range)
 	case *Instance:
-		return s.ev.instantiate(v.Schema, v.args, s.ev.unionDicts(v.Config, s.config(x.Config), unionConfig, x.Range), x.Range)
+		return s.ev.union(v, s.config(x.Config), unionOperator, x.Range)
 	case *Dict:
-		return s.ev.union(v, s.config(x.Config), unionConfig, x.Range)
+		return s.ev.union(v, s.config(x.Config), unionOperator, x.Range)
 	case bad:
 		s.config(x.Config) // for the faults inside
 		return v

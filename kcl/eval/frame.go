@@ -12,6 +12,7 @@ type scope struct {
 	vars    map[string]Value
 	frame   *frame
 	imports map[string]*Module
+	pkg     *pkg // of the outermost scope of a package
 
 	ev *evaluator
 }
@@ -332,5 +333,5 @@ func (s *scope) unifyStmt(stmt *syntax.Unify, prev Value) Value {
 	if isMissing(prev) || isBad(prev, v) {
 		return v
 	}
-	return s.ev.union(prev, v, unionConfig, stmt.Value.At())
+	return s.ev.union(prev, v, unionOperator, stmt.Value.At())
 }

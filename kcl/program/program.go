@@ -36,6 +36,10 @@ type Package struct {
 	Files []*syntax.File
 	// Imports says what each import statement of the files binds.
 	Imports map[*syntax.Import]*Import
+	// Unified holds the statements of the main package that give one instance
+	// together: the last of them with the value that stands for all, the others
+	// with nil.
+	Unified map[syntax.Stmt]*syntax.SchemaExpr
 
 	module *module
 	dir    string // what relative imports of its files start from
@@ -96,7 +100,7 @@ func Link(files []*syntax.File, opts Options) (*Program, diag.List) {
 		l.program.Prelude = l.prelude
 		l.link(l.prelude)
 	}
-	main := &Package{Path: MainPath, Files: files, module: l.mainModule(files)}
+	main := &Package{Path: MainPath, Files: files, Unified: unified(files), module: l.mainModule(files)}
 	l.program.Main = main
 	l.link(main)
 	return l.program, l.faults.Sort()
