@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/kcl/check"
 	"github.com/berth-oci/berth/kcl/eval"
 	"github.com/berth-oci/berth/kcl/program"
 	"github.com/berth-oci/berth/kcl/syntax"
@@ -93,6 +94,7 @@ func run(t *testing.T, file string, opts program.Options) string {
 	f, faults := parse(t, file)
 	linked, more := program.Link([]*syntax.File{f}, opts)
 	faults = append(faults, more...)
+	faults = append(faults, check.Program(linked)...)
 	if faults.Err() == nil {
 		p, more := eval.Run(linked, eval.Options{})
 		if more.Err() == nil {
