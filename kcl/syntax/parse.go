@@ -3,6 +3,7 @@ package syntax
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/berth-oci/berth/diag"
 )
@@ -15,6 +16,9 @@ const maxDepth = 200
 // wrong it has gaps, and each error is in the list, in order of appearance.
 func Parse(src *Source) (*File, diag.List) {
 	p := &parser{src: src}
+	if i := badByte(src.Text); i >= 0 {
+		p.errorAt(i, i+1, "save the file as UTF-8", "the text is not UTF-8")
+	}
 	s := &scanner{src: src, text: src.Text, errorf: p.errorAt}
 	p.tokens = s.scan()
 	f := &File{Source: src}
@@ -27,6 +31,16 @@ func Parse(src *Source) (*File, diag.List) {
 	}
 	f.Body = p.stmts(-1)
 	return f, p.faults.Sort()
+}
+
+// badByte returns where a text ceases to be UTF-8, -1 if it does not.
+func badByte(text string) int {
+	for i, r := range text {
+		if _, size := utf8.DecodeRuneInString(text[i:]); r == utf8.RuneError && size == 1 {
+			return i
+		}
+	}
+	return -1
 }
 
 // isLong reports whether a string literal has three quotes: only such a one

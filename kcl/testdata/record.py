@@ -44,13 +44,18 @@ def frames(text):
     return list(dict.fromkeys(out))
 
 
-def dependencies(directory):
-    """The path dependencies that kcl.mod names; the runtime itself does not read them."""
+def dependencies(directory, vendor, seen):
+    """The modules that kcl.mod names, theirs too: the runtime itself does not read it."""
     path = os.path.join(directory, "kcl.mod")
-    if os.path.exists(path):
-        with open(path) as f:
-            for name, target in re.findall(r'^([\w-]+) = \{ path = "(.*)" \}$', f.read(), re.M):
-                yield name.replace("-", "_"), os.path.join(directory, target)
+    if not os.path.exists(path):
+        return
+    with open(path) as f:
+        text = f.read()
+    for name, target, version in re.findall(r'^([\w-]+) = (?:\{ path = "(.*)" \}|"(.*)")$', text.partition("[dependencies]")[2], re.M):
+        found = os.path.join(directory, target) if target else os.path.join(vendor, f"{name}_{version}")
+        if name.replace("-", "_") not in seen:
+            seen[name.replace("-", "_")] = os.path.normpath(found)
+            dependencies(found, vendor, seen)
 
 
 def execute(directory, files, pipe):
@@ -60,7 +65,9 @@ def execute(directory, files, pipe):
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     try:
         args = kcl.ExecProgramArgs(work_dir=directory, k_filename_list=files)
-        for name, path in dependencies(directory):
+        modules = {}
+        dependencies(directory, os.path.join(directory, "vendor"), modules)
+        for name, path in modules.items():
             args.external_pkgs.add(pkg_name=name, pkg_path=path)
         r = kcl.API().exec_program(args)
         pipe.send((r.err_message, {".json": r.json_result, ".yaml": r.yaml_result}))
