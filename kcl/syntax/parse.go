@@ -3,6 +3,7 @@ package syntax
 import (
 	"fmt"
 	"math"
+	"unicode/utf8"
 
 	"github.com/berth-oci/berth/diag"
 )
@@ -24,6 +25,10 @@ func Parse(src *Source) (*File, diag.List) {
 		p.errorAt(0, 0, "", "the file is too large (limit %d bytes)", maxBytes)
 		return f, p.faults
 	}
+	if at := invalidUTF8(src.Text); at >= 0 {
+		p.errorAt(at, at+1, "save the file as UTF-8", "the text is not UTF-8")
+		return f, p.faults
+	}
 	s := &scanner{text: src.Text, errorf: p.errorAt, tokens: make([]token, 0, len(src.Text)/4+4)}
 	p.tokens = s.scan()
 	p.each(func() bool {
@@ -43,6 +48,20 @@ func Parse(src *Source) (*File, diag.List) {
 		return true
 	}, p.nextLine)
 	return f, p.faults.Sort()
+}
+
+// invalidUTF8 returns the offset of the first byte that is not part of UTF-8,
+// -1 for none.
+func invalidUTF8(text string) int {
+	if utf8.ValidString(text) {
+		return -1
+	}
+	for i, r := range text {
+		if _, size := utf8.DecodeRuneInString(text[i:]); r == utf8.RuneError && size == 1 {
+			return i
+		}
+	}
+	return -1
 }
 
 // parser is a recursive descent parser. A construct takes the NEWLINE, INDENT
