@@ -15,6 +15,7 @@ type Evaluation struct {
 	// Program is nil when the program could not be read whole: then there is
 	// nothing to evaluate.
 	*eval.Program
+	Linked  *program.Program       // as it was read
 	Sources map[string]diag.Source // of every file, by name
 }
 
@@ -34,7 +35,7 @@ func EvaluateFiles(files []*syntax.File, find program.Options, opts eval.Options
 }
 
 func evaluate(linked *program.Program, faults diag.List, opts eval.Options) (*Evaluation, diag.List) {
-	result := &Evaluation{Sources: linked.Sources()}
+	result := &Evaluation{Linked: linked, Sources: linked.Sources()}
 	if slices.ContainsFunc(faults, func(d *diag.Diagnostic) bool { return d.Code == diag.Syntax && d.Severity == diag.Error }) {
 		return result, faults
 	}

@@ -154,11 +154,15 @@ func (c *checker) build(s *schema) {
 	} else if s.is(syntax.RULE) && s.protocol != nil {
 		s.index = s.protocol.index
 	}
-	if !s.is(syntax.RULE) {
-		for _, stmt := range s.def.Body {
+	for _, stmt := range s.def.Body {
+		if !s.is(syntax.RULE) {
 			c.buildAttr(s, stmt)
 		}
-		for _, x := range s.def.Mixins {
+	}
+	for _, x := range s.def.Mixins {
+		if s.is(syntax.RULE) {
+			c.inheritRule(x)
+		} else {
 			c.buildMixin(s, x)
 		}
 	}
@@ -361,6 +365,14 @@ func (c *checker) buildMixin(s *schema, x syntax.Expr) {
 		}
 	}
 	s.mixins = append(s.mixins, t.schema)
+}
+
+// inheritRule checks a parent of a rule.
+func (c *checker) inheritRule(x syntax.Expr) {
+	t := c.resolvePath(path(x))
+	if t.kind != kindSchema || t.instance || !t.schema.is(syntax.RULE) {
+		c.unlessUnknown(t, x, "the parent of a rule must be a rule")
+	}
 }
 
 // decorators checks the decorators of a schema or an attribute.

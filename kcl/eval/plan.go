@@ -115,18 +115,20 @@ func (p *Program) Value() any {
 // merge joins the values that stand alone, then the globals.
 func (p *Program) merge(hidden bool) Value {
 	all := Value(nil)
-	add := func(v Value, e *Entry) {
+	add := func(v Value, at syntax.Range) {
 		if inst, ok := v.(*Instance); ok {
 			v = inst.entries()
 		}
 		if all == nil {
 			all = v
 		} else {
-			all = p.ev.union(all, v, unionConfig, e.Place)
+			all = p.ev.apply(all, &Entry{Value: v, Op: syntax.COLON, Place: at}, unionConfig, at)
 		}
 	}
+	var last syntax.Range // of those that stand alone: what a global does not go with
 	for _, e := range standing(p.Outputs) {
-		add(e.Value, e)
+		add(e.Value, e.Place)
+		last = e.Place
 	}
 	for _, e := range p.Globals {
 		if _, ok := e.Value.(*Schema); ok || !hidden && e.hidden() {
@@ -134,7 +136,10 @@ func (p *Program) merge(hidden bool) Value {
 		}
 		global := &Dict{}
 		global.set(&Entry{Key: e.Key, Value: e.Value, Op: syntax.COLON, Place: e.Place})
-		add(global, e)
+		if last.Source == nil {
+			last = e.Place
+		}
+		add(global, last)
 	}
 	if all == nil {
 		return &Dict{}

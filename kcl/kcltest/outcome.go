@@ -4,7 +4,6 @@
 package kcltest
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -74,11 +73,10 @@ func Run(names []string, opts program.Options) (Outcome, error) {
 	}
 	result, faults := kcl.Evaluate(sources, opts, eval.Options{})
 	if faults.Err() == nil {
-		var b bytes.Buffer
-		enc := json.NewEncoder(&b)
-		enc.SetEscapeHTML(false)
-		err := enc.Encode(result.Value())
-		return Outcome{Value: strings.TrimSpace(b.String())}, err
+		var out *eval.Output
+		if out, faults = result.Plan(eval.Plan{}); faults.Err() == nil {
+			return Outcome{Value: out.JSON()}, nil
+		}
 	}
 	return rejected(faults), nil
 }

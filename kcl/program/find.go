@@ -24,6 +24,7 @@ type loader struct {
 	packages map[string]*Package // by the file or directory they are in
 	modules  map[string]*module  // by their roots
 	stack    []*Package          // being linked, outermost first
+	path     []*syntax.Import    // by which each of them imports the next
 	faults   diag.List
 }
 
@@ -34,7 +35,9 @@ func (l *loader) link(p *Package) {
 	for _, f := range p.Files {
 		for _, stmt := range f.Body {
 			if stmt, ok := stmt.(*syntax.Import); ok {
+				l.path = append(l.path, stmt)
 				p.Imports[stmt] = l.resolve(p, f, stmt)
+				l.path = l.path[:len(l.path)-1]
 			}
 		}
 	}

@@ -140,17 +140,29 @@ func (p *Package) ImportsOf(f *syntax.File) []*Import {
 	return list
 }
 
-// circle reports the packages that import each other, from the one that was
-// begun first to the statement that closes the circle.
+// circle reports packages that import each other, from the one that was begun
+// first to the statement that closes the circle, with the other statements.
 func (l *loader) circle(stmt *syntax.Import, to *Package) {
 	start := slices.Index(l.stack, to)
-	names := make([]string, 0, len(l.stack)-start+1)
+	var names []string
 	for _, p := range l.stack[start:] {
-		names = append(names, p.Path)
+		names = append(names, p.name())
 	}
-	names = append(names, to.Path)
-	l.faults = append(l.faults, diag.Errorf(diag.Cycle, "packages import each other: %s", strings.Join(names, " → ")).
-		At(stmt.Span()).WithHint("move what both need into a package of its own"))
+	names = append(names, to.name())
+	d := diag.Errorf(diag.Cycle, "packages import each other: %s", strings.Join(names, " → ")).
+		At(stmt.Span()).WithHint("move what both need into a package of its own")
+	for i, step := range l.path[start : len(l.path)-1] {
+		d.Related = append(d.Related, diag.Related{Span: step.Span(), Message: "imports " + names[i+1]})
+	}
+	l.faults = append(l.faults, d)
+}
+
+// name returns the package as messages call it.
+func (p *Package) name() string {
+	if p.Path == MainPath {
+		return "the main package"
+	}
+	return p.Path
 }
 
 // sortedKeys returns the keys of a map in order.

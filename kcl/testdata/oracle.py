@@ -61,13 +61,18 @@ def record(request, text):
     return "\n".join(lines).replace(directory + "/", "").replace(directory, ".") + "\n"
 
 
-def dependencies(directory):
-    """The path dependencies that kcl.mod names; the runtime itself does not read them."""
+def dependencies(directory, vendor, seen):
+    """The modules that kcl.mod names, theirs too: the runtime itself does not read it."""
     path = os.path.join(directory, "kcl.mod")
-    if os.path.exists(path):
-        with open(path) as f:
-            for name, target in re.findall(r'^([\w-]+) = \{ path = "(.*)" \}$', f.read(), re.M):
-                yield name.replace("-", "_"), os.path.join(directory, target)
+    if not os.path.exists(path):
+        return
+    with open(path) as f:
+        text = f.read()
+    for name, target, version in re.findall(r'^([\w-]+) = (?:\{ path = "(.*)" \}|"(.*)")$', text.partition("[dependencies]")[2], re.M):
+        found = os.path.join(directory, target) if target else os.path.join(vendor, f"{name}_{version}")
+        if name.replace("-", "_") not in seen:
+            seen[name.replace("-", "_")] = os.path.normpath(found)
+            dependencies(found, vendor, seen)
 
 
 def ask(api, kcl, request):
@@ -85,7 +90,9 @@ def ask(api, kcl, request):
         )
         return r.err_message, "", ""
     args = kcl.ExecProgramArgs(work_dir=directory, k_filename_list=request["files"])
-    for name, path in dependencies(directory):
+    modules = {}
+    dependencies(directory, os.path.join(directory, "vendor"), modules)
+    for name, path in modules.items():
         args.external_pkgs.add(pkg_name=name, pkg_path=path)
     r = api.exec_program(args)
     return r.err_message, r.json_result, r.yaml_result
