@@ -180,7 +180,7 @@ func (o Options) modules(s *program.Settings) (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		modules[name] = dir
+		modules[strings.ReplaceAll(name, "-", "_")] = dir // as it is imported
 	}
 	return modules, nil
 }
