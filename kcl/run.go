@@ -25,6 +25,7 @@ type Options struct {
 	Settings  []string // settings files, later ones over earlier ones
 	Arguments []string // NAME=VALUE for option()
 	Modules   []string // NAME=DIR: where modules are
+	Overrides []string // of configs: PATH=VALUE, PATH:VALUE, PATH+=VALUE, PATH-
 	Plan      eval.Plan
 	AllowFile bool // let the program read and write files
 	Stdin     io.Reader
@@ -60,7 +61,7 @@ func Run(opts Options) (*Result, error) {
 	for _, src := range sources {
 		texts[src.Name] = src
 	}
-	linked, faults := program.Load(sources, program.Options{Dependencies: modules})
+	linked, faults := program.Load(sources, program.Options{Dependencies: modules, Overrides: opts.overrides(settings)})
 	maps.Copy(texts, linked.Sources())
 	if faults.Err() != nil {
 		return nil, located(faults, texts)
@@ -166,6 +167,14 @@ func (o Options) arguments(s *program.Settings) (map[string]eval.Value, error) {
 		values[name] = eval.ParseArgument(value)
 	}
 	return values, nil
+}
+
+// overrides returns those of the options, else those of the settings.
+func (o Options) overrides(s *program.Settings) []string {
+	if len(o.Overrides) > 0 {
+		return o.Overrides
+	}
+	return s.Overrides
 }
 
 // modules returns the directories of modules by name.

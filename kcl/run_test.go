@@ -96,6 +96,58 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// TestOverrides changes a program from outside. Each expected text is what the
+// reference runtime gives, "" for a rejection.
+func TestOverrides(t *testing.T) {
+	const base = `schema S:
+    x: int
+    y?: {str:}
+a = S {x = 1, y.k = 2}
+b = {c = [1], "d e" = {f = 1}, h.i.j = 1}
+c: S {x = 3}
+`
+	const a, b, c = `"a": {"x": 1, "y": {"k": 2}}`, `"b": {"c": [1], "d e": {"f": 1}, "h": {"i": {"j": 1}}}`, `"c": {"x": 3}`
+	for override, want := range map[string]string{
+		`a.x=5`:               `{"a": {"x": 5, "y": {"k": 2}}, ` + b + `, ` + c + `}`,
+		`a.x: 5`:              `{"a": {"x": 5, "y": {"k": 2}}, ` + b + `, ` + c + `}`,
+		`a.y.k=7`:             `{"a": {"x": 1, "y": {"k": 7}}, ` + b + `, ` + c + `}`,
+		`a.y-`:                `{"a": {"x": 1}, ` + b + `, ` + c + `}`,
+		`a:{x=9}`:             `{"a": {"x": 9, "y": {"k": 2}}, ` + b + `, ` + c + `}`,
+		`a={x=9}`:             `{"a": {"x": 9}, ` + b + `, ` + c + `}`,
+		`a.x-`:                "",
+		`a.x="t"`:             "",
+		`b.c+=[2]`:            `{` + a + `, "b": {"c": [1, 2], "d e": {"f": 1}, "h": {"i": {"j": 1}}}, ` + c + `}`,
+		`b["d e"].f="x=y"`:    `{` + a + `, "b": {"c": [1], "d e": {"f": "x=y"}, "h": {"i": {"j": 1}}}, ` + c + `}`,
+		`b.h.i.k=6`:           `{` + a + `, "b": {"c": [1], "d e": {"f": 1}, "h": {"i": {"j": 1, "k": 6}}}, ` + c + `}`,
+		`b.h.i.j-`:            `{` + a + `, "b": {"c": [1], "d e": {"f": 1}, "h": {"i": {}}}, ` + c + `}`,
+		`b.h:{i.k=3}`:         `{` + a + `, "b": {"c": [1], "d e": {"f": 1}, "h": {"i": {"j": 1, "k": 3}}}, ` + c + `}`,
+		`b=-2`:                `{` + a + `, "b": "-2", ` + c + `}`,
+		`b-`:                  `{` + a + `, ` + c + `}`,
+		`c.x=a.x`:             `{` + a + `, ` + b + `, "c": {"x": 1}}`,
+		`c=S {x = 4, y = {}}`: `{` + a + `, ` + b + `, "c": {"x": 4, "y": {}}}`,
+		`new.a.b=1`:           `{` + a + `, ` + b + `, ` + c + `, "new": {"a": {"b": 1}}}`,
+		`new:S {x = 1}`:       `{` + a + `, ` + b + `, ` + c + `, "new": {"x": 1}}`,
+		`none-`:               `{` + a + `, ` + b + `, ` + c + `}`,
+		`new+=[1]`:            "",
+		`a`:                   "",
+		`=1`:                  "",
+		`a=`:                  "",
+		`a[0]=1`:              "",
+		`a["b=1`:              "",
+		`a.x=nginx:1.0`:       "",
+		`a.x=nowhere`:         "",
+	} {
+		opts := kcl.Options{Files: []string{"-"}, Stdin: strings.NewReader(base), Overrides: []string{override}}
+		result, err := kcl.Run(opts)
+		switch {
+		case (err != nil) != (want == ""):
+			t.Errorf("%s: %v", override, err)
+		case err == nil && result.JSON() != want:
+			t.Errorf("%s:\n got %s\nwant %s", override, result.JSON(), want)
+		}
+	}
+}
+
 // TestRunFaults runs what is no program.
 func TestRunFaults(t *testing.T) {
 	for _, test := range []struct {
