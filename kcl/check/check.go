@@ -24,6 +24,7 @@ func Program(p *program.Program) diag.List {
 		packages: make(map[*program.Package]*pkg, len(p.Packages)),
 		seen:     map[fault]bool{},
 		aliases:  map[string]*typ{},
+		keys:     map[string]*typ{},
 	}
 	for _, source := range p.Packages {
 		var prelude *scope
@@ -42,6 +43,7 @@ type checker struct {
 	packages map[*program.Package]*pkg
 	builtins map[string]*typ // those that were asked for
 	aliases  map[string]*typ // members of system modules that were asked for
+	keys     map[string]*typ // the types of keys of configs
 
 	prelude *pkg // nil for none
 	pkg     *pkg
@@ -119,11 +121,11 @@ func (c *checker) imports() {
 				continue
 			}
 			paths[name] = stmt.Path
-			module := &typ{kind: kindModule}
+			m := &module{}
 			if imp := c.pkg.source.Imports[stmt]; imp != nil {
-				module.pkg, module.system = imp.Package, imp.System
+				m.pkg, m.system = imp.Package, imp.System
 			}
-			c.scope.names.set(name, module, stmt.Range)
+			c.bind(name, &typ{kind: kindModule, module: m}, stmt.Range)
 		}
 	}
 }

@@ -185,7 +185,7 @@ func (c *checker) typeOf(t syntax.Type) *typ {
 		types := make([]*typ, 0, len(t.Types))
 		for _, part := range t.Types {
 			if u := c.typeOf(part); u.kind == kindUnion {
-				types = append(types, u.types...)
+				types = append(types, u.union.types...)
 			} else {
 				types = append(types, u)
 			}

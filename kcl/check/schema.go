@@ -22,6 +22,7 @@ type schema struct {
 	fn        *function
 	index     *signature
 	typ, inst *typ // the schema as a value, and an instance
+	unclear   bool // defined twice, so that nothing is known of it
 	state     state
 }
 
@@ -127,8 +128,11 @@ func (c *checker) declareSchemas() {
 				continue
 			}
 			name := def.Name.Text
-			if c.scope.names.get(name) != nil {
+			if old := c.scope.names.get(name); old != nil {
 				c.report(diag.Immutable, def.Name.Range, "%s is defined twice", name)
+				if old.typ.kind == kindSchema {
+					old.typ.schema.unclear = true
+				}
 				continue
 			}
 			s := &schema{name: name, kind: kindOf(def), def: def, attrs: map[string]*attr{}, fn: &function{}}
