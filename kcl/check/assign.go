@@ -179,6 +179,9 @@ func (c *checker) fits(t, want *typ, p place) bool {
 // as they are known: all of them against an index signature, else an only one.
 func (c *checker) dictFitsSchema(t *typ, s *schema, p place) {
 	before := len(c.faults)
+	if s.vague() {
+		return
+	}
 	if s.index == nil {
 		if t.key.kind == kindStrLit {
 			if f, a := t.entries.get(t.key.text), s.attrs[t.key.text]; f != nil && a != nil {

@@ -164,7 +164,12 @@ func (c *checker) schemaExpr(x *syntax.SchemaExpr) *typ {
 	if x == nil || x.Schema == nil {
 		return anyType
 	}
-	t := c.resolvePath(path(x.Schema))
+	names := path(x.Schema)
+	if names == nil {
+		c.expr(x.Schema)
+		return anyType
+	}
+	t := c.resolvePath(names)
 	switch t.kind {
 	case kindAny:
 		return anyType

@@ -108,8 +108,6 @@ func config(services int) string {
 // TestLinear fails when the work is not in proportion to the program: ten
 // times the text may take no more than thirty times as long.
 func TestLinear(t *testing.T) {
-	var long strings.Builder
-	long.WriteString("_all = {}\n")
 	for name, source := range map[string]func(n int) string{
 		"instances": config,
 		"list":      func(n int) string { return "x: [int | str] = [" + strings.Repeat("1, \"a\", ", 20*n) + "2]\n" },
@@ -192,9 +190,10 @@ func FuzzCheck(f *testing.F) {
 	} {
 		f.Add(source)
 	}
+	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, source string) {
 		file, _ := syntax.Parse(syntax.NewSource("main.k", source))
-		p, _ := program.Link([]*syntax.File{file}, program.Options{WorkDir: t.TempDir()})
+		p, _ := program.Link([]*syntax.File{file}, program.Options{WorkDir: dir})
 		start := time.Now()
 		for _, d := range check.Program(p) {
 			if d.Message == "" || d.Code == "" {

@@ -49,6 +49,9 @@ func (c *checker) expectedAt(key string) *typ {
 // entry returns the type of an attribute, or the one that the index signature
 // gives, or nil.
 func (s *schema) entry(key string) *typ {
+	if s.vague() {
+		return nil
+	}
 	if a := s.attr(key); a != nil {
 		return a.typ
 	}
@@ -63,7 +66,7 @@ func (c *checker) checkAttr(name string, t *typ, at syntax.Range) {
 	switch t.kind {
 	case kindSchema:
 		s := t.schema
-		if s.unclear {
+		if s.vague() {
 			return
 		}
 		if s.attr(name) == nil && !s.is(syntax.MIXIN) && s.index == nil {
@@ -79,7 +82,7 @@ func (c *checker) checkAttr(name string, t *typ, at syntax.Range) {
 				return
 			case u.kind != kindSchema:
 				continue
-			case u.schema.unclear || u.schema.attr(name) != nil || u.schema.is(syntax.MIXIN) || u.schema.index != nil:
+			case u.schema.vague() || u.schema.attr(name) != nil || u.schema.is(syntax.MIXIN) || u.schema.index != nil:
 				return
 			}
 			owners, names = append(owners, u.schema.name), append(names, u.schema.names()...)

@@ -38,7 +38,7 @@ func (c *checker) schemaMember(t *typ, name string, at syntax.Range) *typ {
 	if a := s.attr(name); a != nil {
 		return a.typ
 	}
-	if s.is(syntax.MIXIN) || s.index != nil || s.unclear {
+	if s.is(syntax.MIXIN) || s.index != nil || s.vague() {
 		return anyType
 	}
 	if name == "instances" && !t.instance {

@@ -87,6 +87,16 @@ func (s *schema) attr(name string) *attr {
 	return nil
 }
 
+// vague reports whether not all is known of what the schema has.
+func (s *schema) vague() bool {
+	for ; s != nil; s = s.base {
+		if s.unclear {
+			return true
+		}
+	}
+	return false
+}
+
 // names returns the names of all attributes.
 func (s *schema) names() []string {
 	var names []string
@@ -200,12 +210,18 @@ func (c *checker) checkHead(s *schema) {
 	}
 	attrs := len(s.def.Params) == 0 && len(s.def.Mixins) == 0 && len(s.def.Checks) == 0
 	for _, stmt := range s.def.Body {
-		_, ok := stmt.(*syntax.Attr)
-		attrs = attrs && ok
+		attrs = attrs && isAttr(stmt)
 	}
 	if !attrs {
 		c.report(diag.WrongType, at, "protocol %s may declare attributes only", s.name)
 	}
+}
+
+// isAttr reports whether a statement declares an attribute. For the reference
+// a: S {...} is a statement of another kind.
+func isAttr(stmt syntax.Stmt) bool {
+	a, ok := stmt.(*syntax.Attr)
+	return ok && (a.Op != syntax.COLON || a.Value == nil)
 }
 
 // inherit finds the parent and the protocol.
@@ -320,7 +336,8 @@ func (c *checker) buildAttr(s *schema, stmt syntax.Stmt) {
 		inherited = s.base.attr(name)
 	}
 	if s.attrs[name] == nil {
-		a := &attr{typ: t, optional: decl.Optional, value: decl.Value != nil || t.isLiteral(), at: decl.Name.Range}
+		_, only := decl.Type.(*syntax.LiteralType) // its one value is the default
+		a := &attr{typ: t, optional: decl.Optional, value: decl.Value != nil || only, at: decl.Name.Range}
 		if inherited != nil {
 			a.optional = inherited.optional
 		}

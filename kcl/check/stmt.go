@@ -86,6 +86,9 @@ func (c *checker) assignStmt(stmt *syntax.Assign) *typ {
 		}
 		c.given(target, value)
 		before := len(c.faults)
+		if len(target.Path) > 0 {
+			c.need(target.Name.Text, target.Name.Range)
+		}
 		want := c.target(target, true)
 		if t == nil {
 			t = c.valueFor(want, value, len(target.Path) == 0)
