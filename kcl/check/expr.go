@@ -11,10 +11,10 @@ import (
 // expr checks an expression and returns the type of its value: any where
 // nothing is known of it, as after a fault.
 func (c *checker) expr(x syntax.Expr) *typ {
-	defer c.leave()
 	if !c.enter() {
 		return anyType
 	}
+	defer c.leave()
 	switch x := x.(type) {
 	case *syntax.Ident, *syntax.Selector:
 		return c.name(x)

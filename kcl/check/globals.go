@@ -52,6 +52,10 @@ func (c *checker) declareGlobal(target *syntax.Target, decl syntax.Type) {
 	old := c.scope.names.get(name)
 	if old != nil && !hidden(name) {
 		c.immutable(name, target.Name.Range, old.at)
+		if old.typ.kind != kindSchema && old.typ.kind != kindModule {
+			old.typ = anyType
+			c.pkg.twice[name] = true
+		}
 		return
 	}
 	t := anyType
@@ -157,7 +161,6 @@ func (c *checker) checkParams(list []*syntax.Param) {
 // typeOf returns what a type expression means; any where there is none.
 func (c *checker) typeOf(t syntax.Type) *typ {
 	if !c.enter() {
-		c.leave()
 		return anyType
 	}
 	defer c.leave()

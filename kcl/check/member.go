@@ -87,7 +87,7 @@ func (c *checker) moduleMember(t *typ, name string, at syntax.Range) *typ {
 // module; it remembers those that were found.
 func (c *checker) builtinMember(of string, table []builtin.Member, name string) *typ {
 	key := of + "." + name
-	if t, ok := c.aliases[key]; ok {
+	if t, ok := c.members[key]; ok {
 		return t
 	}
 	m, ok := builtin.Find(table, name)
@@ -95,7 +95,7 @@ func (c *checker) builtinMember(of string, table []builtin.Member, name string) 
 		return nil
 	}
 	t := memberType(m)
-	c.aliases[key] = t
+	c.members[key] = t
 	return t
 }
 
