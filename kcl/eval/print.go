@@ -35,10 +35,12 @@ func writeKCL(b *strings.Builder, v Value, indent string) {
 			b.WriteString("\n")
 		}
 		b.WriteString(indent + "]")
+	case Undefined, None, Bool, Int, Float, Quantity:
+		writeText(b, v)
 	case String:
 		b.WriteString(strings.ReplaceAll(quote(string(v), '"'), "${", "\\${"))
 	default:
-		b.WriteString(repr(v, '"'))
+		b.WriteString(v.Type())
 	}
 }
 
