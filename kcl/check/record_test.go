@@ -59,7 +59,7 @@ func TestRecordedPrograms(t *testing.T) {
 		}
 		if strings.HasPrefix(name, "check-builtin-") { // every signature, each in all ways
 			for _, want := range lines {
-				if !slices.ContainsFunc(faults, func(d *diag.Diagnostic) bool { return line(d) == want }) {
+				if !slices.ContainsFunc(faults, func(d *diag.Diagnostic) bool { return line(d.Span) == want }) {
 					t.Errorf("%s: no fault at %s", name, want)
 				}
 			}
