@@ -4,7 +4,6 @@
 package kcltest
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/kcl"
+	"github.com/berth-oci/berth/kcl/eval"
 	"github.com/berth-oci/berth/kcl/program"
 	"github.com/berth-oci/berth/kcl/syntax"
 )
@@ -71,13 +71,12 @@ func Run(names []string, opts program.Options) (Outcome, error) {
 		}
 		sources = append(sources, syntax.NewSource(name, string(data)))
 	}
-	result, faults := kcl.Run(sources, kcl.Options{Program: opts})
+	result, faults := kcl.Evaluate(sources, opts, eval.Options{})
 	if faults.Err() == nil {
-		var b bytes.Buffer
-		enc := json.NewEncoder(&b)
-		enc.SetEscapeHTML(false)
-		err := enc.Encode(result.Value())
-		return Outcome{Value: strings.TrimSpace(b.String())}, err
+		var out *eval.Output
+		if out, faults = result.Plan(eval.Plan{}); faults.Err() == nil {
+			return Outcome{Value: out.JSON()}, nil
+		}
 	}
 	return rejected(faults), nil
 }
