@@ -118,12 +118,6 @@ func (p *printer) suffixed(x Expr) {
 			p.args(x.Args, x.Keywords)
 		}
 		p.text(" ")
-		if list := x.Config.Entries; len(list) == 1 && list[0].Star != nil {
-			if comp, ok := list[0].Star.(*DictComp); ok { // as it is read
-				p.dictComp(comp)
-				return
-			}
-		}
 		p.config(x.Config)
 	}
 }
@@ -308,16 +302,8 @@ func (p *printer) config(x *Config) {
 
 func (p *printer) dictComp(x *DictComp) {
 	p.text("{")
-	if x.Entry.If != nil {
-		lines(p, []*Entry{x.Entry}, p.entry)
-		p.line()
-		p.text("   ")
-		p.fors(x.Fors)
-		p.line()
-	} else {
-		p.entry(x.Entry)
-		p.fors(x.Fors)
-	}
+	p.entry(x.Entry)
+	p.fors(x.Fors)
 	p.text("}")
 }
 
