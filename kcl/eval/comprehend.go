@@ -97,7 +97,7 @@ func (s *scope) each(over syntax.Expr, vars []*syntax.Name, body func(*scope) bo
 		eachEntry(v, step)
 	case *Instance:
 		eachEntry(v.Attrs, step)
-	case bad, None, Undefined:
+	case bad:
 	default:
 		s.ev.errorf(diag.WrongType, over.At(), "%s is not a list, dict or string to go over", describe(v))
 	}

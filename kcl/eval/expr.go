@@ -125,8 +125,12 @@ func (s *scope) interpolate(x *syntax.Interpolation) Value {
 	return s.ev.str(b.String(), x.Range)
 }
 
-// selectAttr returns x.name.
+// selectAttr returns x.name, or with optional x?.name: None where x is None or
+// otherwise counts as false.
 func (ev *evaluator) selectAttr(x Value, name string, optional bool, at syntax.Range) Value {
+	if optional && !isBad(x) && !truth(x) {
+		return None{}
+	}
 	switch x := x.(type) {
 	case bad:
 		return x
@@ -134,16 +138,10 @@ func (ev *evaluator) selectAttr(x Value, name string, optional bool, at syntax.R
 		if e := x.Get(name); e != nil {
 			return e.Value
 		}
-		if optional {
-			return None{}
-		}
 		return Undefined{}
 	case *Instance:
 		if e := x.Attrs.Get(name); e != nil {
 			return e.Value
-		}
-		if optional {
-			return None{}
 		}
 		return ev.noMember(x.Schema.Name, name, x.Schema, at)
 	case *Module:
@@ -167,10 +165,6 @@ func (ev *evaluator) selectAttr(x Value, name string, optional bool, at syntax.R
 	case *Schema:
 		if name == "instances" {
 			return ev.instances.method(x)
-		}
-	case None, Undefined:
-		if optional {
-			return None{}
 		}
 	}
 	return ev.errorf(diag.WrongType, at, "%s has no attribute %s", describe(x), name)

@@ -17,30 +17,19 @@ func manifestsYAMLStream(c *call) Value {
 			sep = text(e.Value)
 		}
 	}
-	var b, lines strings.Builder
-	for i, v := range c.list(0, "values") {
+	docs := c.list(0, "values")
+	var b strings.Builder
+	for i, v := range docs {
 		if i > 0 {
 			b.WriteString("\n" + sep + "\n")
 		}
 		b.WriteString(strings.TrimSuffix(c.ev.encodeYAML(v, enc, c.at), "\n"))
-		lines.WriteString(c.ev.encodeJSON(v, enc, c.at) + "\n")
 		if tooLong(&b) {
 			return c.newStr(b.String()) // reports that it is too much
 		}
 	}
-	c.ev.modules.stream = &stream{yaml: b.String(), json: strings.TrimSuffix(lines.String(), "\n")}
+	c.ev.stream = &stream{text: b.String(), separator: sep, docs: docs, plan: Plan{
+		SortKeys: enc.sortKeys, ShowHidden: !enc.hidePrivate, DisableNone: enc.leaveOutNone,
+	}}
 	return None{}
-}
-
-// stream is what a program puts out instead of its value.
-type stream struct{ yaml, json string }
-
-// Stream returns what the program puts out instead of its value, if it calls
-// manifests.yaml_stream: YAML documents, and the same as lines of JSON. Neither
-// ends with a line break.
-func (p *Program) Stream() (yaml, json string, ok bool) {
-	if s := p.ev.modules.stream; s != nil {
-		return s.yaml, s.json, true
-	}
-	return "", "", false
 }

@@ -36,10 +36,11 @@ type Options struct {
 
 // Program is an evaluated program.
 type Program struct {
-	// Globals are the names that the program sets, hidden ones too, in order of
-	// their last statement.
+	// Globals are the names that the program sets, hidden ones too, in the order
+	// of output.
 	Globals []*Entry
 	// Outputs are the values of the expressions that stand alone at top level.
+	// The Op of an instance that is written out is COLON.
 	Outputs []*Entry
 
 	ev *evaluator
@@ -48,14 +49,18 @@ type Program struct {
 // Run evaluates a program. The result is usable as far as the faults leave
 // values; every one of them is in the list.
 func Run(source *program.Program, opts Options) (*Program, diag.List) {
-	ev := &evaluator{opts: opts, lang: newLanguage(), imported: map[*program.Package]*pkg{}, instances: instances{}}
+	ev := &evaluator{opts: opts, lang: newLanguage(), imported: map[*program.Package]*pkg{}, instances: instances{main: map[*syntax.Source]bool{}, all: map[*Schema][]*Instance{}}}
 	if source.Prelude != nil {
 		ev.prelude = ev.load(source.Prelude, nil)
 		ev.imported[source.Prelude] = ev.prelude
 	}
+	for _, f := range source.Main.Files {
+		ev.instances.main[f.Source] = true
+	}
 	main := ev.load(source.Main, ev.prelude)
 	result := &Program{ev: ev}
 	ev.finish(main)
+	main.frame.sort(outputOrder(source.Main))
 	seen := map[Value]bool{}
 	for _, s := range main.frame.order {
 		if _, internal := s.value.(typeAlias); internal {
@@ -107,29 +112,6 @@ func countValues(v Value, count *int) {
 	}
 }
 
-// Value returns what the program outputs: its globals, joined with the dicts
-// and instances that stand alone. A program with nothing but other values that
-// stand alone outputs the last of them.
-func (p *Program) Value() any {
-	d := &Dict{}
-	for _, e := range p.Globals {
-		d.set(e)
-	}
-	for _, o := range p.Outputs {
-		switch v := o.Value.(type) {
-		case *Dict:
-			d = p.ev.unionDicts(d, v, unionDefault, o.Place)
-		case *Instance:
-			d = p.ev.unionDicts(d, v.Attrs, unionDefault, o.Place)
-		}
-	}
-	if o := plainDict(d); len(o.Keys) > 0 || len(p.Outputs) == 0 {
-		return o
-	}
-	last, _ := Plain(p.Outputs[len(p.Outputs)-1].Value)
-	return last
-}
-
 // pkg is a package: the frame that its files share.
 type pkg struct {
 	name    string
@@ -147,9 +129,9 @@ type evaluator struct {
 	modules   moduleState
 	prelude   *pkg
 	imported  map[*program.Package]*pkg
-	unify     *unifications // of the main package
 	faults    diag.List
 	instances instances
+	stream    *stream // nil: the program outputs its value
 
 	positions int
 	depth     int
@@ -244,36 +226,43 @@ func (ev *evaluator) unknownName(name string, s *scope, at syntax.Range) Value {
 // load sets up a package without evaluating it.
 func (ev *evaluator) load(source *program.Package, prelude *pkg) *pkg {
 	p := &pkg{name: source.Path, frame: &frame{ev: ev, slots: map[string]*slot{}, conds: map[*syntax.If]Value{}}}
-	p.scope = &scope{frame: p.frame, pkg: p, ev: ev}
+	p.scope = &scope{frame: p.frame, imports: map[string]*Module{}, pkg: p, ev: ev}
 	if prelude != nil {
 		p.scope.parent = prelude.scope
 	}
 	for _, f := range source.Files {
-		sc := &scope{parent: p.scope, imports: map[string]*Module{}, ev: ev}
-		for _, imp := range source.ImportsOf(f) {
-			sc.imports[imp.Name] = ev.importModule(imp)
+		for _, imp := range source.ImportsOf(f) { // one counts for every file
+			p.scope.imports[imp.Name] = ev.importModule(imp)
 		}
-		p.frame.collect(ev.body(source, f), sc, nil, func(stmt syntax.Stmt, guards []guard) { ev.declare(p, sc, stmt, guards) })
+		sc := &scope{parent: p.scope, ev: ev}
+		p.frame.collect(body(source, f), sc, nil, func(stmt syntax.Stmt, guards []guard) { ev.declare(p, sc, stmt, guards) })
 	}
 	return p
 }
 
-// body returns the statements of a file, those of the main package with their
-// unifications joined.
-func (ev *evaluator) body(source *program.Package, f *syntax.File) []syntax.Stmt {
-	if source.Path != program.MainPath {
+// body returns the statements of a file, those that are unified as one.
+func body(source *program.Package, f *syntax.File) []syntax.Stmt {
+	if len(source.Unified) == 0 {
 		return f.Body
 	}
-	if ev.unify == nil {
-		ev.unify = newUnifications(source.Files)
-	}
-	body := make([]syntax.Stmt, 0, len(f.Body))
+	list := make([]syntax.Stmt, 0, len(f.Body))
 	for _, stmt := range f.Body {
-		if stmt = ev.unify.apply(stmt); stmt != nil {
-			body = append(body, stmt)
+		value, ok := source.Unified[stmt]
+		switch x := stmt.(type) {
+		case *syntax.Unify:
+			if ok {
+				stmt = &syntax.Unify{Range: x.Range, Target: x.Target, Value: value}
+			}
+		case *syntax.Assign:
+			if ok {
+				stmt = &syntax.Assign{Range: x.Range, Targets: x.Targets, Type: x.Type, Value: value}
+			}
+		}
+		if !ok || value != nil {
+			list = append(list, stmt)
 		}
 	}
-	return body
+	return list
 }
 
 // declare handles a top-level statement that is no assignment.
@@ -314,21 +303,36 @@ func (ev *evaluator) finish(p *pkg) {
 			continue
 		}
 		v := o.scope.exec(o.stmt)
-		if _, ok := o.stmt.(*syntax.ExprStmt); ok && v != nil {
-			p.outputs = append(p.outputs, &Entry{Value: v, Place: o.stmt.At()})
+		if stmt, ok := o.stmt.(*syntax.ExprStmt); ok && v != nil && !isCall(stmt) {
+			e := &Entry{Value: v, Place: stmt.At()}
+			if _, ok := stmt.X.(*syntax.SchemaExpr); ok {
+				e.Op = syntax.COLON
+			}
+			p.outputs = append(p.outputs, e)
 		}
 	}
-	p.frame.sortByLastSetter()
 }
 
-// sortByLastSetter puts the names in the order of their last statements.
-func (f *frame) sortByLastSetter() {
-	last := func(s *slot) int { return s.setters[len(s.setters)-1].pos }
-	slices.SortStableFunc(f.order, func(a, b *slot) int { return last(a) - last(b) })
+// isCall reports whether a statement is a call, whose result is not output;
+// in parentheses it is.
+func isCall(stmt *syntax.ExprStmt) bool {
+	_, ok := stmt.X.(*syntax.Call)
+	return ok && stmt.Start == stmt.X.At().Start
 }
 
-// importModule returns the module that an import binds, evaluated, once however
-// often it is imported.
+// sort puts these names first, in this order.
+func (f *frame) sort(names []string) {
+	place := make(map[string]int, len(names))
+	for i, name := range names {
+		if _, ok := place[name]; !ok {
+			place[name] = i - len(names)
+		}
+	}
+	slices.SortStableFunc(f.order, func(a, b *slot) int { return place[a.name] - place[b.name] })
+}
+
+// importModule returns the module that an import binds, the same one however
+// often it is imported. A package is evaluated when something of it is used.
 func (ev *evaluator) importModule(imp *program.Import) *Module {
 	switch {
 	case imp.System != "":
@@ -341,7 +345,6 @@ func (ev *evaluator) importModule(imp *program.Import) *Module {
 		ev.imported[imp.Package] = nil // a circle is reported when the program is loaded
 		p = ev.load(imp.Package, nil)
 		ev.imported[imp.Package] = p
-		ev.finish(p)
 	}
 	return &Module{name: imp.Package.Path, pkg: p}
 }
@@ -356,6 +359,7 @@ func (m *Module) member(name string) (Value, bool) {
 	if m.pkg == nil {
 		return bad{}, true
 	}
+	m.pkg.frame.ev.finish(m.pkg)
 	s, ok := m.pkg.frame.slots[name]
 	if !ok || s.mutable() {
 		return nil, false

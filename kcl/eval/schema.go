@@ -138,9 +138,15 @@ func (s *Schema) resolve() {
 	}
 }
 
+// declare adds an attribute. A schema may declare one of its parent again; a
+// mixin does not change what the schema declares.
 func (s *Schema) declare(a *attr) {
+	i := slices.IndexFunc(s.declared, func(o *attr) bool { return o.name == a.name })
+	if i >= 0 && a.owner != s {
+		return
+	}
 	a.typ = s.scope.ev.resolveType(a.decl.Type, a.owner.scope)
-	if i := slices.IndexFunc(s.declared, func(o *attr) bool { return o.name == a.name }); i >= 0 {
+	if i >= 0 {
 		s.declared[i] = a
 		return
 	}
@@ -245,13 +251,35 @@ func (ev *evaluator) levels(f *frame, s *Schema, a *args, at syntax.Range) []*le
 			levels = append(levels, l)
 		}
 	}
+	for _, l := range levels {
+		l.missing(f)
+	}
 	return levels
 }
 
+// missing lets a mixin read what its protocol declares and the schema lacks:
+// as Undefined.
+func (l *level) missing(f *frame) {
+	if l.schema.def.Kind != syntax.MIXIN || l.schema.def.For == nil {
+		return
+	}
+	if protocol, ok := l.schema.scope.eval(l.schema.def.For).(*Schema); ok {
+		for _, a := range protocol.attrs() {
+			if f.slots[a.name] == nil {
+				l.scope.set(a.name, Undefined{})
+			}
+		}
+	}
+}
+
 func (f *frame) collectSchema(s *Schema, l *level) {
+	l.scope.deprecated(s.Name, s.def.Decorators, f.inst.Place, f.inst.Place)
 	other := func(stmt syntax.Stmt, guards []guard) {
 		switch stmt := stmt.(type) {
 		case *syntax.Attr:
+			if e := f.inst.Config.Get(stmt.Name.Text); e != nil {
+				l.scope.deprecated(stmt.Name.Text, stmt.Decorators, e.KeyPlace, f.inst.Place)
+			}
 			set := f.add(stmt.Name.Text, stmt, l.scope, guards, nil)
 			set.apply = func(prev Value) (Value, syntax.Range) { return f.applyAttr(set, stmt, prev) }
 		default:
@@ -472,11 +500,10 @@ func (ev *evaluator) required(v Value, seen map[Value]bool) {
 			ev.required(e.Value, seen)
 		}
 	case *Instance:
-		for _, a := range v.Schema.attrs() {
-			e := v.Attrs.Get(a.name)
+		for _, e := range v.Attrs.entries {
+			a := v.Schema.attr(e.Key)
 			switch {
-			case e == nil:
-			case !a.optional && isMissing(e.Value):
+			case a != nil && !a.optional && isMissing(e.Value):
 				d := diag.Errorf(diag.MissingAttr, "attribute %s of %s is required", a.name, v.Schema.Name).At(v.Place.Span())
 				d.Hint = "add " + a.name + ": " + a.typ.String()
 				if e.Given {

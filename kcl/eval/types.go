@@ -135,11 +135,8 @@ func (ev *evaluator) namedType(t *syntax.NamedType, s *scope) Type {
 		if v.name == "number_multiplier" {
 			return basicType("number_multiplier")
 		}
-	case bad:
-		return anyType{}
 	}
-	ev.errorf(diag.WrongType, t.Range, "%s is not a type", t.Text())
-	return anyType{}
+	return anyType{} // what is no type is found by package check, where it is a fault
 }
 
 // typeName finds the value of a name in a type: names of packages only.

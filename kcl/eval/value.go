@@ -100,6 +100,10 @@ type Entry struct {
 	Place    syntax.Range // the value
 	Given    bool         // of an instance: the config gave the value
 
+	// Overrides are the places of values that this one replaced when configs
+	// were merged, in order.
+	Overrides []syntax.Range
+
 	insert *int // a[i]: the place in a list; nil for the whole value
 }
 

@@ -36,9 +36,12 @@ type Package struct {
 	Files []*syntax.File
 	// Imports says what each import statement of the files binds.
 	Imports map[*syntax.Import]*Import
+	// Unified holds the statements of the main package that give one instance
+	// together: the last of them with the value that stands for all, the others
+	// with nil.
+	Unified map[syntax.Stmt]*syntax.SchemaExpr
 
-	module *module
-	dir    string // what relative imports of its files start from
+	module *module // of the main package: nil, each file has its own
 	state  state
 }
 
@@ -90,14 +93,17 @@ func Load(sources []*syntax.Source, opts Options) (*Program, diag.List) {
 
 // Link makes a program of parsed files, loading what they import.
 func Link(files []*syntax.File, opts Options) (*Program, diag.List) {
-	l := &loader{opts: opts, packages: map[string]*Package{}, program: &Program{}}
+	l := &loader{opts: opts, packages: map[string]*Package{}, modules: map[string]*module{}, program: &Program{Main: &Package{}}}
 	if len(opts.Prelude) > 0 {
 		l.prelude = &Package{Path: opts.PreludeName, Files: opts.Prelude, module: &module{}}
 		l.program.Prelude = l.prelude
 		l.link(l.prelude)
 	}
-	main := &Package{Path: MainPath, Files: files, module: l.mainModule(files)}
+	main := &Package{Path: MainPath, Files: files, Unified: unified(files)}
 	l.program.Main = main
+	for _, f := range files {
+		l.mainModule(f)
+	}
 	l.link(main)
 	return l.program, l.faults.Sort()
 }
@@ -134,17 +140,29 @@ func (p *Package) ImportsOf(f *syntax.File) []*Import {
 	return list
 }
 
-// circle reports the packages that import each other, from the one that was
-// begun first to the statement that closes the circle.
+// circle reports packages that import each other, from the one that was begun
+// first to the statement that closes the circle, with the other statements.
 func (l *loader) circle(stmt *syntax.Import, to *Package) {
 	start := slices.Index(l.stack, to)
-	names := make([]string, 0, len(l.stack)-start+1)
+	var names []string
 	for _, p := range l.stack[start:] {
-		names = append(names, p.Path)
+		names = append(names, p.name())
 	}
-	names = append(names, to.Path)
-	l.faults = append(l.faults, diag.Errorf(diag.Cycle, "packages import each other: %s", strings.Join(names, " → ")).
-		At(stmt.Span()).WithHint("move what both need into a package of its own"))
+	names = append(names, to.name())
+	d := diag.Errorf(diag.Cycle, "packages import each other: %s", strings.Join(names, " → ")).
+		At(stmt.Span()).WithHint("move what both need into a package of its own")
+	for i, step := range l.path[start : len(l.path)-1] {
+		d.Related = append(d.Related, diag.Related{Span: step.Span(), Message: "imports " + names[i+1]})
+	}
+	l.faults = append(l.faults, d)
+}
+
+// name returns the package as messages call it.
+func (p *Package) name() string {
+	if p.Path == MainPath {
+		return "the main package"
+	}
+	return p.Path
 }
 
 // sortedKeys returns the keys of a map in order.
