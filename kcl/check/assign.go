@@ -84,11 +84,8 @@ func (c *checker) wrong(t, want *typ, name string, at syntax.Range) *diag.Diagno
 	}
 	d := c.report(diag.WrongType, at, "%s must be %s, not %s", name, want, got)
 	switch {
-	case t.kind == kindStrLit && suggest(d, t.text, nil):
-	case t.kind == kindStrLit:
-		if near := diag.Nearest(t.text, literals(want)); near != "" {
-			d.Hint = fmt.Sprintf("did you mean %q?", near)
-		}
+	case t.kind == kindStrLit && c.suggest(d, t.text, literals(want)):
+		d.Hint = fmt.Sprintf("did you mean %q?", diag.Nearest(t.text, literals(want)))
 	case want.kind == kindSchema && !t.isConfig():
 		d.Hint = "write a block of " + want.schema.name
 	}
@@ -115,7 +112,8 @@ func literals(t *typ) []string {
 	return all
 }
 
-// constantType returns the type of a literal, nil for any other expression.
+// constantType returns the type of a literal, or of a list of literals, nil for
+// any other expression.
 func constantType(x syntax.Expr) *typ {
 	switch x := unwrap(x).(type) {
 	case *syntax.Number:
@@ -124,6 +122,14 @@ func constantType(x syntax.Expr) *typ {
 		return strLit(x.Value)
 	case *syntax.Constant:
 		return constType(x.Kind)
+	case *syntax.List:
+		types := make([]*typ, len(x.Elems))
+		for i, elem := range x.Elems {
+			if types[i] = constantType(elem); types[i] == nil {
+				return nil
+			}
+		}
+		return listOf(join(types...))
 	}
 	return nil
 }

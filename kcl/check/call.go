@@ -92,7 +92,7 @@ func (c *checker) arguments(what string, fun syntax.Expr, args []syntax.Expr, ke
 		}
 		if !found && !f.variadic {
 			d := c.report(diag.UnknownName, k.Name.Range, "%s has no parameter %s", what, name)
-			suggest(d, name, paramNames(f))
+			c.suggest(d, name, paramNames(f))
 		}
 	}
 	if f.variadic {

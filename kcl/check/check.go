@@ -60,8 +60,9 @@ type checker struct {
 	store bool // a name is being assigned to
 	depth int
 
-	faults diag.List
-	seen   map[fault]bool
+	faults      diag.List
+	seen        map[fault]bool
+	suggestions int
 }
 
 // fault identifies a report: the same code at the same place says nothing new.
@@ -148,8 +149,16 @@ func (c *checker) reportOnce(f fault, format string, args ...any) *diag.Diagnost
 	return d
 }
 
-// suggest adds the nearest of some names as a hint.
-func suggest(d *diag.Diagnostic, name string, names []string) bool {
+// maxSuggestions is how many reports get a suggestion. To find one takes time
+// that is worth it for a slip of the pen, not for a program of another kind.
+const maxSuggestions = 200
+
+// suggest adds the nearest of some names as a hint and reports whether there
+// is one.
+func (c *checker) suggest(d *diag.Diagnostic, name string, names []string) bool {
+	if c.suggestions++; c.suggestions > maxSuggestions {
+		return false
+	}
 	near := diag.Nearest(name, names)
 	if near == "" {
 		return false

@@ -111,12 +111,18 @@ func (sig *signature) admits(name string) bool {
 
 func (c *checker) noAttr(owner, name string, names []string, at syntax.Range) {
 	d := c.reportOnce(fault{diag.UnknownAttr, at, name}, "%s has no attribute %s", owner, name)
-	if suggest(d, name, names) {
+	if c.suggest(d, name, names) {
+		return
+	}
+	if c.suggestions > maxSuggestions {
 		return
 	}
 	if other := c.attrOwner(name); other != "" && other != owner {
 		d.Hint = name + " is an attribute of " + other
 	} else if len(names) > 0 {
+		if len(names) > maxNames {
+			names = append(names[:maxNames:maxNames], "…")
+		}
 		d.Hint = "it has " + strings.Join(names, ", ")
 	}
 }

@@ -17,7 +17,7 @@ func (c *checker) member(t *typ, name string, at syntax.Range) *typ {
 		if found := c.builtinMember("", builtin.Methods(), name); found != nil {
 			return found
 		}
-		suggest(c.report(diag.UnknownName, at, "a str has no method %s", name), name, builtin.Names(builtin.Methods()))
+		c.suggest(c.report(diag.UnknownName, at, "a str has no method %s", name), name, builtin.Names(builtin.Methods()))
 		return anyType
 	case kindDict:
 		if f := t.entries.get(name); f != nil {
@@ -44,7 +44,7 @@ func (c *checker) schemaMember(t *typ, name string, at syntax.Range) *typ {
 	if name == "instances" && !t.instance {
 		return funcOf(&function{params: []param{{name: "full_pkg", typ: boolType, optional: true}}, result: listOf(anyType)})
 	}
-	suggest(c.report(diag.UnknownAttr, at, "%s has no attribute %s", s.name, name), name, s.names())
+	c.suggest(c.report(diag.UnknownAttr, at, "%s has no attribute %s", s.name, name), name, s.names())
 	return anyType
 }
 
@@ -54,7 +54,7 @@ func (c *checker) moduleMember(t *typ, name string, at syntax.Range) *typ {
 		if found := c.builtinMember(t.module.system, table, name); found != nil {
 			return found
 		}
-		suggest(c.report(diag.UnknownName, at, "package %s has no %s", t.module.system, name), name, builtin.Names(table))
+		c.suggest(c.report(diag.UnknownName, at, "package %s has no %s", t.module.system, name), name, builtin.Names(table))
 		return anyType
 	}
 	p := c.packages[t.module.pkg]
@@ -78,7 +78,7 @@ func (c *checker) moduleMember(t *typ, name string, at syntax.Range) *typ {
 				names = append(names, f.name)
 			}
 		}
-		suggest(d, name, names)
+		c.suggest(d, name, names)
 	}
 	return anyType
 }

@@ -142,7 +142,7 @@ func (c *checker) cast(x *syntax.Cast) *typ {
 		return anyType
 	}
 	if !narrows(want, widen(wide)) {
-		c.report(diag.WrongType, x.Range, "%s can never be %s", describe(t), want)
+		c.report(diag.WrongType, onLine(x.X, x.Range), "the value must be %s, not %s", want, describe(t))
 	}
 	return operand(want)
 }

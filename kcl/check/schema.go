@@ -409,7 +409,7 @@ func (c *checker) decorators(list []*syntax.Call) {
 		}
 		m, ok := builtin.Find(builtin.Decorators(), id.Name)
 		if !ok {
-			suggest(c.report(diag.UnknownName, id.Range, "there is no decorator %s", id.Name), id.Name, builtin.Names(builtin.Decorators()))
+			c.suggest(c.report(diag.UnknownName, id.Range, "there is no decorator %s", id.Name), id.Name, builtin.Names(builtin.Decorators()))
 			continue
 		}
 		c.arguments("decorator "+id.Name, call.Fun, call.Args, call.Keywords, memberType(m).fn)

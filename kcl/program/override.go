@@ -34,18 +34,10 @@ func parseOverride(text string) (*override, *syntax.Source, diag.List) {
 		return &override{path: steps}, nil, nil
 	}
 	src := syntax.NewSource("override "+path, value)
-	f, faults := syntax.Parse(src)
+	x, faults := syntax.ParseExpr(src)
 	if faults.Err() != nil {
 		return nil, src, faults
 	}
-	stmt, ok := (*syntax.ExprStmt)(nil), len(f.Body) == 1
-	if ok {
-		stmt, ok = f.Body[0].(*syntax.ExprStmt)
-	}
-	if !ok {
-		return bad("the value is no expression; put a text in quotes")
-	}
-	x := stmt.X
 	switch x.(type) {
 	case *syntax.Unary, *syntax.Binary: // a text, as the reference runtime has it
 		x = &syntax.String{Range: x.At(), Value: value}
