@@ -204,7 +204,7 @@ func (p *parser) entryBlock(lines *bool) []*Entry {
 	p.newlines()
 	p.expectIndent()
 	var list []*Entry
-	for p.kind() != ELIF && p.kind() != ELSE && !p.blockEnds() {
+	for first := true; first || p.kind() != ELIF && p.kind() != ELSE && !p.blockEnds(); first = false {
 		list = append(list, p.blockEntry())
 		p.accept(COMMA)
 		p.newlines()

@@ -9,22 +9,19 @@ import (
 	"golang.org/x/text/unicode/runenames"
 )
 
-// unescape decodes the inside of a string, which begins at an offset of the
-// source. Escapes that mean nothing stay as they are.
-func (p *parser) unescape(raw string, begin int) string {
+// unescape decodes the inside of a string. Escapes that mean nothing stay as
+// they are; wrong ones were reported by the scanner.
+func unescape(raw string) string {
 	if !strings.ContainsAny(raw, "\\\r") {
 		return raw
 	}
 	var b strings.Builder
 	for i := 0; i < len(raw); {
 		switch {
-		case raw[i] == '\\' && i+1 < len(raw):
+		case raw[i] == '\\':
 			text, n := escape(raw[i:])
-			if n == 0 {
-				p.fail(Range{p.src, begin + i, begin + i + 2}, "", "invalid escape in string")
-			}
 			b.WriteString(text)
-			i += n
+			i += max(n, 1)
 		case strings.HasPrefix(raw[i:], "\r\n"):
 			i++
 		default:
@@ -38,6 +35,9 @@ func (p *parser) unescape(raw string, begin int) string {
 // escape decodes the escape that s begins with. The length is 0 when it is not
 // complete or not a character.
 func escape(s string) (text string, length int) {
+	if len(s) < 2 {
+		return "", 0
+	}
 	const letters, meanings = `\'"abfnrtv`, "\\'\"\a\b\f\n\r\t\v"
 	if i := strings.IndexByte(letters, s[1]); i >= 0 {
 		return meanings[i : i+1], 2

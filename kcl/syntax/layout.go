@@ -90,15 +90,16 @@ func (s *scanner) mixed(start int) {
 }
 
 // closing reads a closing bracket. One that closes no open bracket of its kind
-// is reported and left out; one that leaves others open closes these too.
+// is reported; one that leaves others open closes these too.
 func (s *scanner) closing(kind Kind, start int) {
-	match := len(s.brackets) - 1
-	for match >= 0 && s.tokens[s.brackets[match]].kind+1 != kind {
-		match--
-	}
-	if match < 0 {
+	if s.open[kind-1] == 0 {
 		s.errorf(start, s.pos, "", "%q closes no bracket", kind)
+		s.emit(INVALID, start, s.pos, 0)
 		return
+	}
+	match := len(s.brackets) - 1
+	for s.tokens[s.brackets[match]].kind+1 != kind {
+		match--
 	}
 	if last := len(s.brackets) - 1; match < last {
 		opener := s.tokens[s.brackets[last]]
@@ -107,6 +108,7 @@ func (s *scanner) closing(kind Kind, start int) {
 	for i := len(s.brackets) - 1; i >= match; i-- {
 		opener := &s.tokens[s.brackets[i]]
 		opener.n = int32(len(s.tokens))
+		s.open[opener.kind]--
 		s.emit(opener.kind+1, start, s.pos, 0)
 	}
 	s.brackets = s.brackets[:match]

@@ -9,11 +9,13 @@ func (p *parser) stringLit(t token) Expr {
 	if t.n == 0 || isRaw(r) || !strings.Contains(raw, "${") {
 		return &String{Range: r, Value: p.stringValue(t)}
 	}
-	in := &interpolation{p: p}
+	count := strings.Count(raw, "${")
+	in := &interpolation{parts: make([]Part, 0, 2*count+1), ends: make([]int, 0, 2*count+1)}
+	in.text.Grow(len(raw))
 	for off := 0; off < len(raw); {
 		i := strings.Index(raw[off:], "${")
 		if i < 0 {
-			in.add(raw[off:], begin+off, Part{})
+			in.add(raw[off:], Part{})
 			break
 		}
 		lo := off + i
@@ -23,15 +25,18 @@ func (p *parser) stringLit(t token) Expr {
 		}
 		hi := lo + j + 1
 		if i > 0 && raw[lo-1] == '\\' {
-			in.add(raw[off:hi], begin+off, Part{Format: `\$`})
+			in.add(raw[off:hi], Part{Format: `\$`})
 		} else {
-			in.add(raw[off:lo], begin+off, Part{})
-			in.add(raw[lo:hi], begin+lo, p.interpolated(begin+lo+2, begin+hi-1))
+			in.add(raw[off:lo], Part{})
+			in.add(raw[lo:hi], p.interpolated(begin+lo+2, begin+hi-1))
 		}
 		off = hi
 	}
 	parts := in.finish(t.n == 3)
-	if len(parts) == 1 && parts[0].X == nil {
+	switch {
+	case len(parts) == 0:
+		return &String{Range: r}
+	case len(parts) == 1 && parts[0].X == nil:
 		return &String{Range: r, Value: parts[0].Text}
 	}
 	return &Interpolation{Range: r, Parts: parts}
@@ -57,11 +62,11 @@ func isRaw(r Range) bool {
 
 // plainValue decodes a string token without regard to ${...} and indentation.
 func (p *parser) plainValue(t token) string {
-	raw, begin := p.inside(t)
+	raw, _ := p.inside(t)
 	if isRaw(p.at(t)) {
 		return strings.ReplaceAll(raw, "\r\n", "\n")
 	}
-	return p.unescape(raw, begin)
+	return unescape(raw)
 }
 
 // stringValue decodes a string token without regard to ${...}.
@@ -76,35 +81,43 @@ func (p *parser) stringValue(t token) string {
 // interpolation collects the parts of a string. The indentation of a
 // triple-quoted one is that of its text with the ${...} in it.
 type interpolation struct {
-	p     *parser
 	text  strings.Builder
 	parts []Part
 	ends  []int // of each part in text
 }
 
-// add appends a part, which raw, at an offset of the source, decodes to. The
-// Format of a text is what stands for a $ in it.
-func (in *interpolation) add(raw string, at int, part Part) {
+// add appends a part, which raw decodes to. The Format of a text is what stands
+// for a $ in it.
+func (in *interpolation) add(raw string, part Part) {
 	if raw == "" {
 		return
 	}
-	in.text.WriteString(in.p.unescape(raw, at))
+	in.text.WriteString(unescape(raw))
 	in.parts = append(in.parts, part)
 	in.ends = append(in.ends, in.text.Len())
 }
 
+// finish gives the parts their texts and joins texts in a row.
 func (in *interpolation) finish(dedent bool) []Part {
 	full := in.text.String()
 	shared := 0
 	if dedent {
 		shared = sharedIndent(full)
 	}
-	var parts []Part
+	parts := in.parts[:0]
+	var run strings.Builder
+	flush := func() {
+		if run.Len() > 0 {
+			parts = append(parts, Part{Text: run.String()})
+			run.Reset()
+		}
+	}
 	begin := 0
 	for i, part := range in.parts {
 		from, to := begin, in.ends[i]
 		begin = to
 		if part.X != nil {
+			flush()
 			parts = append(parts, part)
 			continue
 		}
@@ -115,12 +128,9 @@ func (in *interpolation) finish(dedent bool) []Part {
 		if part.Format != "" {
 			text = strings.ReplaceAll(text, part.Format, "$")
 		}
-		if n := len(parts); n > 0 && parts[n-1].X == nil {
-			parts[n-1].Text += text
-		} else if text != "" || len(in.parts) == 1 {
-			parts = append(parts, Part{Text: text})
-		}
+		run.WriteString(text)
 	}
+	flush()
 	return parts
 }
 

@@ -42,11 +42,14 @@ func (p *parser) operand() Expr {
 
 // identifier reads a name, or names with dots between them.
 func (p *parser) identifier() Expr {
-	name := p.name("")
-	var x Expr = &Ident{Range: name.Range, Name: name.Text}
+	if !p.kind().isName() {
+		p.unexpected("expected a name")
+	}
+	t := p.advance()
+	var x Expr = &Ident{Range: p.at(t), Name: p.spelling(t)}
 	for n := 0; p.kind() == DOT; n++ {
 		p.chain(n)
-		x = p.selector(x, name.Start, false)
+		x = p.selector(x, int(t.start), false)
 	}
 	return x
 }
@@ -87,7 +90,7 @@ func (p *parser) lambda() Expr {
 	open := p.expect(LBRACE, "before the body of the lambda")
 	p.newlines()
 	p.each(func() bool {
-		p.indentation()
+		p.margin()
 		if p.kind() == RBRACE || p.kind() == EOF {
 			return false
 		}
@@ -199,8 +202,9 @@ func (p *parser) expectClosing(k Kind, open token) {
 // unclosed reports a bracket that the text does not close, where the text ends.
 func (p *parser) unclosed(open token) {
 	r := p.at(open)
-	if d := p.report(p.at(p.tok()), "add the closing bracket", "%q of line %d is never closed", open.kind, r.Span().Start.Line); d != nil {
-		d.Related = append(d.Related, diag.Related{Span: r.Span(), Message: "the bracket is opened here"})
-	}
+	d := diag.Errorf(diag.Syntax, "%q of line %d is never closed", open.kind, r.Span().Start.Line)
+	d.Hint = "add the closing bracket"
+	d.Related = []diag.Related{{Span: r.Span(), Message: "the bracket is opened here"}}
+	p.add(d.At(p.at(p.tok()).Span()))
 	panic(bailout{})
 }

@@ -72,7 +72,7 @@ func newParser(src *Source) (*parser, bool) {
 		return p, false
 	}
 	p.encoding()
-	s := &scanner{text: src.Text, errorf: p.errorAt, tokens: make([]token, 0, len(src.Text)/4+4)}
+	s := &scanner{text: src.Text, errorf: p.errorAt, tokens: make([]token, 0, len(src.Text)/3+4)}
 	p.tokens = s.scan()
 	return p, true
 }
@@ -177,28 +177,25 @@ func (p *parser) span(start int) Range { return Range{p.src, start, max(start, p
 func (p *parser) start() int { return int(p.tokens[p.pos].start) }
 
 func (p *parser) errorAt(start, end int, hint, format string, args ...any) {
-	p.report(Range{p.src, start, end}, hint, format, args...)
+	if len(p.faults) >= maxFaults { // a place takes time on a long line
+		return
+	}
+	d := diag.Errorf(diag.Syntax, format, args...).At(Range{p.src, start, end}.Span())
+	d.Hint = hint
+	p.add(d)
 }
 
-// report adds an error, and returns it, or nil when there are too many or one
-// at the same place.
-func (p *parser) report(r Range, hint, format string, args ...any) *diag.Diagnostic {
-	if len(p.faults) >= maxFaults {
-		return nil
+// add keeps an error, unless there are too many or one at the same place.
+func (p *parser) add(d *diag.Diagnostic) {
+	same := func(other *diag.Diagnostic) bool { return other.Span.Start == d.Span.Start }
+	if len(p.faults) < maxFaults && !slices.ContainsFunc(p.faults, same) {
+		p.faults = append(p.faults, d)
 	}
-	span := r.Span()
-	if slices.ContainsFunc(p.faults, func(d *diag.Diagnostic) bool { return d.Span.Start == span.Start }) {
-		return nil
-	}
-	d := diag.Errorf(diag.Syntax, format, args...).At(span)
-	d.Hint = hint
-	p.faults = append(p.faults, d)
-	return d
 }
 
 // fail reports an error at a range and gives up the statement or entry.
 func (p *parser) fail(r Range, hint, format string, args ...any) {
-	p.report(r, hint, format, args...)
+	p.errorAt(r.Start, r.End, hint, format, args...)
 	panic(bailout{})
 }
 

@@ -18,6 +18,7 @@ type scanner struct {
 	lineStart bool     // only white space was seen on this line
 	indents   []indent // of the blocks that are open, outermost first
 	brackets  []int32  // tokens of the brackets that are open
+	open      [LBRACE + 1]int
 }
 
 // scan returns all tokens, the last of which is EOF. The indentation of the
@@ -76,17 +77,18 @@ func (s *scanner) comment() {
 // eof ends the last line and the blocks that are still open. The end of the
 // file is on its last line, not behind it.
 func (s *scanner) eof() {
-	if !s.lineStart || len(s.tokens) == 0 {
-		s.newline(s.pos)
-	}
 	end := len(s.text)
 	if strings.HasSuffix(s.text, "\n") {
 		end--
 	}
+	s.pos = end
+	if !s.lineStart || len(s.tokens) == 0 {
+		s.newline(end)
+	}
 	for range s.indents[1:] {
 		s.emit(DEDENT, end, end, 0)
 	}
-	s.newline(s.pos)
+	s.newline(end)
 	s.emit(EOF, end, end, 0)
 }
 
@@ -113,6 +115,7 @@ func (s *scanner) next() {
 		s.brackets = append(s.brackets, int32(len(s.tokens)))
 		s.pos++
 		s.emit(brackets[c], start, s.pos, 0)
+		s.open[brackets[c]]++
 	case closing:
 		s.pos++
 		s.closing(brackets[c], start)
@@ -216,6 +219,9 @@ func (s *scanner) str(open int) {
 		case c == mark && (width == 1 || strings.HasPrefix(s.text[i:], tripleQuotes[mark])):
 			s.pos = i + width
 			s.emit(STRING, start, s.pos, width)
+			if start == open {
+				s.escapes(open+width, i)
+			}
 			return
 		case width == 1 && (c == '\n' || c == '\r'):
 			s.unterminated(start, i, width, "close it on the same line, or use three quotes")
@@ -223,6 +229,23 @@ func (s *scanner) str(open int) {
 		}
 	}
 	s.unterminated(start, len(s.text), width, "close it with "+s.text[open:open+width])
+}
+
+// escapes reports the first escape in a string that is wrong.
+func (s *scanner) escapes(begin, end int) {
+	for i := begin; i < end; {
+		next := strings.IndexByte(s.text[i:end], '\\')
+		if next < 0 {
+			return
+		}
+		i += next
+		_, n := escape(s.text[i:end])
+		if n == 0 {
+			s.errorf(i, min(i+2, end), "", "invalid escape in string")
+			return
+		}
+		i += n
+	}
 }
 
 func (s *scanner) unterminated(start, end, width int, hint string) {

@@ -316,11 +316,16 @@ func (p *parser) name(where string) *Name {
 }
 
 func (p *parser) nameOf(t token) *Name {
+	return &Name{Range: p.at(t), Text: p.spelling(t)}
+}
+
+// spelling is the text of a name without the $ that escapes a keyword.
+func (p *parser) spelling(t token) string {
 	text := p.src.Text[t.start:t.end]
 	if text[0] == '$' {
 		text = text[1:]
 	}
-	return &Name{Range: p.at(t), Text: text}
+	return text
 }
 
 // dottedName reads names with dots between them as one.
