@@ -46,8 +46,12 @@ func (p *parser) config() Expr {
 }
 
 func (p *parser) dictComp(c *Config, open token) Expr {
-	if len(c.Entries) != 1 {
-		p.fail(p.at(p.tok()), "", "a comprehension has one entry before its for, not %d", len(c.Entries))
+	switch n := len(c.Entries); n {
+	case 0:
+		p.unexpected("expected an entry before the comprehension's for")
+	case 1:
+	default:
+		p.fail(c.Entries[0].Range, "", "a comprehension has one entry before its for, not %d", n)
 	}
 	e := c.Entries[0]
 	switch {

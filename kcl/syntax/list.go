@@ -24,8 +24,12 @@ func (p *parser) list(open token) Expr {
 }
 
 func (p *parser) listComp(l *List, open token) Expr {
-	if len(l.Elems) != 1 {
-		p.fail(p.at(p.tok()), "", "a comprehension has one element before its for, not %d", len(l.Elems))
+	switch n := len(l.Elems); n {
+	case 0:
+		p.unexpected("expected an element before the comprehension's for")
+	case 1:
+	default:
+		p.fail(l.Elems[0].At(), "", "a comprehension has one element before its for, not %d", n)
 	}
 	c := &ListComp{Elem: l.Elems[0], Fors: p.fors()}
 	p.layout()
