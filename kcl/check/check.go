@@ -57,6 +57,9 @@ type checker struct {
 	// loops holds the variables of the comprehensions around. They are
 	// forgotten when any scope ends.
 	loops []string
+	// partial holds instances that get more attributes than their own config
+	// gives.
+	partial map[*syntax.SchemaExpr]bool
 	store bool // a name is being assigned to
 	depth int
 

@@ -34,6 +34,9 @@ func parseOverride(text string) (*override, *syntax.Source, diag.List) {
 		return &override{path: steps}, nil, nil
 	}
 	src := syntax.NewSource("override "+path, value)
+	if strings.HasPrefix(value, "-") { // no statement begins so, but the right side of one may
+		src = syntax.NewSource("override "+path, "0 "+value)
+	}
 	f, faults := syntax.Parse(src)
 	if faults.Err() != nil {
 		return nil, src, faults
