@@ -158,14 +158,14 @@ func (c *checker) fits(t, want *typ, p place) bool {
 	case t.kind == kindUnion && t.all((*typ).isLiteral):
 		return assignable(t, want)
 	case t.kind == kindUnion:
-		for _, u := range t.types {
+		for _, u := range t.union.types {
 			if !c.fits(u, want, p) {
 				return false
 			}
 		}
 		return true
 	case want.kind == kindUnion && !t.isLiteral():
-		for _, u := range want.types {
+		for _, u := range want.union.types {
 			if c.fits(t, u, p) {
 				return true
 			}
@@ -179,6 +179,9 @@ func (c *checker) fits(t, want *typ, p place) bool {
 // as they are known: all of them against an index signature, else an only one.
 func (c *checker) dictFitsSchema(t *typ, s *schema, p place) {
 	before := len(c.faults)
+	if s.vague() {
+		return
+	}
 	if s.index == nil {
 		if t.key.kind == kindStrLit {
 			if f, a := t.entries.get(t.key.text), s.attrs[t.key.text]; f != nil && a != nil {
@@ -187,11 +190,11 @@ func (c *checker) dictFitsSchema(t *typ, s *schema, p place) {
 		}
 		return
 	}
-	if len(t.entries.list) == 0 {
+	if len(t.entries.all()) == 0 {
 		c.assign(t.elem, s.index.value, place{"each entry of " + p.name, p.value, p.line}, before)
 		return
 	}
-	for _, f := range t.entries.list {
+	for _, f := range t.entries.all() {
 		want, at := s.index.value, f.at
 		if s.index.open {
 			if a := s.attrs[f.name]; a != nil {

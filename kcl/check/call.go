@@ -164,7 +164,12 @@ func (c *checker) schemaExpr(x *syntax.SchemaExpr) *typ {
 	if x == nil || x.Schema == nil {
 		return anyType
 	}
-	t := c.resolvePath(path(x.Schema))
+	names := path(x.Schema)
+	if names == nil {
+		c.expr(x.Schema)
+		return anyType
+	}
+	t := c.resolvePath(names)
 	switch t.kind {
 	case kindAny:
 		return anyType
@@ -191,7 +196,7 @@ func (c *checker) schemaExpr(x *syntax.SchemaExpr) *typ {
 // only where that is plain to see: at schemas that consist of attributes, and
 // at configs that name what they give.
 func (c *checker) missing(s *schema, x *syntax.SchemaExpr) {
-	if s.def.Base != nil || len(s.def.Mixins) > 0 || s.def.Index != nil || s.is(syntax.MIXIN) || s.is(syntax.RULE) {
+	if s.unclear || s.def.Base != nil || len(s.def.Mixins) > 0 || s.def.Index != nil || s.is(syntax.MIXIN) || s.is(syntax.RULE) {
 		return
 	}
 	for _, stmt := range s.def.Body {

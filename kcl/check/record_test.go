@@ -57,6 +57,13 @@ func TestRecordedPrograms(t *testing.T) {
 				t.Errorf("%s: the reference finds no such fault:\n%v", name, d)
 			}
 		}
+		if strings.HasPrefix(name, "check-builtin-") { // every signature, each in all ways
+			for _, want := range lines {
+				if !slices.ContainsFunc(faults, func(d *diag.Diagnostic) bool { return line(d.Span) == want }) {
+					t.Errorf("%s: no fault at %s", name, want)
+				}
+			}
+		}
 		all := append(before, faults...)
 		switch found := slices.ContainsFunc(all, func(d *diag.Diagnostic) bool {
 			return line(d.Span) == lines[0] || slices.ContainsFunc(d.Related, func(r diag.Related) bool { return line(r.Span) == lines[0] })

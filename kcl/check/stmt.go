@@ -18,7 +18,6 @@ func (c *checker) stmts(list []syntax.Stmt) *typ {
 
 func (c *checker) stmt(stmt syntax.Stmt) *typ {
 	if !c.enter() {
-		c.leave()
 		return anyType
 	}
 	defer c.leave()
@@ -85,7 +84,14 @@ func (c *checker) assignStmt(stmt *syntax.Assign) *typ {
 			continue
 		}
 		c.given(target, value)
+		if c.level == 0 && c.pkg.twice[target.Name.Text] {
+			c.expr(value)
+			continue
+		}
 		before := len(c.faults)
+		if len(target.Path) > 0 {
+			c.need(target.Name.Text, target.Name.Range)
+		}
 		want := c.target(target, true)
 		if t == nil {
 			t = c.valueFor(want, value, len(target.Path) == 0)
