@@ -47,6 +47,7 @@ var knownKinds = []kcltest.Known{
 // TestGeneratedPrograms compares this implementation with the reference runtime
 // on programs made at random.
 func TestGeneratedPrograms(t *testing.T) {
+	kcltest.Interpreter(t)
 	dir := t.TempDir()
 	var cases []kcltest.Case
 	for i := range generatedPrograms {

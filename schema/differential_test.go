@@ -42,6 +42,7 @@ var known = []kcltest.Known{
 // TestGeneratedConfigs compares berth with the reference runtime on configs
 // made from the schema.
 func TestGeneratedConfigs(t *testing.T) {
+	kcltest.Interpreter(t)
 	prelude, _ := syntax.Parse(syntax.NewSource(schema.File, schema.Source))
 	bare, module := t.TempDir(), t.TempDir()
 	kcltest.Write(t, filepath.Join(bare, schema.File), schema.Source)
