@@ -27,7 +27,8 @@ type Options struct {
 	Arguments []string // NAME=VALUE for option()
 	Modules   []string // NAME=DIR: where modules are
 	Plan      eval.Plan
-	AllowFile bool // let the program read and write files
+	AllowFile bool      // let the program read and write files
+	Print     io.Writer // gets what the program prints; nil drops it
 	Stdin     io.Reader
 }
 
@@ -61,7 +62,7 @@ func Run(opts Options) (*Result, error) {
 	for _, src := range sources {
 		texts[src.Name] = src
 	}
-	evaluated, faults := Evaluate(sources, program.Options{Dependencies: modules}, eval.Options{Arguments: arguments, AllowFile: opts.AllowFile})
+	evaluated, faults := Evaluate(sources, program.Options{Dependencies: modules}, eval.Options{Arguments: arguments, AllowFile: opts.AllowFile, Print: opts.Print})
 	maps.Copy(texts, evaluated.Sources)
 	if faults.Err() != nil {
 		return nil, located(faults, texts)

@@ -41,7 +41,7 @@ func TestFile(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, "sub", "deep"), 0o777); err != nil {
 		t.Fatal(err)
 	}
-	real, err := filepath.EvalSymlinks(dir)
+	resolved, err := filepath.EvalSymlinks(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,17 +53,17 @@ func TestFile(t *testing.T) {
 		{`file.size("a.txt")`, `7`},
 		{`file.exists("a.txt")`, `true`},
 		{`file.exists("none.txt")`, `false`},
-		{`file.abs("sub/../a.txt")`, `"` + real + `/a.txt"`},
+		{`file.abs("./a.txt")`, `"` + resolved + `/a.txt"`},
 		{`file.workdir()`, `"` + dir + `"`},
 		{`file.modpath()`, `"` + dir + `"`},
-		{`file.current()`, `"main.k"`},
+		{`file.current()`, `"` + dir + `/main.k"`},
 		{`file.cp("a.txt", "sub/deep/b.txt")`, `null`},
 		{`file.cp("sub", "copied")`, `null`},
 		{`file.read("copied/deep/b.txt")`, `"one two"`},
 		{`file.mv("new.txt", "moved.txt")`, `null`},
-		{`file.glob("*.txt")`, `["a.txt", "moved.txt"]`},
-		{`file.glob("**/b.txt")`, `["copied/deep/b.txt", "sub/deep/b.txt"]`},
-		{`file.glob("sub/*")`, `["sub/deep"]`},
+		{`file.glob("*.txt")`, `["` + dir + `/a.txt", "` + dir + `/moved.txt"]`},
+		{`file.glob("**/b.txt")`, `["` + dir + `/copied/deep/b.txt", "` + dir + `/sub/deep/b.txt"]`},
+		{`file.glob("sub/*")`, `["` + dir + `/sub/deep"]`},
 		{`file.mkdir("m/n")`, `null`},
 		{`file.mkdir("m/n", exists=True)`, `null`},
 		{`file.delete("a.txt")`, `null`},
@@ -75,7 +75,12 @@ func TestFile(t *testing.T) {
 			t.Errorf("%s = %s %v, want %s", step.expr, got, faults, step.want)
 		}
 	}
-	for _, expr := range []string{`file.read("none.txt")`, `file.delete("none")`, `file.mv("none", "x")`, `file.size("none")`, `file.abs("none")`, `file.cp("none", "x")`, `file.mkdir("moved.txt")`} {
+	if err := os.Symlink("/etc/hostname", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	for _, expr := range []string{`file.read("none.txt")`, `file.delete("none")`, `file.mv("none", "x")`, `file.size("none")`, `file.abs("none")`, `file.cp("none", "x")`, `file.mkdir("moved.txt")`,
+		`file.read("../a.txt")`, `file.read("sub/../moved.txt")`, `file.read("/etc/hostname")`, `file.exists("/etc")`, `file.read("link")`,
+		`file.write("../a.txt", "")`, `file.cp("moved.txt", "../a.txt")`, `file.glob("/etc/*")`} {
 		if _, faults := calculate(t, "file", expr, eval.Options{AllowFile: true, WorkDir: dir}); len(faults) != 1 || faults[0].Code != diag.EvalFailed {
 			t.Errorf("%s: %v", expr, faults)
 		}
