@@ -26,6 +26,7 @@ type Options struct {
 	Settings  []string // settings files, later ones over earlier ones
 	Arguments []string // NAME=VALUE for option()
 	Modules   []string // NAME=DIR: where modules are
+	Overrides []string // of configs: PATH=VALUE, PATH:VALUE, PATH+=VALUE, PATH-
 	Plan      eval.Plan
 	AllowFile bool      // let the program read and write files
 	Print     io.Writer // gets what the program prints; nil drops it
@@ -62,7 +63,8 @@ func Run(opts Options) (*Result, error) {
 	for _, src := range sources {
 		texts[src.Name] = src
 	}
-	evaluated, faults := Evaluate(sources, program.Options{Dependencies: modules}, eval.Options{Arguments: arguments, AllowFile: opts.AllowFile, Print: opts.Print})
+	find := program.Options{Dependencies: modules, Overrides: opts.overrides(settings)}
+	evaluated, faults := Evaluate(sources, find, eval.Options{Arguments: arguments, AllowFile: opts.AllowFile, Print: opts.Print})
 	maps.Copy(texts, evaluated.Sources)
 	if faults.Err() != nil {
 		return nil, located(faults, texts)
@@ -166,6 +168,14 @@ func (o Options) arguments(s *program.Settings) (map[string]eval.Value, error) {
 	return values, nil
 }
 
+// overrides returns those of the options, else those of the settings.
+func (o Options) overrides(s *program.Settings) []string {
+	if len(o.Overrides) > 0 {
+		return o.Overrides
+	}
+	return s.Overrides
+}
+
 // modules returns the directories of modules by name.
 func (o Options) modules(s *program.Settings) (map[string]string, error) {
 	modules := map[string]string{}
@@ -178,7 +188,7 @@ func (o Options) modules(s *program.Settings) (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		modules[name] = dir
+		modules[strings.ReplaceAll(name, "-", "_")] = dir // as it is imported
 	}
 	return modules, nil
 }

@@ -52,6 +52,7 @@ kcl.mod names, else all its .k files.`,
 	flags.StringArrayVarP(&opts.Arguments, "argument", "D", nil, "`NAME=VALUE`: what option(NAME) returns, as JSON or text; repeatable")
 	flags.StringArrayVarP(&opts.Settings, "setting", "Y", nil, "settings `FILE`, as kcl.yaml is one; repeatable, later ones win")
 	flags.StringArrayVarP(&opts.Plan.Paths, "path_selector", "S", nil, "`PATH` of the part to print, as a.b.0; repeatable")
+	flags.StringArrayVarP(&opts.Overrides, "overrides", "O", nil, "`CHANGE` of a config: PATH=VALUE, PATH:VALUE, PATH+=VALUE or PATH-; repeatable")
 	flags.StringArrayVarP(&opts.Modules, "external", "E", nil, "`NAME=DIR`: where a module is; repeatable")
 	flags.BoolVarP(&opts.Plan.DisableNone, "disable_none", "n", false, "leave out what is None")
 	flags.BoolVarP(&opts.Plan.SortKeys, "sort_keys", "k", false, "sort the keys")

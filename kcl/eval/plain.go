@@ -14,6 +14,14 @@ type Object struct {
 	Values map[string]any
 }
 
+// set gives a key its value. A key that is there keeps its place.
+func (o *Object) set(key string, v any) {
+	if _, ok := o.Values[key]; !ok {
+		o.Keys = append(o.Keys, key)
+	}
+	o.Values[key] = v
+}
+
 // MarshalJSON writes the keys in order.
 func (o *Object) MarshalJSON() ([]byte, error) {
 	var b strings.Builder

@@ -318,7 +318,7 @@ func (p Plan) plain(v Value) (any, bool) {
 	case *Instance:
 		o := p.object(v.Attrs)
 		if p.SchemaTypes {
-			o.set("_type", v.Schema.path())
+			o.set("_type", v.Schema.FullName())
 		}
 		return p.sorted(o), true
 	}
@@ -345,34 +345,15 @@ func (p Plan) sorted(o *Object) *Object {
 	return o
 }
 
-func (o *Object) set(key string, v any) {
-	if _, ok := o.Values[key]; !ok {
-		o.Keys = append(o.Keys, key)
-	}
-	o.Values[key] = v
-}
-
-// path returns the schema's name behind the path of its package, unless that is
-// the main one.
-func (s *Schema) path() string {
-	sc := s.scope
-	for sc.parent != nil && sc.frame == nil {
-		sc = sc.parent
-	}
-	for source, p := range s.scope.ev.imported {
-		if p.frame == sc.frame {
-			return source.Path + "." + s.Name
-		}
-	}
-	return s.Name
-}
-
 // outputOrder returns the names that a package sets in the order in which they
 // are output: that of their first statements. The configs of one instance that
 // several statements give count as one statement, in the place of the last.
 func outputOrder(source *program.Package) []string {
 	var names []string
-	joined := joinedConfigs(source)
+	joined := func(stmt syntax.Stmt) bool {
+		value, ok := source.Unified[stmt]
+		return ok && value == nil
+	}
 	var visit func(body []syntax.Stmt)
 	visit = func(body []syntax.Stmt) {
 		for _, stmt := range body {
@@ -382,12 +363,12 @@ func outputOrder(source *program.Package) []string {
 				visit(stmt.Else)
 			case *syntax.Assign:
 				for _, t := range stmt.Targets {
-					if !joined[stmt] {
+					if !joined(stmt) {
 						names = append(names, t.Name.Text)
 					}
 				}
 			case *syntax.Unify:
-				if !joined[stmt] {
+				if !joined(stmt) {
 					names = append(names, stmt.Target.Text)
 				}
 			}
@@ -397,31 +378,4 @@ func outputOrder(source *program.Package) []string {
 		visit(f.Body)
 	}
 	return names
-}
-
-// joinedConfigs returns the statements that give a config to an instance to
-// which a later statement gives more.
-func joinedConfigs(source *program.Package) map[syntax.Stmt]bool {
-	joined, last := map[syntax.Stmt]bool{}, map[string]syntax.Stmt{}
-	for _, f := range source.Files {
-		for _, stmt := range f.Body {
-			switch stmt := stmt.(type) {
-			case *syntax.Unify:
-				if before := last[stmt.Target.Text]; before != nil {
-					joined[before] = true
-				}
-				last[stmt.Target.Text] = stmt
-			case *syntax.Assign:
-				if _, ok := stmt.Value.(*syntax.SchemaExpr); !ok {
-					continue
-				}
-				for _, t := range stmt.Targets {
-					if name := t.Name.Text; len(t.Path) == 0 && (last[name] == nil || name[0] == '_') {
-						last[name] = stmt
-					}
-				}
-			}
-		}
-	}
-	return joined
 }

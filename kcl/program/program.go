@@ -28,6 +28,8 @@ type Program struct {
 	// Packages holds every package, imported ones before those that import
 	// them where there is no circle; Main is the last.
 	Packages []*Package
+
+	texts []*syntax.Source // of overrides
 }
 
 // Package is the files that share one set of names.
@@ -72,6 +74,11 @@ type Options struct {
 	// They come before those that the main module's kcl.mod names.
 	Dependencies map[string]string
 
+	// Overrides change configs of the main package before anything looks at it:
+	// PATH=VALUE, PATH:VALUE (which joins configs), PATH+=VALUE or PATH-. Only
+	// Load applies them.
+	Overrides []string
+
 	// WorkDir is the root of a main package that no kcl.mod is above and that
 	// has no file; "" is the working directory.
 	WorkDir string
@@ -87,7 +94,21 @@ func Load(sources []*syntax.Source, opts Options) (*Program, diag.List) {
 		f, more := syntax.Parse(src)
 		files, faults = append(files, f), append(faults, more...)
 	}
+	var texts []*syntax.Source
+	for _, text := range opts.Overrides {
+		o, src, more := parseOverride(text)
+		if faults = append(faults, more...); src != nil {
+			texts = append(texts, src)
+		}
+		if o == nil {
+			continue
+		}
+		if d := o.apply(files); d != nil {
+			faults = append(faults, d)
+		}
+	}
 	p, more := Link(files, opts)
+	p.texts = texts
 	return p, append(faults, more...).Sort()
 }
 
@@ -112,6 +133,9 @@ func Link(files []*syntax.File, opts Options) (*Program, diag.List) {
 // diagnostics.
 func (p *Program) Sources() map[string]diag.Source {
 	all := map[string]diag.Source{}
+	for _, src := range p.texts {
+		all[src.Name] = src
+	}
 	for _, pkg := range p.Packages {
 		for _, f := range pkg.Files {
 			all[f.Source.Name] = f.Source
