@@ -84,13 +84,8 @@ func scanTemplate(s string) ([]templateToken, error) {
 			break
 		}
 		if before := s[:i]; strings.HasSuffix(before, `\`) && !strings.HasSuffix(before, `\\`) {
-			// an escaped tag is text up to the next one
-			end := strings.Index(s[i+2:], "{{")
-			if end < 0 {
-				end = len(s) - i - 2
-			}
-			text.WriteString(before[:i-1] + s[i:i+2+end])
-			s = s[i+2+end:]
+			text.WriteString(before[:i-1] + "{{")
+			s = s[i+2:]
 			continue
 		}
 		text.WriteString(strings.TrimSuffix(s[:i], `\`))

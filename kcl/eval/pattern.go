@@ -29,14 +29,15 @@ type translator struct {
 	extended []bool // whether (?x) holds, for each open group
 	spaced   bool   // whether it holds here
 	repeated bool   // the last thing was a repetition
+	start    bool   // the last thing was ^
 }
 
 func (t *translator) rest() string { return t.src[t.pos:] }
 
 func (t *translator) next() error {
 	r, size := utf8.DecodeRuneInString(t.rest())
-	wasRepeated := t.repeated
-	t.repeated = false
+	wasRepeated, wasStart := t.repeated, t.start
+	t.repeated, t.start = false, r == '^'
 	switch {
 	case t.spaced && unicode.IsSpace(r):
 		t.pos += size
@@ -67,6 +68,8 @@ func (t *translator) next() error {
 		t.out.WriteString("{0")
 		t.pos++
 		return nil
+	case wasStart && strings.ContainsRune("*+?", r):
+		return errors.New("^ cannot be repeated")
 	case r == '+' && wasRepeated:
 		return unsupported{"the possessive repetition " + t.src[t.pos-1:t.pos+1], "write the repetition without the second +"}
 	case r == '*' || r == '+' || r == '?' && !wasRepeated || r == '}':

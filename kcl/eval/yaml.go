@@ -15,9 +15,7 @@ import (
 func WriteYAML(b *strings.Builder, v any) {
 	w := &yamlWriter{b: b}
 	w.node(v, -2, atStart)
-	if !strings.HasSuffix(b.String(), "\n") {
-		b.WriteByte('\n')
-	}
+	w.line(0)
 }
 
 // blockHeader matches the last line but the text of an entry that is a literal
@@ -122,7 +120,7 @@ func (w *yamlWriter) begin(i, indent int, place yamlPlace) {
 
 // line goes to a new line unless the last value ended its own.
 func (w *yamlWriter) line(indent int) {
-	if s := w.b.String(); s != "" && s[len(s)-1] != '\n' {
+	if last, _ := utf8.DecodeLastRuneInString(w.b.String()); w.b.Len() > 0 && !isLineBreak(last) {
 		w.b.WriteByte('\n')
 	}
 	w.b.WriteString(strings.Repeat(" ", indent))
