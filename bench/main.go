@@ -1,6 +1,7 @@
 //go:build unix
 
-// Command bench measures berth and oras side by side and prints a Markdown table.
+// Command bench measures berth and its peers side by side and prints Markdown
+// tables: oras for moving artifacts, the reference runtime for KCL.
 package main
 
 import (
@@ -22,6 +23,8 @@ import (
 
 func main() {
 	var b bench
+	kcl := flag.Bool("kcl", false, "measure the config language instead of transfers")
+	python := flag.String("python", "", "Python with kcl-lib, for the reference beside berth with -kcl")
 	flag.StringVar(&b.berth, "berth", "berth", "berth program")
 	flag.StringVar(&b.oras, "oras", "oras", "oras program")
 	flag.StringVar(&b.registry, "registry", "registry", "CNCF distribution program")
@@ -30,7 +33,11 @@ func main() {
 	flag.IntVar(&b.scale, "scale", 1, "divide all sizes by this")
 	flag.IntVar(&b.runs, "runs", 3, "measurements of each")
 	flag.Parse()
-	if err := b.run(); err != nil {
+	run := b.run
+	if *kcl {
+		run = (&kclBench{berth: b.berth, python: *python, runs: max(b.runs, 11)}).run
+	}
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}

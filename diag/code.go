@@ -31,6 +31,7 @@ const (
 	Immutable      Code = "immutable"       // a second value for a name that has one
 	Conflict       Code = "conflict"        // two values that cannot be merged
 	Cycle          Code = "cycle"           // a value that needs itself
+	Deprecated     Code = "deprecated"      // a schema or attribute that its author has withdrawn
 	ImportFailed   Code = "import-failed"   // an imported package that is not there
 	EvalFailed     Code = "eval-failed"     // an expression that has no value
 	LimitExceeded  Code = "limit-exceeded"  // a config that asks for too much
@@ -83,7 +84,7 @@ const (
 // Exit returns the exit code of a command that fails with this code.
 func (c Code) Exit() int {
 	switch c {
-	case Syntax, UnknownName, UnknownAttr, MissingAttr, WrongType, CheckFailed, Immutable, Conflict, Cycle,
+	case Syntax, UnknownName, UnknownAttr, MissingAttr, WrongType, CheckFailed, Immutable, Conflict, Cycle, Deprecated,
 		ImportFailed, EvalFailed, LimitExceeded, NoConfig, ConfigUnclear, ConfigUnread, ConfigConflict, Unsupported:
 		return ExitConfig
 	case ProgramMissing, NotRunning, NotReady, Unreachable:

@@ -16,15 +16,20 @@ import (
 )
 
 // TestCodesAreDocumented holds docs/errors.md and the code together: the same
-// codes, the same exit codes.
+// codes, the same exit codes, the same explanations.
 func TestCodesAreDocumented(t *testing.T) {
 	data, err := os.ReadFile("../docs/errors.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	documented := map[diag.Code]int{}
-	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\| (\\d+) \\|").FindAllStringSubmatch(string(data), -1) {
-		documented[diag.Code(row[1])], _ = strconv.Atoi(row[2])
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\| (\\d+) \\| (.*) \\| (.*) \\|$").FindAllStringSubmatch(string(data), -1) {
+		code := diag.Code(row[1])
+		documented[code], _ = strconv.Atoi(row[2])
+		says := diag.Explanation{Wrong: row[3], Remedy: strings.ReplaceAll(row[4], `\|`, "|")}
+		if code.Explain() != says {
+			t.Errorf("%s: docs/errors.md says %q, Explain %q", code, says, code.Explain())
+		}
 	}
 	for _, code := range codes(t) {
 		exit, ok := documented[code]

@@ -1,6 +1,7 @@
 // Package kcl runs KCL programs as the kcl command does: it finds out what
 // files and settings make up a program, and gives what the program outputs.
-// Packages syntax, program and eval below it do the work.
+// The packages below it do the work: program finds and parses packages, check
+// looks at them before they are evaluated, eval evaluates them.
 package kcl
 
 import (
@@ -61,13 +62,10 @@ func Run(opts Options) (*Result, error) {
 	for _, src := range sources {
 		texts[src.Name] = src
 	}
-	linked, faults := program.Load(sources, program.Options{Dependencies: modules, Overrides: opts.overrides(settings)})
-	maps.Copy(texts, linked.Sources())
+	options := program.Options{Dependencies: modules, Overrides: opts.overrides(settings)}
+	evaluated, faults := Evaluate(sources, options, eval.Options{Arguments: arguments, AllowFile: opts.AllowFile})
+	maps.Copy(texts, evaluated.Sources)
 	if faults.Err() != nil {
-		return nil, located(faults, texts)
-	}
-	evaluated, more := eval.Run(linked, eval.Options{Arguments: arguments, AllowFile: opts.AllowFile})
-	if faults = append(faults, more...); faults.Err() != nil {
 		return nil, located(faults, texts)
 	}
 	output, more := evaluated.Plan(opts.plan(settings))

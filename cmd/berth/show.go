@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -42,7 +43,7 @@ func (a *app) show(config *load.Config, format string) error {
 	case "json":
 		return a.printJSON(plain)
 	case "kcl":
-		a.print("%s", eval.KCL(config.Value()))
+		fmt.Fprint(a.stdout, config.KCL())
 		return nil
 	}
 	var b strings.Builder
@@ -59,15 +60,11 @@ func (a *app) explain(config *load.Config, format string) error {
 	}
 	width := 0
 	for _, o := range origins {
-		width = max(width, len(o.Path)+2+len(o.Value))
+		width = max(width, utf8.RuneCountInString(o.Path+": "+o.Value))
 	}
 	width = min(width, 72)
 	for _, o := range origins {
-		origin := o.Place
-		if o.Default {
-			origin = "default, " + o.Place
-		}
-		a.print("%-*s  # %s", width, o.Path+": "+o.Value, origin)
+		a.print("%-*s  # %s", width, o.Path+": "+o.Value, o)
 	}
 	return nil
 }

@@ -81,7 +81,7 @@ func (a *app) renderVerdicts(verdicts []verdict, all *diag.Faults, format string
 	case "json":
 		return a.printJSON(verdicts)
 	case "sarif":
-		return diag.WriteSARIF(a.stdout, all.List, version())
+		return diag.WriteSARIF(a.stdout, all.List, version(), 0)
 	case "github":
 		diag.WriteGitHub(a.stdout, all.List)
 		return nil

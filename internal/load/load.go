@@ -6,14 +6,12 @@ package load
 
 import (
 	"encoding/json"
-	"errors"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/kcl"
 	"github.com/berth-oci/berth/kcl/eval"
 	"github.com/berth-oci/berth/kcl/program"
 	"github.com/berth-oci/berth/kcl/syntax"
@@ -30,16 +28,23 @@ type Config struct {
 	Sources  map[string]diag.Source
 
 	value        *eval.Instance
+	program      *program.Program
+	document     *document // of a YAML or JSON config
 	places       places
 	schemaSource *syntax.Source
 }
 
 // Options control File.
 type Options struct {
-	Stdin  io.Reader // read for the file name "-"
-	Name   string    // chooses among several registries of one program
-	Solo   bool      // use the built-in solo config when no file is found
-	Schema string    // the schema of a YAML or JSON config; "" for the one that its type implies
+	Stdin io.Reader // read for the file name "-"
+	Name  string    // chooses among several registries of one program
+	Solo  bool      // use the built-in solo config when no file is found
+
+	// Schema is what the registry must be an instance of: NAME, PATH:NAME, or a
+	// PATH with one schema of a registry. PATH is a .k file or a KCL package.
+	// A YAML or JSON config becomes an instance of it; without it, of the
+	// schema that its type implies.
+	Schema string
 }
 
 // solo is the config of `berth up` where there is none: a registry for one
@@ -68,94 +73,11 @@ func File(name string, opts Options) (*Config, error) {
 		}
 		name = found
 	}
-	if info, err := os.Stat(name); err == nil && info.IsDir() {
-		return directory(name, opts)
-	}
-	text, source, err := read(name, opts.Stdin)
+	sources, err := readAll(name, opts.Stdin)
 	if err != nil {
 		return nil, err
 	}
-	return Text(name, source, text, opts)
-}
-
-// directory loads the KCL package in a directory, as the kcl command does.
-func directory(name string, opts Options) (*Config, error) {
-	names, err := program.Files(name)
-	if err != nil {
-		return nil, diag.Errorf(diag.ConfigUnread, "cannot read config: %w", err)
-	}
-	if len(names) == 0 {
-		return nil, diag.Errorf(diag.ConfigUnread, "the directory %s holds no .k file", name).WithHint("name the config file in it")
-	}
-	var sources []*syntax.Source
-	for _, file := range names {
-		text, source, err := read(file, nil)
-		if err != nil {
-			return nil, err
-		}
-		sources = append(sources, syntax.NewSource(source, text))
-	}
 	return evaluate(name, sources, opts)
-}
-
-// Find returns the config that is used when none is named: $BERTH_CONFIG, else
-// registry.k, .yaml, .yml or .json in the working directory, else the same in
-// $XDG_CONFIG_HOME/berth.
-func Find() (string, error) {
-	if name := os.Getenv("BERTH_CONFIG"); name != "" {
-		return name, nil
-	}
-	dirs := []string{""}
-	if dir, err := userConfigDir(); err == nil {
-		dirs = append(dirs, filepath.Join(dir, "berth"))
-	}
-	for _, dir := range dirs {
-		for _, ext := range []string{".k", ".yaml", ".yml", ".json"} {
-			name := filepath.Join(dir, "registry"+ext)
-			if _, err := os.Stat(name); err == nil {
-				return name, nil
-			}
-		}
-	}
-	return "", diag.Errorf(diag.NoConfig, "no config found").
-		WithHint("name one with -f, or create registry.k with: berth init")
-}
-
-func userConfigDir() (string, error) {
-	if dir := os.Getenv("XDG_CONFIG_HOME"); dir != "" {
-		return dir, nil
-	}
-	home, err := os.UserHomeDir()
-	return filepath.Join(home, ".config"), err
-}
-
-// maxFile is the size of the largest config that is read, in bytes.
-const maxFile = 16 << 20
-
-// read returns the text of a config and the name it has in diagnostics.
-func read(name string, stdin io.Reader) (text, source string, err error) {
-	if name == "-" {
-		data, err := io.ReadAll(io.LimitReader(stdin, maxFile+1))
-		if err != nil {
-			return "", "", diag.Errorf(diag.ConfigUnread, "cannot read config from standard input: %w", err)
-		}
-		return string(data), "<stdin>", nil
-	}
-	info, err := os.Stat(name)
-	if err == nil && info.Size() > maxFile {
-		return "", "", diag.Errorf(diag.LimitExceeded, "%s has %d bytes; a config may have %d", name, info.Size(), maxFile)
-	}
-	data, err := os.ReadFile(name)
-	if err != nil {
-		d := diag.Errorf(diag.ConfigUnread, "cannot read config: %w", err)
-		if errors.Is(err, fs.ErrNotExist) {
-			d.Code = diag.NoConfig
-			d.Message = "there is no config " + name
-			d.Hint = "create one with: berth init"
-		}
-		return "", "", d
-	}
-	return string(data), name, nil
 }
 
 // Text loads a config from its text. file is how the user names it, source how
@@ -169,88 +91,97 @@ func Text(file, source, text string, opts Options) (*Config, error) {
 // several of KCL that form a package.
 func evaluate(file string, sources []*syntax.Source, opts Options) (*Config, error) {
 	c := &Config{File: file, Sources: map[string]diag.Source{}}
-	prelude, faults := c.prelude()
-	if err := faults.Err(); err != nil {
-		return nil, c.faults(faults)
+	prelude, faults := c.parse(schema.File, schema.Source)
+	c.schemaSource = prelude.Source
+	want, more, err := c.selectSchema(opts.Schema, prelude)
+	if faults = append(faults, more...); err != nil || faults.Err() != nil {
+		return nil, firstError(err, c.faults(faults))
 	}
-	var files []*syntax.File
-	for _, src := range sources {
-		c.Sources[src.Name] = src
-		parse := syntax.Parse
-		if format(src) != "kcl" {
-			parse = func(src *syntax.Source) (*syntax.File, diag.List) { return parseYAML(src, opts.Schema) }
-		}
-		f, more := parse(src)
-		faults = append(faults, more...)
-		if f == nil || format(src) == "kcl" && more.Err() != nil { // nothing to evaluate
-			return nil, c.faults(append(faults, c.syntaxFaults(sources[len(files)+1:])...))
-		}
-		files = append(files, f)
+	files, more, err := c.parseAll(sources, prelude, want)
+	if faults = append(faults, more...); err != nil || files == nil { // nothing to evaluate
+		return nil, firstError(err, c.faults(faults))
 	}
-	linked, more := program.Link(files, program.Options{Prelude: prelude, PreludeName: schema.Package})
+	result, more := kcl.EvaluateFiles(files, program.Options{Prelude: []*syntax.File{prelude}, PreludeName: schema.Package}, eval.Options{})
 	faults = append(faults, more...)
-	for name, src := range linked.Sources() {
+	c.program = result.Linked
+	for name, src := range result.Sources {
 		c.Sources[name] = src
 	}
-	result, more := eval.Run(linked, eval.Options{})
-	faults = append(faults, more...)
-	name, value, err := c.choose(result, opts.Name, sources[0])
+	if result.Program == nil {
+		return nil, c.faults(faults)
+	}
+	name, value, d := c.choose(result.Program, opts.Name, sources[0])
 	c.value, c.Name = value, name
 	if value != nil {
 		c.places = placesOf(value)
 		c.places.fill(faults)
+		c.hints(faults)
 	}
 	if faults.Err() != nil {
 		return nil, c.faults(faults)
 	}
-	if err != nil {
-		return nil, c.faults(diag.List{err})
+	if d != nil {
+		return nil, c.faults(diag.List{d})
 	}
-	return c, c.decode(prelude)
+	if err := want.holds(c); err != nil {
+		return nil, err
+	}
+	return c, c.decode()
 }
 
-// syntaxFaults returns the syntax errors of further files of a package, so that
-// those of all files are reported at once.
-func (c *Config) syntaxFaults(sources []*syntax.Source) diag.List {
+// parse parses a KCL text.
+func (c *Config) parse(name, text string) (*syntax.File, diag.List) {
+	src := syntax.NewSource(name, text)
+	c.Sources[name] = src
+	return syntax.Parse(src)
+}
+
+// parseAll parses the sources into the files of the main package. Those that
+// define the schema of a document come first: they say where imports are found.
+// There are no files where faults leave nothing to evaluate.
+func (c *Config) parseAll(sources []*syntax.Source, prelude *syntax.File, want *selection) ([]*syntax.File, diag.List, error) {
+	var files []*syntax.File
 	var faults diag.List
+	complete := true
 	for _, src := range sources {
 		c.Sources[src.Name] = src
-		_, more := syntax.Parse(src)
-		faults = append(faults, more...)
+		if formatOf(src) == "kcl" {
+			f, more := syntax.Parse(src)
+			if complete = complete && more.Err() == nil; more.Err() != nil && guess(src.Text) != "kcl" && more[0].Hint == "" {
+				more[0].Hint = "it looks like " + guess(src.Text) + ": name the file with the ending ." + guess(src.Text)
+			}
+			files, faults = append(files, f), append(faults, more...)
+			continue
+		}
+		doc := parseDocument(src)
+		faults = append(faults, doc.faults...)
+		if doc.config == nil {
+			return nil, faults, nil
+		}
+		c.document = doc
+		name, err := want.forDocument(doc, prelude)
+		if err != nil {
+			return nil, nil, err
+		}
+		files = append(append(files, want.files...), doc.program(name))
 	}
-	return faults
+	if !complete {
+		return nil, faults, nil
+	}
+	return files, faults, nil
 }
 
 func (c *Config) faults(list diag.List) error {
 	return &diag.Faults{List: list.Sort(), Sources: c.Sources}
 }
 
-// prelude parses the schema.
-func (c *Config) prelude() ([]*syntax.File, diag.List) {
-	src := syntax.NewSource(schema.File, schema.Source)
-	c.Sources[schema.File] = src
-	c.schemaSource = src
-	f, faults := syntax.Parse(src)
-	return []*syntax.File{f}, faults
-}
-
-// format tells KCL from YAML and JSON.
-func format(src *syntax.Source) string {
-	switch strings.ToLower(filepath.Ext(src.Name)) {
-	case ".k":
-		return "kcl"
-	case ".yaml", ".yml":
-		return "yaml"
-	case ".json":
-		return "json"
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
 	}
-	if strings.HasPrefix(strings.TrimSpace(src.Text), "{") {
-		return "json"
-	}
-	if strings.Contains(src.Text, "OCIRegistryConfig") || strings.Contains(src.Text, "RegistryConfig {") {
-		return "kcl"
-	}
-	return "yaml"
+	return nil
 }
 
 // Dir returns the directory that the config's relative paths start from: its

@@ -2,7 +2,6 @@ package load
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/kcl/eval"
@@ -97,20 +96,3 @@ func join(path, key string) string {
 	}
 	return path + "." + key
 }
-
-// Span returns the place of the attribute at path, or of its nearest ancestor
-// that the config gives.
-func (c *Config) Span(path string) diag.Span {
-	for {
-		if p, ok := c.places[path]; ok && p.given {
-			return p.value.Span()
-		}
-		if path == "" {
-			return diag.Span{}
-		}
-		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
-	}
-}
-
-// Given reports whether the config gives the attribute at path itself.
-func (c *Config) Given(path string) bool { return c.places[path].given }

@@ -17,6 +17,9 @@ import (
 func (c *Config) choose(p *eval.Program, name string, src *syntax.Source) (string, *eval.Instance, *diag.Diagnostic) {
 	var found []*eval.Entry
 	for _, e := range slices.Concat(p.Globals, p.Outputs) {
+		if c.document != nil && e.Place.Source != src { // of the file that defines the schema
+			continue
+		}
 		if inst, ok := e.Value.(*eval.Instance); ok && c.isRegistry(inst.Schema) && !strings.HasPrefix(e.Key, "_") {
 			found = append(found, e)
 		}
@@ -52,7 +55,7 @@ func (c *Config) choose(p *eval.Program, name string, src *syntax.Source) (strin
 // from it.
 func (c *Config) isRegistry(s *eval.Schema) bool {
 	for ; s != nil; s = s.Base() {
-		if s.Name == "OCIRegistryConfig" && s.Source() == c.schemaSource {
+		if s.Name == rootSchema && s.Source() == c.schemaSource {
 			return true
 		}
 	}
@@ -60,7 +63,7 @@ func (c *Config) isRegistry(s *eval.Schema) bool {
 }
 
 // decode fills the Go form of the config and of the schema's defaults.
-func (c *Config) decode(prelude []*syntax.File) error {
+func (c *Config) decode() error {
 	c.Registry = &spec.Registry{}
 	if err := spec.Decode(c.Registry, c.attributes(c.value)); err != nil {
 		return diag.Errorf(diag.Failed, "schema and program disagree: %w", err)
@@ -72,7 +75,7 @@ remote = RemoteOCIConfig {}
 pull_policy = OCIPullPolicy {}
 push_policy = OCIPushPolicy {}
 `))
-	linked, more := program.Link([]*syntax.File{f}, program.Options{Prelude: prelude})
+	linked, more := program.Link([]*syntax.File{f}, program.Options{Prelude: c.program.Prelude.Files})
 	faults = append(faults, more...)
 	result, more := eval.Run(linked, eval.Options{})
 	if err := append(faults, more...).Err(); err != nil {

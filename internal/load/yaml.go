@@ -1,11 +1,8 @@
 package load
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
-	"strconv"
+	"math"
 	"strings"
 
 	goccy "github.com/goccy/go-yaml"
@@ -17,169 +14,136 @@ import (
 	"github.com/berth-oci/berth/kcl/syntax"
 )
 
-// parseYAML reads a YAML or JSON config into the KCL program that means the
-// same: an instance of the schema with the document as its config. Everything
-// else is then alike for all formats.
-func parseYAML(src *syntax.Source, schemaName string) (*syntax.File, diag.List) {
-	if format(src) == "json" {
-		if d := checkJSON(src); d != nil {
-			return nil, diag.List{d}
-		}
-	}
-	c := &yamlConverter{src: src, anchors: map[string]syntax.Expr{}}
-	doc, err := yaml.Parse([]byte(src.Text))
+// parseYAML reads a YAML text of one document.
+func (doc *document) parseYAML() syntax.Expr {
+	file, err := yaml.Parse([]byte(doc.src.Text))
+	c := &yamlConverter{document: doc, anchors: map[string]anchor{}}
 	if err != nil {
-		return nil, diag.List{c.syntaxError(err)}
-	}
-	var body ast.Node
-	for _, d := range doc.Docs {
-		switch {
-		case d.Body == nil:
-		case body != nil:
-			return nil, diag.List{diag.Errorf(diag.Syntax, "a config is one document; here a second one begins").At(c.at(d.Body.GetToken()).Span())}
-		default:
-			body = d.Body
-		}
-	}
-	if body == nil {
-		return nil, diag.List{diag.Errorf(diag.NoConfig, "the config is empty").At(syntax.Range{Source: src}.Span()).
-			WithHint("berth init writes one to start from")}
-	}
-	config, ok := c.expr(body).(*syntax.Config)
-	if !ok {
-		if len(c.faults) == 0 {
-			c.fault(body.GetToken(), "the config must be a mapping of attributes to values")
-		}
-		return nil, c.faults
-	}
-	if schemaName == "" {
-		schemaName = impliedSchema(config)
-	}
-	head := syntax.Range{Source: src, Start: config.Start, End: config.Start}
-	if len(config.Entries) > 0 {
-		head = config.Entries[0].Range
-	}
-	x := &syntax.SchemaExpr{Range: head, Schema: &syntax.Ident{Range: head, Name: schemaName}, Config: config}
-	return &syntax.File{Source: src, Body: []syntax.Stmt{&syntax.ExprStmt{Range: head, X: x}}}, c.faults
-}
-
-// impliedSchema returns the schema that a document without one is checked by.
-func impliedSchema(config *syntax.Config) string {
-	byType := map[string]string{
-		"distribution": "DistributionRegistryConfig", "zot": "ZotRegistryConfig",
-		"harbor": "HarborRegistryConfig", "artifactory": "ArtifactoryRegistryConfig",
-	}
-	byBlock := map[string]string{"zot_features": "zot", "harbor_config": "harbor", "artifactory_config": "artifactory"}
-	implied := "OCIRegistryConfig"
-	for _, e := range config.Entries {
-		key, _ := e.Key.(*syntax.String)
-		if key == nil {
-			continue
-		}
-		if typ, ok := e.Value.(*syntax.String); ok && key.Value == "type" && byType[typ.Value] != "" {
-			return byType[typ.Value]
-		}
-		if typ := byBlock[key.Value]; typ != "" {
-			implied = byType[typ]
-		}
-	}
-	return implied
-}
-
-// checkJSON makes sure that a .json file is JSON and not merely YAML.
-func checkJSON(src *syntax.Source) *diag.Diagnostic {
-	dec := json.NewDecoder(strings.NewReader(src.Text))
-	var v any
-	err := dec.Decode(&v)
-	if err == nil {
-		if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-			at := int(dec.InputOffset())
-			return diag.Errorf(diag.Syntax, "text after the end of the JSON value").At(syntax.Range{Source: src, Start: at, End: at + 1}.Span())
-		}
+		doc.faults = append(doc.faults, c.syntaxError(err))
 		return nil
 	}
-	offset := len(src.Text)
-	var syntaxErr *json.SyntaxError
-	if errors.As(err, &syntaxErr) {
-		offset = max(int(syntaxErr.Offset)-1, 0)
+	var body ast.Node
+	for _, d := range file.Docs {
+		switch d.Body.(type) {
+		case nil, *ast.DirectiveNode, *ast.CommentNode, *ast.CommentGroupNode, *ast.NullNode:
+			continue
+		}
+		if body != nil {
+			doc.fault(c.place(d.Body.GetToken()), "a config is one document; here a second one begins").
+				WithHint("put each config into a file of its own")
+			return nil
+		}
+		body = d.Body
 	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || offset >= len(strings.TrimRight(src.Text, " \t\r\n")) {
-		return diag.Errorf(diag.Syntax, "the file ends in the middle of a JSON value").
-			At(syntax.Range{Source: src, Start: len(src.Text), End: len(src.Text)}.Span()).WithHint("close every brace, bracket and string")
+	if body == nil {
+		doc.faults = append(doc.faults, emptyConfig(doc.src))
+		return nil
 	}
-	return diag.Errorf(diag.Syntax, "not JSON: %s", err).At(syntax.Range{Source: src, Start: offset, End: offset + 1}.Span())
+	return c.expr(body)
 }
 
 // yamlConverter turns nodes of a YAML document into KCL expressions.
 type yamlConverter struct {
-	src     *syntax.Source
-	anchors map[string]syntax.Expr
-	faults  diag.List
-	depth   int
+	*document
+	anchors map[string]anchor
+	size    int // nodes so far, those behind aliases as often as they are used
 }
 
+// anchor is a value with a name.
+type anchor struct {
+	value syntax.Expr
+	size  int
+}
+
+// maxSize bounds the nodes of a document with its aliases resolved.
+const maxSize = 100_000
+
+// syntaxError says what the parser could not read, and what is mostly behind it.
 func (c *yamlConverter) syntaxError(err error) *diag.Diagnostic {
-	var depth *yaml.DepthError
-	if errors.As(err, &depth) {
-		start := c.src.Offset(depth.Line, 1) + depth.Column - 1
-		return diag.Errorf(diag.LimitExceeded, "%w", err).At(syntax.Range{Source: c.src, Start: start, End: start + 1}.Span())
+	var limit *yaml.LimitError
+	if errors.As(err, &limit) {
+		start := c.src.Offset(limit.Line, 1) + limit.Column - 1
+		return diag.Errorf(diag.LimitExceeded, "%w", err).At(c.at(start, start+1).Span())
 	}
 	var e goccy.Error
-	if !errors.As(err, &e) || e.GetToken() == nil {
-		return diag.Errorf(diag.Syntax, "not YAML: %s", firstLine(err.Error())).At(syntax.Range{Source: c.src}.Span())
+	if !errors.As(err, &e) || e.GetToken() == nil || e.GetToken().Position == nil {
+		return diag.Errorf(diag.Syntax, "not YAML: %s", firstLine(err.Error())).At(c.at(0, 0).Span())
 	}
 	tok := e.GetToken()
-	d := diag.Errorf(diag.Syntax, "not YAML: %s", firstLine(e.GetMessage())).At(c.at(tok).Span())
-	if line := c.src.Line(tok.Position.Line); strings.Contains(line, "\t") {
+	d := diag.Errorf(diag.Syntax, "not YAML: %s", firstLine(e.GetMessage())).At(c.place(tok).Span())
+	line := c.src.Line(tok.Position.Line)
+	content := strings.TrimLeft(line, " \t")
+	indentation := line[:len(line)-len(content)]
+	_, value, _ := strings.Cut(content, ": ")
+	switch value = strings.TrimLeft(value, " "); {
+	case strings.Contains(indentation, "\t"):
+		start := c.src.Offset(tok.Position.Line, 1) + strings.IndexByte(indentation, '\t')
+		d.Span = c.at(start, start+1).Span()
 		d.Hint = "YAML cannot be indented with tabs; use spaces"
-		d.Span = c.tab(tok.Position.Line).Span()
+	case value != "" && strings.IndexByte("@`%", value[0]) >= 0:
+		d.Hint = "quote the value, which begins with " + value[:1]
+	case value != "" && strings.IndexByte("\"'[{|>&*!", value[0]) < 0 && strings.Contains(value, ": "):
+		d.Hint = "quote the value, which has a colon in it"
+	case value != "" && strings.IndexByte("\"'", value[0]) >= 0:
+		d.Hint = "close the quotes; a quote inside is doubled in '...' and gets a backslash in \"...\""
+	default:
+		d.Hint = "keys of one block begin in the same column, and what belongs to a key further right"
 	}
 	return d
 }
 
-// tab returns the place of the first tab of a line.
-func (c *yamlConverter) tab(line int) syntax.Range {
-	start := c.src.Offset(line, 1)
-	start += strings.IndexByte(c.src.Line(line), '\t')
-	return syntax.Range{Source: c.src, Start: start, End: start + 1}
-}
-
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(s, "\n")
-	return line
-}
-
-// at returns the place of a token.
-func (c *yamlConverter) at(t *token.Token) syntax.Range {
+// place returns the place of a token.
+func (c *yamlConverter) place(t *token.Token) syntax.Range {
 	if t == nil || t.Position == nil {
-		return syntax.Range{Source: c.src}
+		return c.at(0, 0)
 	}
 	start := c.src.Offset(t.Position.Line, t.Position.Column)
+	if t.Type == token.DoubleQuoteType || t.Type == token.SingleQuoteType {
+		return c.at(start, start+quotedLength(c.src.Text[start:]))
+	}
 	text := firstLine(strings.TrimSpace(t.Origin))
 	if text == "" {
 		text = firstLine(t.Value)
 	}
-	return syntax.Range{Source: c.src, Start: start, End: min(start+max(len(text), 1), len(c.src.Text))}
+	if t.Type == token.ImplicitNullType { // not written at all
+		text = ""
+	}
+	return c.at(start, start+max(len(text), 1))
 }
 
-func (c *yamlConverter) fault(t *token.Token, format string, args ...any) syntax.Expr {
-	c.faults = append(c.faults, diag.Errorf(diag.Syntax, format, args...).At(c.at(t).Span()))
-	return &syntax.Bad{Range: c.at(t)}
+// quotedLength returns the length of the quoted scalar that a text begins with,
+// as far as its first line goes.
+func quotedLength(text string) int {
+	for i := 1; i < len(text); i++ {
+		switch {
+		case text[i] == '\n':
+			return i
+		case text[0] == '"' && text[i] == '\\':
+			i++
+		case text[i] != text[0]:
+		case text[0] == '\'' && strings.HasPrefix(text[i+1:], "'"):
+			i++
+		default:
+			return i + 1
+		}
+	}
+	return len(text)
 }
 
-// maxNesting bounds how deep a document may nest.
-const maxNesting = 200
+func (c *yamlConverter) bad(t *token.Token, format string, args ...any) (syntax.Expr, *diag.Diagnostic) {
+	at := c.place(t)
+	return &syntax.Bad{Range: at}, c.fault(at, format, args...)
+}
 
 func (c *yamlConverter) expr(n ast.Node) syntax.Expr {
-	c.depth++
-	defer func() { c.depth-- }()
-	if c.depth > maxNesting {
-		return c.fault(n.GetToken(), "nested too deeply (limit %d)", maxNesting)
+	r := c.place(n.GetToken())
+	if !c.grow(1, r) || !c.enter(r) {
+		return &syntax.Bad{Range: r}
 	}
-	r := c.at(n.GetToken())
+	defer c.leave()
 	switch n := n.(type) {
 	case *ast.MappingNode:
-		return c.mapping(n.Values, c.at(n.GetToken()))
+		return c.mapping(n.Values, r)
 	case *ast.MappingValueNode:
 		return c.mapping([]*ast.MappingValueNode{n}, r)
 	case *ast.SequenceNode:
@@ -188,83 +152,215 @@ func (c *yamlConverter) expr(n ast.Node) syntax.Expr {
 			list.Elems = append(list.Elems, c.expr(v))
 		}
 		return list
-	case *ast.StringNode:
-		return &syntax.String{Range: r, Value: n.Value}
 	case *ast.LiteralNode:
+		c.scalars[r.Start] = scalar{text: n.Value.Value, quoted: true}
 		return &syntax.String{Range: r, Value: n.Value.Value}
-	case *ast.BoolNode:
-		if n.Value {
-			return &syntax.Constant{Range: r, Kind: syntax.TRUE}
+	case *ast.StringNode:
+		if t := n.GetToken(); t.Type == token.DoubleQuoteType || t.Type == token.SingleQuoteType {
+			c.scalars[r.Start] = scalar{text: n.Value, quoted: true}
+			return &syntax.String{Range: r, Value: n.Value}
 		}
-		return &syntax.Constant{Range: r, Kind: syntax.FALSE}
+		return c.plain(n.Value, r)
 	case *ast.NullNode:
-		return &syntax.Constant{Range: r, Kind: syntax.NONE}
-	case *ast.IntegerNode:
-		return c.integer(n, r)
-	case *ast.FloatNode:
-		return &syntax.Number{Range: r, IsFloat: true, Float: n.Value}
+		if n.GetToken().Type == token.ImplicitNullType {
+			return c.plain("", r)
+		}
+		return c.plain(n.GetToken().Value, r)
+	case *ast.BoolNode, *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
+		return c.plain(n.GetToken().Value, r)
 	case *ast.AnchorNode:
+		before := c.size
 		x := c.expr(n.Value)
-		c.anchors[n.Name.String()] = x
+		c.anchors[n.Name.String()] = anchor{x, c.size - before}
 		return x
 	case *ast.AliasNode:
-		if x, ok := c.anchors[n.Value.String()]; ok {
-			return x
-		}
-		return c.fault(n.Value.GetToken(), "no anchor %s is defined above", n.Value.String())
+		return c.alias(n)
 	case *ast.TagNode:
-		if n.Start.Value == "!!str" {
-			return &syntax.String{Range: c.at(n.Value.GetToken()), Value: n.Value.GetToken().Value}
-		}
-		return c.expr(n.Value)
+		return c.tagged(n)
 	}
-	return c.fault(n.GetToken(), "a config cannot hold %s", n.Type())
+	x, _ := c.bad(n.GetToken(), "a config cannot hold %s", n.Type())
+	return x
 }
 
-func (c *yamlConverter) integer(n *ast.IntegerNode, r syntax.Range) syntax.Expr {
-	switch v := n.Value.(type) {
+// grow counts n nodes and reports when there are too many.
+func (c *yamlConverter) grow(n int, at syntax.Range) bool {
+	before := c.size
+	c.size += n
+	if c.size > maxSize && before <= maxSize {
+		c.fault(at, "the document has too many values, those behind aliases counted each time (limit %d)", maxSize).Code = diag.LimitExceeded
+	}
+	return c.size <= maxSize
+}
+
+// alias returns the value that an alias stands for. What the value is wrong for
+// is where the alias stands; its parts are where they are written.
+func (c *yamlConverter) alias(n *ast.AliasNode) syntax.Expr {
+	name := n.Value.String()
+	star := c.place(n.GetToken())
+	r := c.at(star.Start, star.Start+1+len(name))
+	known, ok := c.anchors[name]
+	if !ok {
+		d := c.fault(r, "no anchor %s is defined above", name)
+		var names []string
+		for name := range c.anchors {
+			names = append(names, name)
+		}
+		if near := diag.Nearest(name, names); near != "" {
+			d.Hint = "did you mean *" + near + "?"
+		} else {
+			d.Hint = "an anchor is written &" + name + " before its value; quote a text that begins with *"
+		}
+		return &syntax.Bad{Range: r}
+	}
+	if !c.grow(known.size, r) {
+		return &syntax.Bad{Range: r}
+	}
+	if s, ok := c.scalars[known.value.At().Start]; ok {
+		c.scalars[r.Start] = s
+	}
+	switch x := known.value.(type) {
+	case *syntax.String:
+		return &syntax.String{Range: r, Value: x.Value}
+	case *syntax.Number:
+		copied := *x
+		copied.Range = r
+		return &copied
+	case *syntax.Constant:
+		return constant(r, x.Kind)
+	}
+	return known.value
+}
+
+// tagged converts a value with a tag of the core schema.
+func (c *yamlConverter) tagged(n *ast.TagNode) syntax.Expr {
+	tag := n.Start.Value
+	if n.Value == nil {
+		x, _ := c.bad(n.Start, "nothing stands after the tag %s", tag)
+		return x
+	}
+	if tok := n.Value.GetToken(); tag == "!!str" {
+		if _, ok := n.Value.(ast.ScalarNode); ok {
+			r := c.place(tok)
+			c.scalars[r.Start] = scalar{text: tok.Value, quoted: true}
+			return &syntax.String{Range: r, Value: tok.Value}
+		}
+	}
+	x := c.expr(n.Value)
+	fits := false
+	switch v := x.(type) {
+	case *syntax.Bad:
+		fits = true
+	case *syntax.Config:
+		fits = tag == "!!map"
+	case *syntax.List:
+		fits = tag == "!!seq"
+	case *syntax.Number:
+		if tag == "!!float" && !v.IsFloat {
+			return &syntax.Number{Range: v.Range, IsFloat: true, Float: float64(v.Int)}
+		}
+		fits = tag == "!!float" || tag == "!!int" && !v.IsFloat
+	case *syntax.Constant:
+		fits = tag == "!!null" && v.Kind == syntax.NONE || tag == "!!bool" && v.Kind != syntax.NONE
+	}
+	if !fits {
+		_, d := c.bad(n.Start, "the tag %s does not go with this value", tag)
+		d.Hint = "leave the tag out; only those of plain values are known, as in !!str 5"
+	}
+	return x
+}
+
+// plain converts a scalar without quotes.
+func (c *yamlConverter) plain(text string, r syntax.Range) syntax.Expr {
+	c.scalars[r.Start] = scalar{text: text}
+	v, err := yaml.Scalar(text)
+	if err != nil {
+		return c.outOfRange(r)
+	}
+	switch v := v.(type) {
+	case nil:
+		return constant(r, syntax.NONE)
+	case bool:
+		return boolean(r, v)
 	case int64:
-		return &syntax.Number{Range: r, Int: v}
-	case uint64:
-		if v < 1<<63 {
-			return &syntax.Number{Range: r, Int: int64(v)}
+		if yaml.Ambiguous(text) {
+			c.fault(r, "%s is one number to YAML 1.1 and another to YAML 1.2", text).
+				WithHint("write it without the leading zero, as 0o%s if it is octal, or in quotes if it is a text", strings.TrimLeft(text, "+-0"))
+			return &syntax.Bad{Range: r}
 		}
-	}
-	if v, err := strconv.ParseInt(fmt.Sprint(n.Value), 10, 64); err == nil {
 		return &syntax.Number{Range: r, Int: v}
+	case float64:
+		if math.IsInf(v, 0) || math.IsNaN(v) {
+			c.fault(r, "a config cannot hold %s", text).WithHint("write a number, or quotes around a text")
+			return &syntax.Bad{Range: r}
+		}
+		return &syntax.Number{Range: r, IsFloat: true, Float: v}
 	}
-	return c.fault(n.GetToken(), "%s does not fit a 64-bit integer", n.GetToken().Value)
+	return &syntax.String{Range: r, Value: text}
 }
 
-// mapping converts a mapping to a config whose entries override defaults.
+// mapping converts a mapping to a config whose entries override defaults. What
+// it merges in gives way to its own keys, wherever << stands.
 func (c *yamlConverter) mapping(values []*ast.MappingValueNode, r syntax.Range) syntax.Expr {
-	config := &syntax.Config{Range: r}
-	seen := map[string]bool{}
+	e := c.entries()
+	var merged []*syntax.Config
 	for _, v := range values {
-		key := v.Key.GetToken()
 		if _, ok := v.Key.(*ast.MergeKeyNode); ok {
-			config.Entries = append(config.Entries, &syntax.Entry{Range: c.at(key), Star: c.expr(v.Value)})
+			merged = append(merged, c.merged(v)...)
 			continue
 		}
-		if seen[key.Value] {
-			c.fault(key, "%s is given twice", key.Value)
-			continue
-		}
-		seen[key.Value] = true
-		at := c.at(key)
+		key, at, ok := c.key(v.Key)
 		value := c.expr(v.Value)
-		if inner, ok := value.(*syntax.Config); ok {
-			// What is wrong with a block as a whole is wrong at its key.
-			copied := *inner
-			copied.Range = at
-			value = &copied
+		if ok {
+			e.add(key, at, value)
 		}
-		config.Entries = append(config.Entries, &syntax.Entry{
-			Range: at, Key: &syntax.String{Range: at, Value: key.Value}, Op: syntax.ASSIGN, Value: value,
-		})
 	}
-	if len(config.Entries) > 0 {
-		config.Range = config.Entries[0].Range
+	for _, m := range merged {
+		e.mergeIn(m)
 	}
-	return config
+	return e.config(r)
+}
+
+// merged returns the mappings that a merge key names.
+func (c *yamlConverter) merged(v *ast.MappingValueNode) []*syntax.Config {
+	x := c.expr(v.Value)
+	list := []syntax.Expr{x}
+	if l, ok := x.(*syntax.List); ok {
+		list = l.Elems
+	}
+	var configs []*syntax.Config
+	for _, x := range list {
+		switch x := x.(type) {
+		case *syntax.Config:
+			configs = append(configs, x)
+		case *syntax.Bad: // reported
+		default:
+			c.fault(x.At(), "<< merges mappings, and this is none").WithHint("write <<: *NAME for a mapping with the anchor &NAME")
+		}
+	}
+	return configs
+}
+
+// key returns the text of a key.
+func (c *yamlConverter) key(n ast.MapKeyNode) (string, syntax.Range, bool) {
+	var node ast.Node = n
+	if k, ok := n.(*ast.MappingKeyNode); ok {
+		node = k.Value
+	}
+	tok := node.GetToken()
+	at := c.place(tok)
+	switch node := node.(type) {
+	case *ast.StringNode:
+		if v, _ := yaml.Scalar(node.Value); v == any(node.Value) || tok.Type != token.StringType {
+			return node.Value, at, true
+		}
+	case *ast.BoolNode, *ast.IntegerNode, *ast.FloatNode, *ast.NullNode, *ast.InfinityNode, *ast.NanNode:
+		if v, _ := yaml.Scalar(tok.Value); v == any(tok.Value) {
+			return tok.Value, at, true
+		}
+	default:
+		c.fault(at, "a key must be a text").WithHint("write a plain key")
+		return "", at, false
+	}
+	c.fault(at, "a key must be a text, and %s is none", tok.Value).WithHint("quote it: %q", tok.Value)
+	return "", at, false
 }

@@ -1,6 +1,7 @@
 // Package yaml parses YAML texts from users within bounds: a hostile text can
-// neither exhaust memory nor the stack. It gives the tree of goccy/go-yaml, whose
-// nodes know their places.
+// neither exhaust memory nor the stack, nor take minutes. It gives the tree of
+// goccy/go-yaml, whose nodes know their places, and says what a plain scalar
+// means.
 package yaml
 
 import (
@@ -11,34 +12,43 @@ import (
 	"github.com/goccy/go-yaml/parser"
 )
 
-// maxFlow is how deep [ and { may nest. The parser needs memory that grows with
-// the square of it.
-const maxFlow = 500
+// Limits on a text, far above any real one. The parser needs memory that grows
+// with the square of how deep brackets nest, and time that grows with the square
+// of the number of keys.
+const (
+	maxFlow = 500
+	maxKeys = 10_000
+)
 
-// DepthError says where a text nests too deeply.
-type DepthError struct {
+// LimitError says where a text goes beyond a limit.
+type LimitError struct {
 	Line, Column int // from 1; the column counts bytes
+	message      string
 }
 
-func (e *DepthError) Error() string {
-	return fmt.Sprintf("brackets nest too deeply (limit %d)", maxFlow)
-}
+func (e *LimitError) Error() string { return e.message }
 
 // Parse parses a text, without its byte order mark. A mapping may have a key
-// twice: the caller knows better what to say of it. The error is a *DepthError
+// twice: the caller knows better what to say of it. The error is a *LimitError
 // or a goccy/go-yaml Error with a token.
-func Parse(text []byte) (*ast.File, error) {
+func Parse(text []byte) (f *ast.File, err error) {
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
-	if err := checkDepth(text); err != nil {
+	if err := checkLimits(text); err != nil {
 		return nil, err
 	}
+	defer func() { // a text that the parser is not up to is no reason to crash
+		if r := recover(); r != nil {
+			f, err = nil, fmt.Errorf("the text cannot be understood (%v)", r)
+		}
+	}()
 	return parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey())
 }
 
-// checkDepth counts open brackets outside of quotes and comments. In plain and
-// block texts it may count brackets that mean nothing: the limit leaves room.
-func checkDepth(text []byte) error {
-	depth, line, start := 0, 1, 0
+// checkLimits counts open brackets and keys outside of quotes and comments. In
+// plain and block texts it may count some that mean nothing: the limits leave
+// room.
+func checkLimits(text []byte) error {
+	depth, keys, line, start := 0, 0, 1, 0
 	var quote byte
 	for i, c := range text {
 		switch {
@@ -57,10 +67,14 @@ func checkDepth(text []byte) error {
 			quote = c
 		case c == '[' || c == '{':
 			if depth++; depth > maxFlow {
-				return &DepthError{Line: line, Column: i - start + 1}
+				return &LimitError{line, i - start + 1, fmt.Sprintf("brackets nest too deeply (limit %d)", maxFlow)}
 			}
 		case c == ']' || c == '}':
 			depth = max(depth-1, 0)
+		case c == ':':
+			if keys++; keys > maxKeys {
+				return &LimitError{line, i - start + 1, fmt.Sprintf("too many keys (limit %d)", maxKeys)}
+			}
 		}
 	}
 	return nil

@@ -113,7 +113,7 @@ func builtinIsUnique(c *call) Value {
 		return c.wrong(c.arg(0, "inval"), "a list")
 	}
 	for i, v := range list.Elems {
-		if slices.ContainsFunc(list.Elems[:i], func(o Value) bool { return equal(o, v) }) {
+		if slices.ContainsFunc(list.Elems[:i], func(o Value) bool { return c.ev.equal(o, v) }) {
 			return Bool(false)
 		}
 	}

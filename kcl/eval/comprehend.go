@@ -97,7 +97,7 @@ func (s *scope) each(over syntax.Expr, vars []*syntax.Name, body func(*scope) bo
 		eachEntry(v, step)
 	case *Instance:
 		eachEntry(v.Attrs, step)
-	case bad, None, Undefined:
+	case bad:
 	default:
 		s.ev.errorf(diag.WrongType, over.At(), "%s is not a list, dict or string to go over", describe(v))
 	}
@@ -121,7 +121,7 @@ func (s *scope) dictComp(x *syntax.DictComp) Value {
 		}
 		e := &Entry{Key: string(key), Value: s.eval(x.Entry.Value), Op: x.Entry.Op, KeyPlace: x.Entry.Key.At(), Place: x.Entry.Value.At()}
 		s.ev.merge(d, e, unionConfig, x.Range)
-		s.ev.grow(1, x.Range)
+		s.ev.grow(entrySize, x.Range)
 	})
 	return d
 }
@@ -166,7 +166,7 @@ func (s *scope) quantify(x *syntax.Quantifier) Value {
 				list.Elems = append(list.Elems, element)
 			}
 		}
-		return s.ev.grow(1, x.Range)
+		return s.ev.grow(entrySize, x.Range)
 	})
 	switch {
 	case x.Op == syntax.ALL || x.Op == syntax.ANY:

@@ -127,34 +127,25 @@ func indexStep(step syntax.Expr) (int, bool) {
 	return 0, false
 }
 
-// unionMode says what happens when two values meet that cannot be merged.
-type unionMode int
-
-const (
-	unionConfig  unionMode = iota // both are given: different scalars and lists conflict
-	unionDefault                  // the left is a default: the right one wins
-	unionLists                    // the operator |: lists merge by index
-)
-
 // merge joins an entry into d by its operator.
 func (ev *evaluator) merge(d *Dict, e *Entry, mode unionMode, at syntax.Range) {
 	old := d.Get(e.Key)
 	if old == nil {
-		if e.insert == nil {
-			d.set(e)
+		if e.insert != nil {
+			ev.errorf(diag.Conflict, e.Place, "%s[%d] has no list to go into: give %s in this block first", e.Key, *e.insert, e.Key)
 			return
 		}
-		// An index into nothing: keep it for the value that it will meet.
 		d.set(e)
 		return
 	}
 	joined := *e
+	joined.Overrides = append(old.Overrides[:len(old.Overrides):len(old.Overrides)], old.Place)
 	if old.Op == syntax.ASSIGN && e.Op == syntax.COLON || old.Op == syntax.ADD_ASSIGN && e.Op != syntax.ASSIGN {
 		joined.Op = old.Op
 	}
 	joined.Value, joined.insert = ev.apply(old.Value, e, mode, at), nil
 	if _, isDict := joined.Value.(*Dict); isDict && e.Op != syntax.ASSIGN {
-		joined.KeyPlace, joined.Place = old.KeyPlace, old.Place
+		joined.KeyPlace, joined.Place, joined.Overrides = old.KeyPlace, old.Place, old.Overrides
 	}
 	d.set(&joined)
 }
@@ -166,6 +157,9 @@ func (ev *evaluator) apply(old Value, e *Entry, mode unionMode, at syntax.Range)
 	}
 	if e.insert != nil {
 		return ev.applyAt(old, e, mode, at)
+	}
+	if e.Op == syntax.COLON && mode.agree() && !ev.subsumes(old, e.Value) {
+		return ev.conflict(old, e.Value, e.Place)
 	}
 	switch e.Op {
 	case syntax.ASSIGN:
@@ -218,84 +212,6 @@ func concat(a, b *List) *List {
 	l := &List{Elems: append(append([]Value(nil), a.Elems...), b.Elems...)}
 	if len(a.Places) == len(a.Elems) && len(b.Places) == len(b.Elems) {
 		l.Places = append(append([]syntax.Range(nil), a.Places...), b.Places...)
-	}
-	return l
-}
-
-// union merges b into a. Dicts and instances merge by key, each entry by its
-// own operator.
-func (ev *evaluator) union(a, b Value, mode unionMode, at syntax.Range) Value {
-	if isBad(a, b) {
-		return bad{}
-	}
-	if isMissing(a) {
-		if _, ok := b.(Undefined); ok {
-			return a
-		}
-		return b
-	}
-	if isMissing(b) {
-		return a
-	}
-	switch x := a.(type) {
-	case *Dict:
-		switch y := b.(type) {
-		case *Dict:
-			return ev.unionDicts(x, y, mode, at)
-		case *Instance:
-			return ev.instantiate(y.Schema, y.args, ev.unionDicts(x, y.Config, mode, at), y.Place)
-		}
-	case *Instance:
-		switch y := b.(type) {
-		case *Dict:
-			return ev.instantiate(x.Schema, x.args, ev.unionDicts(x.Config, y, mode, at), at)
-		case *Instance:
-			if !y.Schema.isA(x.Schema) && !x.Schema.isA(y.Schema) {
-				break
-			}
-			schema := x.Schema
-			if y.Schema.isA(x.Schema) {
-				schema = y.Schema
-			}
-			return ev.instantiate(schema, y.args, ev.unionDicts(x.Config, y.Config, mode, at), y.Place)
-		}
-	case *List:
-		if y, ok := b.(*List); ok {
-			if mode == unionConfig {
-				if !equal(x, y) {
-					return ev.conflict(a, b, at)
-				}
-				return b
-			}
-			return ev.unionLists(x, y, mode, at)
-		}
-	}
-	if mode != unionConfig && a.Type() == b.Type() || equal(a, b) || mode == unionDefault {
-		return b
-	}
-	return ev.conflict(a, b, at)
-}
-
-func (ev *evaluator) conflict(a, b Value, at syntax.Range) Value {
-	return ev.errorf(diag.Conflict, at, "conflicting values: %s here, %s before; = overrides where : unifies", describe(b), describe(a))
-}
-
-func (ev *evaluator) unionDicts(a, b *Dict, mode unionMode, at syntax.Range) *Dict {
-	d := a.clone()
-	for _, e := range b.entries {
-		ev.merge(d, e, mode, at)
-	}
-	return d
-}
-
-func (ev *evaluator) unionLists(a, b *List, mode unionMode, at syntax.Range) Value {
-	l := &List{Elems: append([]Value(nil), a.Elems...)}
-	for i, v := range b.Elems {
-		if i < len(l.Elems) {
-			l.Elems[i] = ev.union(l.Elems[i], v, mode, b.place(i, at))
-		} else {
-			l.Elems = append(l.Elems, v)
-		}
 	}
 	return l
 }

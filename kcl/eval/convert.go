@@ -142,7 +142,7 @@ func builtinTypeof(c *call) Value {
 	}
 	if inst, ok := v.(*Instance); ok {
 		if full, ok := c.arg(1, "full_name").(Bool); ok && bool(full) {
-			return String("__main__." + inst.Schema.Name)
+			return String(inst.Schema.FullName())
 		}
 	}
 	return String(v.Type())

@@ -23,7 +23,7 @@ func Describe(files []*syntax.File) ([]*Schema, error) {
 	if err := faults.Err(); err != nil {
 		return nil, err
 	}
-	ev := &evaluator{lang: newLanguage(), imported: map[*program.Package]*pkg{}}
+	ev := &evaluator{lang: newLanguage(), imported: map[*program.Package]*pkg{}, instances: instances{all: map[*Schema][]*Instance{}}}
 	p := ev.load(source.Main, nil)
 	var list []*Schema
 	for _, s := range p.frame.order {

@@ -125,8 +125,12 @@ func (s *scope) interpolate(x *syntax.Interpolation) Value {
 	return s.ev.str(b.String(), x.Range)
 }
 
-// selectAttr returns x.name.
+// selectAttr returns x.name, or with optional x?.name: None where x is None or
+// otherwise counts as false.
 func (ev *evaluator) selectAttr(x Value, name string, optional bool, at syntax.Range) Value {
+	if optional && !isBad(x) && !truth(x) {
+		return None{}
+	}
 	switch x := x.(type) {
 	case bad:
 		return x
@@ -134,16 +138,10 @@ func (ev *evaluator) selectAttr(x Value, name string, optional bool, at syntax.R
 		if e := x.Get(name); e != nil {
 			return e.Value
 		}
-		if optional {
-			return None{}
-		}
 		return Undefined{}
 	case *Instance:
 		if e := x.Attrs.Get(name); e != nil {
 			return e.Value
-		}
-		if optional {
-			return None{}
 		}
 		return ev.noMember(x.Schema.Name, name, x.Schema, at)
 	case *Module:
@@ -164,9 +162,9 @@ func (ev *evaluator) selectAttr(x Value, name string, optional bool, at syntax.R
 			}}
 		}
 		return ev.errorf(diag.UnknownName, at, "a str has no method %s", name)
-	case None, Undefined:
-		if optional {
-			return None{}
+	case *Schema:
+		if name == "instances" {
+			return ev.instances.method(x)
 		}
 	}
 	return ev.errorf(diag.WrongType, at, "%s has no attribute %s", describe(x), name)
@@ -334,9 +332,9 @@ func (s *scope) schemaExpr(x *syntax.SchemaExpr) Value {
 	case *Schema:
 		return s.ev.instantiate(v, s.args(x.Args, x.Keywords), s.config(x.Config), x.Range)
 	case *Instance:
-		return s.ev.instantiate(v.Schema, v.args, s.ev.unionDicts(v.Config, s.config(x.Config), unionConfig, x.Range), x.Range)
+		return s.ev.union(v, s.config(x.Config), unionOperator, x.Range)
 	case *Dict:
-		return s.ev.union(v, s.config(x.Config), unionConfig, x.Range)
+		return s.ev.union(v, s.config(x.Config), unionOperator, x.Range)
 	case bad:
 		s.config(x.Config) // for the faults inside
 		return v

@@ -12,6 +12,7 @@ type scope struct {
 	vars    map[string]Value
 	frame   *frame
 	imports map[string]*Module
+	pkg     *pkg // of the outermost scope of a package
 
 	ev *evaluator
 }
@@ -218,7 +219,8 @@ func (f *frame) checkImmutable(s *slot, set *setter) {
 	if s.mutable() || len(s.setters) == 1 {
 		return
 	}
-	if _, ok := set.stmt.(*syntax.Unify); ok {
+	switch set.stmt.(type) {
+	case *syntax.Unify, *syntax.TypeAlias: // of several aliases the last one counts
 		return
 	}
 	f.ev.report(&diag.Diagnostic{
@@ -280,15 +282,12 @@ func (s *scope) store(path []syntax.TargetStep, prev, v Value, at syntax.Range) 
 		elems := append([]Value(nil), prev.Elems...)
 		elems[n] = s.store(path[1:], elems[n], v, at)
 		return &List{Elems: elems, Places: prev.Places}
-	case *Dict, Undefined, None:
+	case *Dict:
 		name, ok := key.(String)
 		if !ok {
 			return s.ev.errorf(diag.WrongType, at, "a key must be a string, not %s", key.Type())
 		}
-		d := &Dict{}
-		if prev, ok := prev.(*Dict); ok {
-			d = prev.clone()
-		}
+		d := prev.clone()
 		old := Value(Undefined{})
 		if e := d.Get(string(name)); e != nil {
 			old = e.Value
@@ -332,5 +331,5 @@ func (s *scope) unifyStmt(stmt *syntax.Unify, prev Value) Value {
 	if isMissing(prev) || isBad(prev, v) {
 		return v
 	}
-	return s.ev.union(prev, v, unionConfig, stmt.Value.At())
+	return s.ev.union(prev, v, unionOperator, stmt.Value.At())
 }

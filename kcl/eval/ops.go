@@ -100,28 +100,24 @@ func (ev *evaluator) binary(op syntax.Kind, a, b Value, at syntax.Range) Value {
 
 // unionOperator is | on anything but two ints.
 func (ev *evaluator) unionOperator(a, b Value, at syntax.Range) (Value, bool) {
-	if isMissing(a) || isMissing(b) {
-		return ev.union(a, b, unionLists, at), true
-	}
+	mergeable := isMissing(a) || isMissing(b)
 	switch a.(type) {
 	case *Dict:
-		if _, ok := b.(*Instance); ok {
-			return nil, false
-		}
-		if _, ok := b.(*Dict); ok {
-			return ev.union(a, b, unionConfig, at), true
-		}
+		_, mergeable = b.(*Dict)
+		mergeable = mergeable || isMissing(b)
 	case *Instance:
 		switch b.(type) {
 		case *Dict, *Instance:
-			return ev.union(a, b, unionConfig, at), true
+			mergeable = true
 		}
 	case *List:
-		if _, ok := b.(*List); ok {
-			return ev.union(a, b, unionLists, at), true
-		}
+		_, mergeable = b.(*List)
+		mergeable = mergeable || isMissing(b)
 	}
-	return nil, false
+	if !mergeable {
+		return nil, false
+	}
+	return ev.union(a, b, unionOperator, at), true
 }
 
 func (ev *evaluator) overflow(at syntax.Range) Value {
@@ -274,11 +270,11 @@ func (ev *evaluator) compare(op syntax.Kind, a, b Value, at syntax.Range) Value 
 	}
 	switch op {
 	case syntax.EQ, syntax.IS:
-		return Bool(equal(a, b))
+		return Bool(ev.equal(a, b))
 	case syntax.NE, syntax.IS_NOT:
-		return Bool(!equal(a, b))
+		return Bool(!ev.equal(a, b))
 	case syntax.IN, syntax.NOT_IN:
-		found, ok := contains(b, a)
+		found, ok := ev.contains(b, a)
 		if !ok {
 			return ev.errorf(diag.WrongType, at, "%s cannot be in %s", describe(a), describe(b))
 		}
@@ -301,11 +297,12 @@ func (ev *evaluator) compare(op syntax.Kind, a, b Value, at syntax.Range) Value 
 
 // contains reports whether x is an element, key or part of c; ok is false when
 // c cannot contain it.
-func contains(c, x Value) (found, ok bool) {
+func (ev *evaluator) contains(c, x Value) (found, ok bool) {
 	switch c := c.(type) {
 	case *List:
+		ev.spend(len(c.Elems))
 		for _, e := range c.Elems {
-			if equal(e, x) {
+			if ev.equal(e, x) {
 				return true, true
 			}
 		}
@@ -355,13 +352,18 @@ func order(a, b Value) (int, bool) {
 	return 0, true
 }
 
-// number returns an Int or Float as a float.
+// number returns an Int, Float or Bool as a float.
 func number(v Value) (float64, bool) {
 	switch v := v.(type) {
 	case Int:
 		return float64(v), true
 	case Float:
 		return float64(v), true
+	case Bool:
+		if v {
+			return 1, true
+		}
+		return 0, true
 	}
 	return 0, false
 }

@@ -115,18 +115,20 @@ func (p *Program) Value() any {
 // merge joins the values that stand alone, then the globals.
 func (p *Program) merge(hidden bool) Value {
 	all := Value(nil)
-	add := func(v Value, e *Entry) {
+	add := func(v Value, at syntax.Range) {
 		if inst, ok := v.(*Instance); ok {
 			v = inst.entries()
 		}
 		if all == nil {
 			all = v
 		} else {
-			all = p.ev.union(all, v, unionConfig, e.Place)
+			all = p.ev.apply(all, &Entry{Value: v, Op: syntax.COLON, Place: at}, unionConfig, at)
 		}
 	}
+	var last syntax.Range // of those that stand alone: what a global does not go with
 	for _, e := range standing(p.Outputs) {
-		add(e.Value, e)
+		add(e.Value, e.Place)
+		last = e.Place
 	}
 	for _, e := range p.Globals {
 		if _, ok := e.Value.(*Schema); ok || !hidden && e.hidden() {
@@ -134,7 +136,10 @@ func (p *Program) merge(hidden bool) Value {
 		}
 		global := &Dict{}
 		global.set(&Entry{Key: e.Key, Value: e.Value, Op: syntax.COLON, Place: e.Place})
-		add(global, e)
+		if last.Source == nil {
+			last = e.Place
+		}
+		add(global, last)
 	}
 	if all == nil {
 		return &Dict{}
@@ -367,56 +372,24 @@ func (s *Schema) path() string {
 // several statements give count as one statement, in the place of the last.
 func outputOrder(source *program.Package) []string {
 	var names []string
-	joined := joinedConfigs(source)
-	var visit func(body []syntax.Stmt)
-	visit = func(body []syntax.Stmt) {
-		for _, stmt := range body {
+	var visit func(stmts []syntax.Stmt)
+	visit = func(stmts []syntax.Stmt) {
+		for _, stmt := range stmts {
 			switch stmt := stmt.(type) {
 			case *syntax.If:
 				visit(stmt.Then)
 				visit(stmt.Else)
 			case *syntax.Assign:
 				for _, t := range stmt.Targets {
-					if !joined[stmt] {
-						names = append(names, t.Name.Text)
-					}
+					names = append(names, t.Name.Text)
 				}
 			case *syntax.Unify:
-				if !joined[stmt] {
-					names = append(names, stmt.Target.Text)
-				}
+				names = append(names, stmt.Target.Text)
 			}
 		}
 	}
 	for _, f := range source.Files {
-		visit(f.Body)
+		visit(body(source, f))
 	}
 	return names
-}
-
-// joinedConfigs returns the statements that give a config to an instance to
-// which a later statement gives more.
-func joinedConfigs(source *program.Package) map[syntax.Stmt]bool {
-	joined, last := map[syntax.Stmt]bool{}, map[string]syntax.Stmt{}
-	for _, f := range source.Files {
-		for _, stmt := range f.Body {
-			switch stmt := stmt.(type) {
-			case *syntax.Unify:
-				if before := last[stmt.Target.Text]; before != nil {
-					joined[before] = true
-				}
-				last[stmt.Target.Text] = stmt
-			case *syntax.Assign:
-				if _, ok := stmt.Value.(*syntax.SchemaExpr); !ok {
-					continue
-				}
-				for _, t := range stmt.Targets {
-					if name := t.Name.Text; len(t.Path) == 0 && (last[name] == nil || name[0] == '_') {
-						last[name] = stmt
-					}
-				}
-			}
-		}
-	}
-	return joined
 }

@@ -10,9 +10,11 @@ import (
 
 // Limits on what one program may use, far above any real config.
 const (
-	maxDepth = 10_000     // nested evaluations
-	maxSteps = 20_000_000 // evaluations in all
-	maxSize  = 2_000_000  // elements, entries and 16-byte pieces of text in all
+	maxDepth  = 10_000     // nested evaluations
+	maxSteps  = 20_000_000 // evaluations in all
+	maxSize   = 4_000_000  // elements and 16-byte pieces of text in all
+	entrySize = 4          // what an entry of a dict counts for in maxSize
+	maxOutput = 2_000_000  // values in the output, written out
 )
 
 // Options control Run.
@@ -40,16 +42,19 @@ type Program struct {
 // Run evaluates a program. The result is usable as far as the faults leave
 // values; every one of them is in the list.
 func Run(source *program.Program, opts Options) (*Program, diag.List) {
-	ev := &evaluator{opts: opts, lang: newLanguage(), imported: map[*program.Package]*pkg{}}
+	ev := &evaluator{opts: opts, lang: newLanguage(), imported: map[*program.Package]*pkg{}, instances: instances{main: map[*syntax.Source]bool{}, all: map[*Schema][]*Instance{}}}
 	if source.Prelude != nil {
 		ev.prelude = ev.load(source.Prelude, nil)
 		ev.imported[source.Prelude] = ev.prelude
+	}
+	for _, f := range source.Main.Files {
+		ev.instances.main[f.Source] = true
 	}
 	main := ev.load(source.Main, ev.prelude)
 	result := &Program{ev: ev}
 	ev.finish(main)
 	main.frame.sort(outputOrder(source.Main))
-	seen := map[*Instance]bool{}
+	seen := map[Value]bool{}
 	for _, s := range main.frame.order {
 		if _, internal := s.value.(typeAlias); internal {
 			continue
@@ -61,7 +66,43 @@ func Run(source *program.Program, opts Options) (*Program, diag.List) {
 		result.Outputs = append(result.Outputs, e)
 		ev.required(e.Value, seen)
 	}
+	ev.boundOutput(result)
 	return result, ev.faults.Sort()
+}
+
+// boundOutput reports a program whose output is too much. Values may share
+// parts, so a small program can have an output without end.
+func (ev *evaluator) boundOutput(p *Program) {
+	count := 0
+	for _, list := range [][]*Entry{p.Globals, p.Outputs} {
+		for _, e := range list {
+			if countValues(e.Value, &count); count > maxOutput && !ev.stopped {
+				ev.stop("the program puts out too much: more than %d values", maxOutput)
+				ev.locate(e.Place)
+				return
+			}
+		}
+	}
+}
+
+// countValues adds the number of values in v, written out, to count. It goes
+// on only up to maxOutput.
+func countValues(v Value, count *int) {
+	if *count++; *count > maxOutput {
+		return
+	}
+	switch v := v.(type) {
+	case *List:
+		for _, elem := range v.Elems {
+			countValues(elem, count)
+		}
+	case *Dict:
+		for _, e := range v.entries {
+			countValues(e.Value, count)
+		}
+	case *Instance:
+		countValues(v.Attrs, count)
+	}
 }
 
 // pkg is a package: the frame that its files share.
@@ -76,12 +117,13 @@ type pkg struct {
 
 // evaluator is the state of one run. It is not safe for concurrent use.
 type evaluator struct {
-	opts     Options
-	lang     *language
-	prelude  *pkg
-	imported map[*program.Package]*pkg
-	faults   diag.List
-	stream   *stream // nil: the program outputs its value
+	opts      Options
+	lang      *language
+	prelude   *pkg
+	imported  map[*program.Package]*pkg
+	faults    diag.List
+	instances instances
+	stream    *stream // nil: the program outputs its value
 
 	positions int
 	depth     int
@@ -103,11 +145,11 @@ func (ev *evaluator) enter() bool {
 	}
 	if ev.depth > maxDepth || ev.steps > maxSteps {
 		ev.depth--
-		what := "takes too many steps"
 		if ev.depth >= maxDepth {
-			what = "nests too deeply; is something recursive without end?"
+			ev.stop("the program nests too deeply: more than %d evaluations in each other; does something need itself?", maxDepth)
+		} else {
+			ev.stopSteps()
 		}
-		ev.stop("the program " + what)
 		return false
 	}
 	return true
@@ -115,11 +157,25 @@ func (ev *evaluator) enter() bool {
 
 func (ev *evaluator) leave() { ev.depth-- }
 
+// spend counts n steps of a walk over a value and reports whether the program
+// may have them.
+func (ev *evaluator) spend(n int) bool {
+	ev.steps += n
+	if ev.steps > maxSteps && !ev.stopped {
+		ev.stopSteps()
+	}
+	return !ev.stopped
+}
+
+func (ev *evaluator) stopSteps() {
+	ev.stop("the program takes too long: more than %d evaluations", maxSteps)
+}
+
 // grow counts n new elements and reports whether the program may have them.
 func (ev *evaluator) grow(n int, at syntax.Range) bool {
 	ev.size += n
 	if ev.size > maxSize && !ev.stopped {
-		ev.stop("the program makes too much data")
+		ev.stop("the program makes too much data: more than %d elements, or that much text", maxSize)
 		ev.locate(at)
 	}
 	return !ev.stopped
@@ -132,9 +188,9 @@ func (ev *evaluator) locate(at syntax.Range) {
 	}
 }
 
-func (ev *evaluator) stop(message string) {
+func (ev *evaluator) stop(format string, a ...any) {
 	ev.stopped = true
-	ev.faults = append(ev.faults, diag.Errorf(diag.LimitExceeded, "%s", message))
+	ev.faults = append(ev.faults, diag.Errorf(diag.LimitExceeded, format, a...))
 }
 
 func (ev *evaluator) report(d *diag.Diagnostic) {
@@ -162,18 +218,43 @@ func (ev *evaluator) unknownName(name string, s *scope, at syntax.Range) Value {
 // load sets up a package without evaluating it.
 func (ev *evaluator) load(source *program.Package, prelude *pkg) *pkg {
 	p := &pkg{name: source.Path, frame: &frame{ev: ev, slots: map[string]*slot{}, conds: map[*syntax.If]Value{}}}
-	p.scope = &scope{frame: p.frame, ev: ev}
+	p.scope = &scope{frame: p.frame, imports: map[string]*Module{}, pkg: p, ev: ev}
 	if prelude != nil {
 		p.scope.parent = prelude.scope
 	}
 	for _, f := range source.Files {
-		sc := &scope{parent: p.scope, imports: map[string]*Module{}, ev: ev}
-		for _, imp := range source.ImportsOf(f) {
-			sc.imports[imp.Name] = ev.importModule(imp)
+		for _, imp := range source.ImportsOf(f) { // one counts for every file
+			p.scope.imports[imp.Name] = ev.importModule(imp)
 		}
-		p.frame.collect(f.Body, sc, nil, func(stmt syntax.Stmt, guards []guard) { ev.declare(p, sc, stmt, guards) })
+		sc := &scope{parent: p.scope, ev: ev}
+		p.frame.collect(body(source, f), sc, nil, func(stmt syntax.Stmt, guards []guard) { ev.declare(p, sc, stmt, guards) })
 	}
 	return p
+}
+
+// body returns the statements of a file, those that are unified as one.
+func body(source *program.Package, f *syntax.File) []syntax.Stmt {
+	if len(source.Unified) == 0 {
+		return f.Body
+	}
+	list := make([]syntax.Stmt, 0, len(f.Body))
+	for _, stmt := range f.Body {
+		value, ok := source.Unified[stmt]
+		switch x := stmt.(type) {
+		case *syntax.Unify:
+			if ok {
+				stmt = &syntax.Unify{Range: x.Range, Target: x.Target, Value: value}
+			}
+		case *syntax.Assign:
+			if ok {
+				stmt = &syntax.Assign{Range: x.Range, Targets: x.Targets, Type: x.Type, Value: value}
+			}
+		}
+		if !ok || value != nil {
+			list = append(list, stmt)
+		}
+	}
+	return list
 }
 
 // declare handles a top-level statement that is no assignment.
@@ -242,8 +323,8 @@ func (f *frame) sort(names []string) {
 	slices.SortStableFunc(f.order, func(a, b *slot) int { return place[a.name] - place[b.name] })
 }
 
-// importModule returns the module that an import binds, evaluated, once however
-// often it is imported.
+// importModule returns the module that an import binds, the same one however
+// often it is imported. A package is evaluated when something of it is used.
 func (ev *evaluator) importModule(imp *program.Import) *Module {
 	switch {
 	case imp.System != "":
@@ -256,7 +337,6 @@ func (ev *evaluator) importModule(imp *program.Import) *Module {
 		ev.imported[imp.Package] = nil // a circle is reported when the program is loaded
 		p = ev.load(imp.Package, nil)
 		ev.imported[imp.Package] = p
-		ev.finish(p)
 	}
 	return &Module{name: imp.Package.Path, pkg: p}
 }
@@ -271,6 +351,7 @@ func (m *Module) member(name string) (Value, bool) {
 	if m.pkg == nil {
 		return bad{}, true
 	}
+	m.pkg.frame.ev.finish(m.pkg)
 	s, ok := m.pkg.frame.slots[name]
 	if !ok || s.mutable() {
 		return nil, false

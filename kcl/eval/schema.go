@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/kcl/program"
 	"github.com/berth-oci/berth/kcl/syntax"
 )
 
@@ -103,17 +104,21 @@ func (s *Schema) resolve() {
 	}
 	s.resolved = true
 	ev := s.scope.ev
-	if s.def.Base != nil {
-		base, ok := s.scope.eval(s.def.Base).(*Schema)
+	parent := s.def.Base
+	if s.def.Kind == syntax.RULE { // a rule has the attributes of the protocol that it is for
+		parent = s.def.For
+	}
+	if parent != nil {
+		base, ok := s.scope.eval(parent).(*Schema)
 		switch {
 		case ok && base.isA(s):
-			ev.errorf(diag.Cycle, s.def.Base.At(), "schema %s inherits from itself", s.Name)
+			ev.errorf(diag.Cycle, parent.At(), "schema %s inherits from itself", s.Name)
 		case ok:
 			base.resolve()
 			s.base = base
 			s.declared = slices.Clone(base.declared)
 		default:
-			ev.errorf(diag.WrongType, s.def.Base.At(), "the parent of a schema must be a schema")
+			ev.errorf(diag.WrongType, parent.At(), "the parent of a schema must be a schema")
 		}
 	}
 	for _, x := range s.def.Mixins {
@@ -133,9 +138,15 @@ func (s *Schema) resolve() {
 	}
 }
 
+// declare adds an attribute. A schema may declare one of its parent again; a
+// mixin does not change what the schema declares.
 func (s *Schema) declare(a *attr) {
+	i := slices.IndexFunc(s.declared, func(o *attr) bool { return o.name == a.name })
+	if i >= 0 && a.owner != s {
+		return
+	}
 	a.typ = s.scope.ev.resolveType(a.decl.Type, a.owner.scope)
-	if i := slices.IndexFunc(s.declared, func(o *attr) bool { return o.name == a.name }); i >= 0 {
+	if i >= 0 {
 		s.declared[i] = a
 		return
 	}
@@ -158,17 +169,6 @@ func (s *Schema) attr(name string) *attr {
 	return nil
 }
 
-// index returns the index signature, own or inherited, and its schema.
-func (s *Schema) index() (*syntax.IndexSignature, *Schema) {
-	for ; s != nil; s = s.base {
-		s.resolve()
-		if s.def.Index != nil {
-			return s.def.Index, s
-		}
-	}
-	return nil, nil
-}
-
 // instantiate makes an instance: every attribute gets its value from the chain
 // of defaults and the config, then the checks run.
 func (ev *evaluator) instantiate(s *Schema, a *args, config *Dict, at syntax.Range) Value {
@@ -181,27 +181,50 @@ func (ev *evaluator) instantiate(s *Schema, a *args, config *Dict, at syntax.Ran
 	inst := &Instance{Schema: s, Attrs: &Dict{}, Config: config, Place: at, args: a}
 	f := &frame{ev: ev, slots: map[string]*slot{}, conds: map[*syntax.If]Value{}, inst: inst}
 	levels := ev.levels(f, s, a, at)
+	if !ev.grow(entrySize*len(f.order), at) {
+		return bad{}
+	}
 	for _, sl := range f.order {
 		if sl.attr = s.attr(sl.name); sl.attr != nil && sl.place.Source == nil {
 			sl.place = at
 		}
 	}
-	ev.extraAttrs(f, s, config)
+	extra := ev.extraAttrs(f, s, config)
 	for _, sl := range f.order {
 		f.advance(sl, len(sl.setters))
-		inst.Attrs.set(&Entry{Key: sl.name, Value: sl.value, Op: syntax.ASSIGN, KeyPlace: keyPlace(config, sl), Place: sl.place, Given: sl.given})
+		e := &Entry{Key: sl.name, Value: sl.value, Op: syntax.ASSIGN, KeyPlace: sl.place, Place: sl.place, Given: sl.given}
+		if given := config.Get(sl.name); given != nil {
+			e.Op, e.KeyPlace = given.Op, given.KeyPlace
+		} else if _, none := sl.value.(Undefined); none {
+			e.Op = syntax.COLON // nothing overrides nothing
+		}
+		inst.Attrs.set(e)
 	}
+	ev.instances.add(inst)
 	for _, l := range levels {
 		l.run(f)
 	}
+	ev.checks(f, levels, extra)
 	return inst
 }
 
-func keyPlace(config *Dict, s *slot) syntax.Range {
-	if e := config.Get(s.name); e != nil {
-		return e.KeyPlace
+// checks runs the checks of all levels: once, or with a named index signature
+// once for every attribute that it admits, whose key its name stands for.
+func (ev *evaluator) checks(f *frame, levels []*level, extra []string) {
+	own := f.inst.Schema.def.Index
+	if own == nil || own.Name == nil {
+		for _, l := range levels {
+			l.check(f, l.scope)
+		}
+		return
 	}
-	return s.place
+	for _, key := range extra {
+		for _, l := range levels {
+			s := l.scope.child()
+			s.set(own.Name.Text, String(key))
+			l.check(f, s)
+		}
+	}
 }
 
 // level is one schema of an instance's lineage, or a mixin of one, with the
@@ -228,13 +251,35 @@ func (ev *evaluator) levels(f *frame, s *Schema, a *args, at syntax.Range) []*le
 			levels = append(levels, l)
 		}
 	}
+	for _, l := range levels {
+		l.missing(f)
+	}
 	return levels
 }
 
+// missing lets a mixin read what its protocol declares and the schema lacks:
+// as Undefined.
+func (l *level) missing(f *frame) {
+	if l.schema.def.Kind != syntax.MIXIN || l.schema.def.For == nil {
+		return
+	}
+	if protocol, ok := l.schema.scope.eval(l.schema.def.For).(*Schema); ok {
+		for _, a := range protocol.attrs() {
+			if f.slots[a.name] == nil {
+				l.scope.set(a.name, Undefined{})
+			}
+		}
+	}
+}
+
 func (f *frame) collectSchema(s *Schema, l *level) {
+	l.scope.deprecated(s.Name, s.def.Decorators, f.inst.Place, f.inst.Place)
 	other := func(stmt syntax.Stmt, guards []guard) {
 		switch stmt := stmt.(type) {
 		case *syntax.Attr:
+			if e := f.inst.Config.Get(stmt.Name.Text); e != nil {
+				l.scope.deprecated(stmt.Name.Text, stmt.Decorators, e.KeyPlace, f.inst.Place)
+			}
 			set := f.add(stmt.Name.Text, stmt, l.scope, guards, nil)
 			set.apply = func(prev Value) (Value, syntax.Range) { return f.applyAttr(set, stmt, prev) }
 		default:
@@ -299,41 +344,54 @@ func (f *frame) applyConfig(s *slot, v Value, at syntax.Range) (Value, syntax.Ra
 }
 
 // extraAttrs makes slots of config entries that no attribute declares, as the
-// index signature allows, and reports the others.
-func (ev *evaluator) extraAttrs(f *frame, s *Schema, config *Dict) {
-	sig, owner := s.index()
+// schema's own index signature allows, and reports the others. It returns the
+// keys of the slots.
+func (ev *evaluator) extraAttrs(f *frame, s *Schema, config *Dict) []string {
+	var keys []string
+	var sig *indexSignature
 	for _, e := range config.entries {
 		if s.attr(e.Key) != nil {
 			continue
 		}
-		if sig == nil {
+		if sig == nil && s.def.Index != nil {
+			sig = &indexSignature{def: s.def.Index, key: ev.resolveType(s.def.Index.Key, s.scope), value: ev.resolveType(s.def.Index.Value, s.scope)}
+		}
+		if sig == nil || !sig.key.accepts(String(e.Key)) {
 			ev.unknownAttr(s, e)
 			continue
 		}
-		key := ev.resolveType(sig.Key, owner.scope)
-		value := ev.resolveType(sig.Value, owner.scope)
-		if !key.accepts(String(e.Key)) {
-			ev.unknownAttr(s, e)
-			continue
-		}
-		sl := f.slot(e.Key)
-		sl.given = true
-		f.add(e.Key, nil, nil, nil, func(Value) (Value, syntax.Range) {
-			v := e.Value
-			if sig.Init != nil && e.Op != syntax.ASSIGN {
-				v = ev.apply(ev.indexInit(f, sig, owner, e.Key), e, unionDefault, e.Place)
-			}
-			return ev.conform(v, value, e.Place, e.Key), e.Place
-		})
+		f.slot(e.Key).given = true
+		f.add(e.Key, nil, nil, nil, func(Value) (Value, syntax.Range) { return ev.extraValue(f, s, sig, e), e.Place })
+		keys = append(keys, e.Key)
 	}
+	// The reference runtime holds the place of a named signature's key with the
+	// first extra attribute and gives it to the last.
+	if n := len(keys); n > 1 && sig.def.Name != nil {
+		first := len(f.order) - n
+		last := f.order[len(f.order)-1]
+		copy(f.order[first+1:], f.order[first:])
+		f.order[first] = last
+	}
+	return keys
 }
 
-func (ev *evaluator) indexInit(f *frame, sig *syntax.IndexSignature, owner *Schema, key string) Value {
-	sc := (&scope{parent: owner.scope, frame: f, ev: ev}).child()
-	if sig.Name != nil {
-		sc.set(sig.Name.Text, String(key))
+// indexSignature is an index signature with its types.
+type indexSignature struct {
+	def        *syntax.IndexSignature
+	key, value Type
+}
+
+// extraValue joins a config entry into the default of the index signature.
+func (ev *evaluator) extraValue(f *frame, s *Schema, sig *indexSignature, e *Entry) Value {
+	v := e.Value
+	if sig.def.Init != nil && e.Op != syntax.ASSIGN {
+		sc := (&scope{parent: s.scope, frame: f, ev: ev}).child()
+		if sig.def.Name != nil {
+			sc.set(sig.def.Name.Text, String(e.Key))
+		}
+		v = ev.apply(sc.eval(sig.def.Init), e, unionDefault, e.Place)
 	}
-	return sc.eval(sig.Init)
+	return ev.conform(v, sig.value, e.Place, e.Key)
 }
 
 func (ev *evaluator) unknownAttr(s *Schema, e *Entry) {
@@ -352,23 +410,27 @@ func (ev *evaluator) unknownAttr(s *Schema, e *Entry) {
 	ev.report(d)
 }
 
-// run executes what is left of a schema body, and its checks.
+// run executes what is left of a schema body.
 func (l *level) run(f *frame) {
 	for i := range l.other {
 		if o := &l.other[i]; f.applies(o) {
 			l.scope.exec(o.stmt)
 		}
 	}
+}
+
+// check evaluates the checks of the level in a scope.
+func (l *level) check(f *frame, s *scope) {
 	for _, c := range l.schema.def.Checks {
-		l.check(f, c)
+		l.checkOne(f, s, c)
 	}
 }
 
-// check evaluates one check and reports it when it does not hold.
-func (l *level) check(f *frame, c *syntax.Check) {
+// checkOne evaluates one check and reports it when it does not hold.
+func (l *level) checkOne(f *frame, s *scope, c *syntax.Check) {
 	ev := f.ev
 	if c.Guard != nil {
-		if g := l.scope.eval(c.Guard); isBad(g) || !truth(g) {
+		if g := s.eval(c.Guard); isBad(g) || !truth(g) {
 			return
 		}
 	}
@@ -380,10 +442,10 @@ func (l *level) check(f *frame, c *syntax.Check) {
 			}
 		}
 	}
-	v := l.scope.eval(c.Cond)
+	v := s.eval(c.Cond)
 	message := ""
 	if c.Message != nil {
-		message = text(l.scope.eval(c.Message))
+		message = text(s.eval(c.Message))
 	}
 	if isBad(v) || truth(v) {
 		return
@@ -401,6 +463,9 @@ func (l *level) check(f *frame, c *syntax.Check) {
 	}
 	d.Span = at.Span()
 	d.Related = []diag.Related{{Span: c.Cond.At().Span(), Message: "the check of " + l.schema.Name}}
+	if at != f.inst.Place {
+		d.Related = append(d.Related, diag.Related{Span: f.inst.Place.Span(), Message: "in this " + f.inst.Schema.Name})
+	}
 	ev.report(d)
 }
 
@@ -417,7 +482,14 @@ func checkPlace(inst *Instance, used []string) syntax.Range {
 
 // required reports every required attribute without a value in v, nested
 // instances included.
-func (ev *evaluator) required(v Value, seen map[*Instance]bool) {
+func (ev *evaluator) required(v Value, seen map[Value]bool) {
+	switch v.(type) {
+	case *List, *Dict, *Instance:
+		if seen[v] {
+			return
+		}
+		seen[v] = true
+	}
 	switch v := v.(type) {
 	case *List:
 		for _, elem := range v.Elems {
@@ -428,15 +500,10 @@ func (ev *evaluator) required(v Value, seen map[*Instance]bool) {
 			ev.required(e.Value, seen)
 		}
 	case *Instance:
-		if seen[v] {
-			return
-		}
-		seen[v] = true
-		for _, a := range v.Schema.attrs() {
-			e := v.Attrs.Get(a.name)
+		for _, e := range v.Attrs.entries {
+			a := v.Schema.attr(e.Key)
 			switch {
-			case e == nil:
-			case !a.optional && isMissing(e.Value):
+			case a != nil && !a.optional && isMissing(e.Value):
 				d := diag.Errorf(diag.MissingAttr, "attribute %s of %s is required", a.name, v.Schema.Name).At(v.Place.Span())
 				d.Hint = "add " + a.name + ": " + a.typ.String()
 				if e.Given {
@@ -449,6 +516,19 @@ func (ev *evaluator) required(v Value, seen map[*Instance]bool) {
 			}
 		}
 	}
+}
+
+// FullName returns the name with the path of the package before it, which the
+// main package does not have.
+func (s *Schema) FullName() string {
+	sc := s.scope
+	for sc.pkg == nil && sc.parent != nil {
+		sc = sc.parent
+	}
+	if sc.pkg == nil || sc.pkg.name == program.MainPath {
+		return s.Name
+	}
+	return sc.pkg.name + "." + s.Name
 }
 
 // Source returns the source that defines the schema.

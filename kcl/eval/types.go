@@ -39,7 +39,7 @@ func (t basicType) accepts(v Value) bool {
 	return v.Type() == string(t)
 }
 
-func (t literalType) accepts(v Value) bool { return v.Type() == t.value.Type() && equal(v, t.value) }
+func (t literalType) accepts(v Value) bool { return v.Type() == t.value.Type() && v == t.value } // scalars only
 
 func (t listType) accepts(v Value) bool {
 	l, ok := v.(*List)
@@ -135,11 +135,8 @@ func (ev *evaluator) namedType(t *syntax.NamedType, s *scope) Type {
 		if v.name == "number_multiplier" {
 			return basicType("number_multiplier")
 		}
-	case bad:
-		return anyType{}
 	}
-	ev.errorf(diag.WrongType, t.Range, "%s is not a type", t.Text())
-	return anyType{}
+	return anyType{} // what is no type is found by package check, where it is a fault
 }
 
 // typeName finds the value of a name in a type: names of packages only.
@@ -252,6 +249,9 @@ func (ev *evaluator) coerceList(v Value, t listType, at syntax.Range) (Value, bo
 	if !ok {
 		return v, false
 	}
+	if !ev.spend(len(l.Elems)) {
+		return bad{}, true
+	}
 	out := &List{Elems: make([]Value, len(l.Elems)), Places: l.Places}
 	for i, elem := range l.Elems {
 		if out.Elems[i] = elem; isMissing(elem) || isBad(elem) {
@@ -269,6 +269,9 @@ func (ev *evaluator) coerceDict(v Value, t dictType) (Value, bool) {
 	if !ok {
 		_, isInstance := v.(*Instance)
 		return v, isInstance && t.accepts(&Dict{})
+	}
+	if !ev.spend(d.Len()) {
+		return bad{}, true
 	}
 	out := &Dict{}
 	for _, e := range d.entries {

@@ -100,6 +100,10 @@ type Entry struct {
 	Place    syntax.Range // the value
 	Given    bool         // of an instance: the config gave the value
 
+	// Overrides are the places of values that this one replaced when configs
+	// were merged, in order.
+	Overrides []syntax.Range
+
 	insert *int // a[i]: the place in a list; nil for the whole value
 }
 
@@ -213,8 +217,9 @@ func truth(v Value) bool {
 }
 
 // equal compares by value. Numbers of both kinds compare with each other;
-// bools do not equal numbers.
-func equal(a, b Value) bool {
+// bools do not equal numbers. Every element counts as a step: a small program
+// can make values that are huge when they are written out.
+func (ev *evaluator) equal(a, b Value) bool {
 	switch a := a.(type) {
 	case Int:
 		switch b := b.(type) {
@@ -234,23 +239,35 @@ func equal(a, b Value) bool {
 		return false
 	case *List:
 		b, ok := b.(*List)
-		return ok && slices.EqualFunc(a.Elems, b.Elems, equal)
+		return ok && (a == b || ev.equalLists(a, b))
 	case *Dict:
 		b, ok := b.(*Dict)
-		return ok && equalDicts(a, b)
+		return ok && (a == b || ev.equalDicts(a, b))
 	case *Instance:
 		b, ok := b.(*Instance)
-		return ok && a.Schema == b.Schema && equalDicts(a.Attrs, b.Attrs)
+		return ok && (a == b || a.Schema == b.Schema && ev.equalDicts(a.Attrs, b.Attrs))
 	}
 	return a == b
 }
 
-func equalDicts(a, b *Dict) bool {
-	if a.Len() != b.Len() {
+func (ev *evaluator) equalLists(a, b *List) bool {
+	if len(a.Elems) != len(b.Elems) || !ev.spend(len(a.Elems)) {
+		return false
+	}
+	for i := range a.Elems {
+		if !ev.equal(a.Elems[i], b.Elems[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func (ev *evaluator) equalDicts(a, b *Dict) bool {
+	if a.Len() != b.Len() || !ev.spend(a.Len()) {
 		return false
 	}
 	for _, e := range a.entries {
-		if o := b.Get(e.Key); o == nil || !equal(e.Value, o.Value) {
+		if o := b.Get(e.Key); o == nil || !ev.equal(e.Value, o.Value) {
 			return false
 		}
 	}

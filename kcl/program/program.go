@@ -38,6 +38,10 @@ type Package struct {
 	Files []*syntax.File
 	// Imports says what each import statement of the files binds.
 	Imports map[*syntax.Import]*Import
+	// Unified holds the statements of the main package that give one instance
+	// together: the last of them with the value that stands for all, the others
+	// with nil.
+	Unified map[syntax.Stmt]*syntax.SchemaExpr
 
 	module *module // of the main package: nil, each file has its own
 	state  state
@@ -116,7 +120,7 @@ func Link(files []*syntax.File, opts Options) (*Program, diag.List) {
 		l.program.Prelude = l.prelude
 		l.link(l.prelude)
 	}
-	main := &Package{Path: MainPath, Files: files}
+	main := &Package{Path: MainPath, Files: files, Unified: unified(files)}
 	l.program.Main = main
 	for _, f := range files {
 		l.mainModule(f)

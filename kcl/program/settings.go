@@ -109,7 +109,7 @@ func settingsError(name string, err error) *diag.Diagnostic {
 	d := diag.Errorf(diag.Syntax, "settings: %s", message).
 		WithHint("settings are a mapping with kcl_cli_configs and kcl_options")
 	at := diag.Pos{File: name, Line: 1, Column: 1}
-	var deep *yaml.DepthError
+	var deep *yaml.LimitError
 	var positioned goccy.Error
 	var wrong *goccy.TypeError
 	switch {

@@ -17,28 +17,24 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "..", "kcl", "testdata"))
 sys.dont_write_bytecode = True
+import oracle  # noqa: E402
 import record  # noqa: E402
 
 SCHEMA = "oci_registry.k"
 
 
 def main():
-    args = [a for a in sys.argv[1:] if a != "--check"]
+    names = [a for a in sys.argv[1:] if a != "--check"]
     check = "--check" in sys.argv
     root = os.path.join(HERE, "configs")
-    ok = total = 0
-    for name in sorted(os.listdir(root)):
-        base, ending = os.path.splitext(name)
-        if ending != ".k" or args and base not in args:
-            continue
-        with tempfile.TemporaryDirectory() as package:
-            shutil.copy(os.path.join(HERE, "..", SCHEMA), package)
-            shutil.copy(os.path.join(root, name), package)
-            got = record.evaluate(package, [name, SCHEMA])
-        total += 1
-        ok += record.save(os.path.join(root, base), *got, check)
-    print(f"{total} configs, {ok} as recorded")
-    sys.exit(check and ok != total)
+    todo = sorted(f for f in os.listdir(root) if f.endswith(".k") and (not names or f[:-2] in names))
+    with tempfile.TemporaryDirectory() as package:
+        for file in (os.path.join(HERE, "..", SCHEMA), *(os.path.join(root, name) for name in todo)):
+            shutil.copy(file, package)
+        answers = list(oracle.answers([{"dir": package, "files": [name, SCHEMA]} for name in todo]))
+    ok = sum(record.save(os.path.join(root, name[:-2]), answer, check) for name, answer in zip(todo, answers))
+    print(f"{len(todo)} configs, {ok} as recorded")
+    sys.exit(check and ok != len(todo))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,171 @@
+//go:build unix
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// kclBench measures configs of several sizes, as whole processes: berth beside
+// the reference KCL runtime, which is a Python package.
+type kclBench struct {
+	berth, python string
+	runs          int
+	dir           string
+}
+
+// kclCase is one program. With schema it is a registry config.
+type kclCase struct {
+	name, file string
+	registry   bool
+}
+
+func (b *kclBench) run() (err error) {
+	if b.dir, err = os.MkdirTemp("", "berth-bench-*"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.dir)
+	cases, err := b.write()
+	if err != nil {
+		return err
+	}
+	fmt.Println("| program | berth, whole process | reference, whole process | without its interpreter | reference/berth, without | berth RSS | reference RSS |\n|---|---|---|---|---|---|---|")
+	for _, c := range cases {
+		if err := b.measure(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write writes the programs into the directory, with the schema and the script
+// that runs the reference.
+func (b *kclBench) write() ([]kclCase, error) {
+	schema, err := exec.Command(b.berth, "schema", "kcl").Output()
+	if err != nil {
+		return nil, fmt.Errorf("%s schema kcl: %w", b.berth, err)
+	}
+	files := map[string]string{
+		"oci_registry.k": string(schema), "reference.py": reference,
+		"instances.k": instances,
+	}
+	cases := []kclCase{}
+	for _, lines := range []int{10, 450, 10_000} {
+		name := fmt.Sprintf("config-%d.k", lines)
+		files[name] = config(lines)
+		cases = append(cases, kclCase{fmt.Sprintf("validate, %d lines", lines), name, true})
+	}
+	cases = append(cases, kclCase{"kcl run, 1,000 instances", "instances.k", false})
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	return cases, nil
+}
+
+func (b *kclBench) measure(c kclCase) error {
+	ours := []string{b.berth, "kcl", "run", c.file}
+	theirs := []string{b.python, "reference.py", c.file}
+	if c.registry {
+		ours = []string{b.berth, "validate", c.file}
+		theirs = append(theirs, "oci_registry.k")
+	}
+	var samples [2][]sample
+	inner := make([]sample, 0, b.runs)
+	for range b.runs {
+		if err := add(&samples[0], b.dir, ours); err != nil {
+			return err
+		}
+		if b.python == "" {
+			continue
+		}
+		if err := add(&samples[1], b.dir, theirs); err != nil {
+			return err
+		}
+		text, err := os.ReadFile(filepath.Join(b.dir, "seconds"))
+		if err != nil {
+			return err
+		}
+		seconds, err := strconv.ParseFloat(strings.TrimSpace(string(text)), 64)
+		if err != nil {
+			return err
+		}
+		inner = append(inner, sample{wall: time.Duration(seconds * float64(time.Second))})
+	}
+	x := median(samples[0])
+	if b.python == "" {
+		fmt.Printf("| %s | %s | | | | %s | |\n", c.name, milliseconds(x.wall), mib(x.rss))
+		return nil
+	}
+	y, z := median(samples[1]), median(inner)
+	fmt.Printf("| %s | %s | %s | %s | %.1f | %s | %s |\n", c.name, milliseconds(x.wall), milliseconds(y.wall), milliseconds(z.wall),
+		z.wall.Seconds()/x.wall.Seconds(), mib(x.rss), mib(y.rss))
+	return nil
+}
+
+func milliseconds(d time.Duration) string {
+	return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000)
+}
+
+// reference evaluates the files and notes the time of that alone.
+const reference = `import sys, time
+import kcl_lib.api as kcl
+files = sys.argv[1:]
+api = kcl.API()
+start = time.perf_counter()
+r = api.exec_program(kcl.ExecProgramArgs(work_dir=".", k_filename_list=files[::-1]))
+spent = time.perf_counter() - start
+if r.err_message:
+    sys.exit(r.err_message)
+open("seconds", "w").write(str(spent))
+`
+
+const instances = `schema Server:
+    name: str
+    port: int = 80
+    url: str = "http://${name}:${port}"
+    tags: [str] = []
+
+    check:
+        0 < port < 65536, "bad port"
+        len(name) > 0
+
+servers = [Server {name = "s${i}", port = 1000 + i, tags = ["a", "b"]} for i in range(1000)]
+`
+
+// config returns a registry config of so many lines.
+func config(lines int) string {
+	var b strings.Builder
+	b.WriteString(`OCIRegistryConfig {
+    deployment = "remote"
+    type = "harbor"
+    endpoint = "registry.example.com"
+    tls_enabled = True
+    remote = RemoteOCIConfig {timeout = 10}
+`)
+	rest := lines - 7 // of which those around the blocks below are taken
+	if rest < 20 {
+		for i := range rest {
+			fmt.Fprintf(&b, "    # line %d\n", i)
+		}
+		return b.String() + "}\n"
+	}
+	b.WriteString("    namespaces = OCINamespaces {\n        custom = {\n")
+	custom := (rest - 10) / 3
+	for i := range custom {
+		fmt.Fprintf(&b, "            team%d = \"team-%d/apps\"\n", i, i)
+	}
+	b.WriteString("        }\n    }\n    features = OCIRegistryFeatures {\n        quota_enabled = True\n        quota_config = QuotaConfig {namespace_quotas = {\n")
+	for i := range (rest - 10 - custom) / 4 {
+		fmt.Fprintf(&b, "            \"team-%d/apps\": NamespaceQuota {\n                storage_limit_gb = %d\n                artifact_limit = %d\n            }\n", i, i%100+1, i%1000+1)
+	}
+	b.WriteString("        }}\n    }\n}\n")
+	return b.String()
+}

@@ -1,0 +1,76 @@
+package builtin
+
+// Functions returns the functions that need no import. The list is not to be
+// changed, nor are those of the other tables.
+func Functions() []Member { return functions }
+
+var functions = []Member{
+	{Name: "option", Params: []Param{req("key", "str"), opt("type", "str"), opt("required", "bool"), opt("default", "any"), opt("help", "str")}, Result: "any",
+		Doc: "Returns the top-level argument given as -D key=value."},
+	{Name: "print", Variadic: true, Result: "None",
+		Doc: "Writes the values to the standard output, with sep between them and end after the last."},
+	{Name: "multiplyof", Params: []Param{req("a", "int"), req("b", "int")}, Result: "bool",
+		Doc: "Reports whether a is a multiple of b."},
+	{Name: "isunique", Params: []Param{req("inval", "[any]")}, Result: "bool",
+		Doc: "Reports whether no two elements of a list are equal."},
+	{Name: "isnullish", Params: []Param{req("inval", "any")}, Result: "bool",
+		Doc: "Reports whether a value is None or Undefined."},
+	{Name: "len", Params: []Param{req("inval", "str | {any:any} | [any]")}, Result: "int",
+		Doc: "Returns the number of elements or entries, or the length of a string in bytes."},
+	{Name: "abs", Params: []Param{req("inval", "any")}, Result: "any",
+		Doc: "Returns the absolute value of a number."},
+	{Name: "all_true", Params: []Param{req("inval", "[any]")}, Result: "bool",
+		Doc: "Reports whether all elements are true; so they are in an empty list."},
+	{Name: "any_true", Params: []Param{req("inval", "[any]")}, Result: "bool",
+		Doc: "Reports whether an element is true; none is in an empty list."},
+	{Name: "hex", Params: []Param{req("number", "int")}, Result: "str",
+		Doc: "Returns an int in hexadecimal notation, as in 0xff."},
+	{Name: "bin", Params: []Param{req("number", "int")}, Result: "str",
+		Doc: "Returns an int in binary notation, as in 0b101."},
+	{Name: "oct", Params: []Param{req("number", "int")}, Result: "str",
+		Doc: "Returns an int in octal notation, as in 0o17."},
+	{Name: "ord", Params: []Param{req("c", "str")}, Result: "int",
+		Doc: "Returns the code point of a string of one character."},
+	{Name: "sorted", Params: []Param{req("inval", "str | {any:any} | [any]"), opt("reverse", "bool")}, Result: "[any]",
+		Doc: "Returns the elements in ascending order, or in descending order with reverse."},
+	{Name: "range", Params: []Param{opt("start", "int"), opt("stop", "int"), opt("step", "int")}, Result: "[int]",
+		Doc: "Returns the ints from start up to, and without, stop; with one argument, from 0 up to it."},
+	{Name: "max", Variadic: true, Result: "any",
+		Doc: "Returns the greatest of the arguments, or of the elements of the only one."},
+	{Name: "min", Variadic: true, Result: "any",
+		Doc: "Returns the least of the arguments, or of the elements of the only one."},
+	{Name: "sum", Params: []Param{req("iterable", "[any]"), opt("start", "any")}, Result: "any",
+		Doc: "Adds the elements of a list to start, which is 0 when not given."},
+	{Name: "pow", Params: []Param{req("x", "int | float"), req("y", "int | float"), opt("z", "int | float")}, Result: "int",
+		Doc: "Returns x to the power of y, modulo z when given."},
+	{Name: "round", Params: []Param{req("number", "int | float"), opt("ndigits", "int")}, Result: "int",
+		Doc: "Rounds a number to ndigits decimals, or to an int."},
+	{Name: "zip", Variadic: true, Result: "[any]",
+		Doc: "Returns the list of the first elements of all arguments, of their second elements, and so on."},
+	{Name: "int", Params: []Param{req("number", "any"), opt("base", "int")}, Result: "int",
+		Doc: "Makes an int of a number or string; digits of a string are in the given base."},
+	{Name: "float", Params: []Param{req("number", "any")}, Result: "float",
+		Doc: "Makes a float of a number or string."},
+	{Name: "bool", Params: []Param{opt("x", "any")}, Result: "bool",
+		Doc: "Reports whether a value counts as true."},
+	{Name: "str", Params: []Param{opt("x", "any")}, Result: "str",
+		Doc: "Returns the text of a value."},
+	{Name: "list", Params: []Param{opt("x", "any")}, Result: "[any]",
+		Doc: "Makes a list of the elements of a value; an empty one without argument."},
+	{Name: "dict", Params: []Param{opt("x", "any")}, Variadic: true, Result: "{any:any}",
+		Doc: "Makes a dict of a dict and keyword arguments; an empty one without argument."},
+	{Name: "typeof", Params: []Param{req("x", "any"), opt("full_name", "bool")}, Result: "str",
+		Doc: "Returns the name of the type of a value, with its package if full_name."},
+	{Name: "reduce", Params: []Param{req("reducer", "(any, any) -> any"), req("list", "[any]"), opt("initial", "any")}, Result: "any",
+		Doc: "Applies a function to an accumulator and each element in turn and returns the last accumulator."},
+}
+
+// Decorators returns what may stand after @ above a schema or an attribute.
+func Decorators() []Member { return decorators }
+
+var decorators = []Member{
+	{Name: "deprecated", Params: []Param{opt("version", "str"), opt("reason", "str"), opt("strict", "bool")}, Result: "any",
+		Doc: "Warns of what is used although it is deprecated, or with strict refuses it."},
+	{Name: "info", Variadic: true, Result: "any",
+		Doc: "Holds information for tools."},
+}
