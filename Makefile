@@ -37,5 +37,6 @@ cross:
 FUZZTIME ?= 60s
 fuzz:
 	$(GO) test ./kcl/syntax -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 1x
+	$(GO) test ./kcl/check -run '^$$' -fuzz '^FuzzCheck$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 1x
 	$(GO) test ./kcl/eval -run '^$$' -fuzz '^FuzzRun$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 1x
 	$(GO) test ./internal/load -run '^$$' -fuzz '^FuzzYAML$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 1x

@@ -30,6 +30,7 @@ type Options struct {
 	Plan      eval.Plan
 	AllowFile bool // let the program read and write files
 	Stdin     io.Reader
+	Print     io.Writer // gets what the program prints; nil drops it
 }
 
 // Result is what a program gives.
@@ -62,8 +63,8 @@ func Run(opts Options) (*Result, error) {
 	for _, src := range sources {
 		texts[src.Name] = src
 	}
-	options := program.Options{Dependencies: modules, Overrides: opts.overrides(settings)}
-	evaluated, faults := Evaluate(sources, options, eval.Options{Arguments: arguments, AllowFile: opts.AllowFile})
+	find := program.Options{Dependencies: modules, Overrides: opts.overrides(settings)}
+	evaluated, faults := Evaluate(sources, find, eval.Options{Arguments: arguments, AllowFile: opts.AllowFile, Print: opts.Print})
 	maps.Copy(texts, evaluated.Sources)
 	if faults.Err() != nil {
 		return nil, located(faults, texts)

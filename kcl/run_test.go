@@ -1,6 +1,8 @@
 package kcl_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -8,6 +10,48 @@ import (
 	"github.com/berth-oci/berth/kcl"
 	"github.com/berth-oci/berth/kcl/eval"
 )
+
+// TestRecordedText runs every recorded program that is accepted and compares
+// what it outputs, byte for byte, with what the reference runtime gave.
+func TestRecordedText(t *testing.T) {
+	values := names(t, "testdata/known-differences.txt")
+	known := names(t, "testdata/known-differences-text.txt")
+	records, err := filepath.Glob("testdata/programs/*.json")
+	if err != nil || len(records) == 0 {
+		t.Fatalf("no records: %v", err)
+	}
+	for _, record := range records {
+		path := strings.TrimSuffix(record, ".json")
+		name := filepath.Base(path)
+		if values[name] {
+			continue
+		}
+		want := read(t, record) + read(t, path+".yaml")
+		got, err := output(t, path)
+		switch {
+		case err != nil:
+			t.Errorf("%s: %v", name, err)
+		case got == want && known[name]:
+			t.Errorf("%s agrees now; take it off known-differences-text.txt", name)
+		case got != want && !known[name]:
+			t.Errorf("%s:\n got %swant %s", name, got, want)
+		}
+		delete(known, name)
+	}
+	for name := range known {
+		t.Errorf("known-differences-text.txt names %s, which has no record", name)
+	}
+}
+
+// output runs a program, a file or a directory, and returns its JSON and YAML.
+func output(t *testing.T, path string) (string, error) {
+	t.Helper()
+	result, err := kcl.Run(kcl.Options{Files: filesOf(t, path)})
+	if err != nil {
+		return "", err
+	}
+	return result.JSON() + "\n" + result.YAML() + "\n", nil
+}
 
 // TestPlan compares what options of the output make of programs. Each expected
 // text is what the reference runtime gives.
@@ -139,4 +183,25 @@ func codes(err error) string {
 		return strings.Join(all, " ")
 	}
 	return ""
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// names returns the first word of each line of a list.
+func names(t *testing.T, file string) map[string]bool {
+	t.Helper()
+	all := map[string]bool{}
+	for _, line := range strings.Split(read(t, file), "\n") {
+		if name, _, ok := strings.Cut(line, " "); ok && name != "#" {
+			all[name] = true
+		}
+	}
+	return all
 }

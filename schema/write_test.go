@@ -164,7 +164,7 @@ func (w *writer) value(v any, indent string, line bool) string {
 		return strconv.FormatFloat(v, 'f', 1, 64)
 	case bool:
 		text := map[bool]string{true: "True", false: "False"}[v]
-		return w.indirect(pick(w.generator, text, text, text, "not not "+text, text+" and True"), 5)
+		return w.indirect(pick(w.generator, text, text, text, "not (not "+text+")", text+" and True"), 5)
 	case code:
 		return string(v)
 	}

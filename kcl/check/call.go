@@ -92,7 +92,7 @@ func (c *checker) arguments(what string, fun syntax.Expr, args []syntax.Expr, ke
 		}
 		if !found && !f.variadic {
 			d := c.report(diag.UnknownName, k.Name.Range, "%s has no parameter %s", what, name)
-			suggest(d, name, paramNames(f))
+			c.suggest(d, name, paramNames(f))
 		}
 	}
 	if f.variadic {
@@ -164,7 +164,12 @@ func (c *checker) schemaExpr(x *syntax.SchemaExpr) *typ {
 	if x == nil || x.Schema == nil {
 		return anyType
 	}
-	t := c.resolvePath(path(x.Schema))
+	names := path(x.Schema)
+	if names == nil {
+		c.expr(x.Schema)
+		return anyType
+	}
+	t := c.resolvePath(names)
 	switch t.kind {
 	case kindAny:
 		return anyType
@@ -191,7 +196,7 @@ func (c *checker) schemaExpr(x *syntax.SchemaExpr) *typ {
 // only where that is plain to see: at schemas that consist of attributes, and
 // at configs that name what they give.
 func (c *checker) missing(s *schema, x *syntax.SchemaExpr) {
-	if s.def.Base != nil || len(s.def.Mixins) > 0 || s.def.Index != nil || s.is(syntax.MIXIN) || s.is(syntax.RULE) {
+	if s.unclear || s.def.Base != nil || len(s.def.Mixins) > 0 || s.def.Index != nil || s.is(syntax.MIXIN) || s.is(syntax.RULE) {
 		return
 	}
 	for _, stmt := range s.def.Body {

@@ -23,7 +23,8 @@ func Program(p *program.Program) diag.List {
 	c := &checker{
 		packages: make(map[*program.Package]*pkg, len(p.Packages)),
 		seen:     map[fault]bool{},
-		aliases:  map[string]*typ{},
+		members:  map[string]*typ{},
+		keys:     map[string]*typ{},
 	}
 	for _, source := range p.Packages {
 		var prelude *scope
@@ -41,7 +42,8 @@ func Program(p *program.Program) diag.List {
 type checker struct {
 	packages map[*program.Package]*pkg
 	builtins map[string]*typ // those that were asked for
-	aliases  map[string]*typ // members of system modules that were asked for
+	members  map[string]*typ // of system modules, and methods: those that were asked for
+	keys     map[string]*typ // the types of keys of configs
 
 	prelude *pkg // nil for none
 	pkg     *pkg
@@ -58,8 +60,9 @@ type checker struct {
 	store bool // a name is being assigned to
 	depth int
 
-	faults diag.List
-	seen   map[fault]bool
+	faults      diag.List
+	seen        map[fault]bool
+	suggestions int
 }
 
 // fault identifies a report: the same code at the same place says nothing new.
@@ -77,13 +80,17 @@ type pkg struct {
 	lambdas    map[string]*function    // of names that are given a lambda, once
 	merged     map[syntax.Stmt]*syntax.SchemaExpr
 	schemas    []*schema
-	redeclared []declaration // the types of hidden names
+	redeclared []declaration   // the types of hidden names
+	twice      map[string]bool // names with two values, of which nothing is known
 	checked    bool
 }
 
 // check looks at one package.
 func (c *checker) check(source *program.Package, prelude *scope) {
-	p := &pkg{source: source, scope: &scope{parent: prelude}, globals: map[string]syntax.Range{}, lambdas: map[string]*function{}}
+	p := &pkg{
+		source: source, scope: &scope{parent: prelude},
+		globals: map[string]syntax.Range{}, lambdas: map[string]*function{}, twice: map[string]bool{},
+	}
 	c.packages[source] = p
 	c.pkg, c.scope, c.level = p, p.scope, 0
 	if source.Path == program.MainPath {
@@ -119,11 +126,11 @@ func (c *checker) imports() {
 				continue
 			}
 			bound[name] = stmt
-			module := &typ{kind: kindModule}
+			m := &module{}
 			if imp := c.pkg.source.Imports[stmt]; imp != nil {
-				module.pkg, module.system = imp.Package, imp.System
+				m.pkg, m.system = imp.Package, imp.System
 			}
-			c.scope.names.set(name, module, stmt.Range)
+			c.bind(name, &typ{kind: kindModule, module: m}, stmt.Range)
 		}
 	}
 }
@@ -152,8 +159,16 @@ func (c *checker) reportOnce(f fault, format string, args ...any) *diag.Diagnost
 	return d
 }
 
-// suggest adds the nearest of some names as a hint.
-func suggest(d *diag.Diagnostic, name string, names []string) bool {
+// maxSuggestions is how many reports get a suggestion. To find one takes time
+// that is worth it for a slip of the pen, not for a program of another kind.
+const maxSuggestions = 200
+
+// suggest adds the nearest of some names as a hint and reports whether there
+// is one.
+func (c *checker) suggest(d *diag.Diagnostic, name string, names []string) bool {
+	if c.suggestions++; c.suggestions > maxSuggestions {
+		return false
+	}
 	near := diag.Nearest(name, names)
 	if near == "" {
 		return false
@@ -167,8 +182,11 @@ const maxDepth = 2000
 
 // enter counts a level of recursion and reports whether there may be another.
 func (c *checker) enter() bool {
+	if c.depth >= maxDepth {
+		return false
+	}
 	c.depth++
-	return c.depth <= maxDepth
+	return true
 }
 
 func (c *checker) leave() { c.depth-- }

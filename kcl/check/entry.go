@@ -9,7 +9,8 @@ import (
 func (c *checker) entries(list []*syntax.Entry) *typ {
 	c.push()
 	defer c.pop()
-	d := &dict{checker: c}
+	c.scope.names.list = make([]field, 0, len(list))
+	d := newDict(c, len(list))
 	for _, e := range list {
 		if e != nil {
 			d.add(e)
@@ -22,7 +23,12 @@ func (c *checker) entries(list []*syntax.Entry) *typ {
 type dict struct {
 	checker      *checker
 	keys, values []*typ
-	entries      fields
+	entries      *fields
+}
+
+func newDict(c *checker, size int) *dict {
+	types := make([]*typ, 2*size)
+	return &dict{checker: c, keys: types[:0:size], values: types[size:size], entries: &fields{list: make([]field, 0, size)}}
 }
 
 func (d *dict) typ() *typ {
@@ -102,7 +108,7 @@ func (d *dict) names(e *syntax.Entry, steps []syntax.Expr) {
 	d.named(e, steps[0], steps[0].(*syntax.Ident).Name, func() *typ {
 		d.checker.push()
 		defer d.checker.pop()
-		inner := &dict{checker: d.checker}
+		inner := newDict(d.checker, 1)
 		inner.names(e, steps[1:])
 		return inner.typ()
 	})
@@ -136,7 +142,7 @@ func (d *dict) named(e *syntax.Entry, key syntax.Expr, name string, value func()
 		}
 		return t
 	})
-	keyType := strLit(name)
+	keyType := c.keyLit(name)
 	if _, ident := key.(*syntax.Ident); ident && c.isLoopVar(name) {
 		keyType = c.key(key)
 	}
@@ -148,6 +154,16 @@ func (d *dict) named(e *syntax.Entry, key syntax.Expr, name string, value func()
 	d.entries.set(name, widen(all), at)
 	c.bind(name, all, at)
 	d.put(keyType, t)
+}
+
+// keyLit returns the type of a key, the same one every time.
+func (c *checker) keyLit(name string) *typ {
+	t := c.keys[name]
+	if t == nil {
+		t = strLit(name)
+		c.keys[name] = t
+	}
+	return t
 }
 
 // element adds an entry for a[0]. The reference holds the element against what
@@ -234,7 +250,7 @@ func (d *dict) spread(t *typ, at syntax.Range, before int) {
 		d.values = append(d.values, t)
 	case t.kind == kindDict:
 		d.put(t.key, t.elem)
-		for _, f := range t.entries.list {
+		for _, f := range t.entries.all() {
 			d.entries.set(f.name, f.typ, f.at)
 		}
 	case t.kind == kindSchema:
@@ -243,7 +259,7 @@ func (d *dict) spread(t *typ, at syntax.Range, before int) {
 			d.entries.set(name, t.schema.attrs[name].typ, t.schema.attrs[name].at)
 		}
 	case t.kind == kindUnion && t.all((*typ).isConfig):
-		for _, u := range t.types {
+		for _, u := range t.union.types {
 			d.put(u.keyType(), u.valueType())
 		}
 	default:
@@ -275,7 +291,7 @@ func (c *checker) spreadInto(t, want *typ, at syntax.Range, depth int) {
 	}
 	switch t.kind {
 	case kindDict:
-		for _, f := range t.entries.list {
+		for _, f := range t.entries.all() {
 			check(f.name, f.typ)
 		}
 	case kindSchema:

@@ -52,6 +52,10 @@ func (c *checker) declareGlobal(target *syntax.Target, decl syntax.Type) {
 	old := c.scope.names.get(name)
 	if old != nil && !hidden(name) {
 		c.immutable(name, target.Name.Range, old.at)
+		if old.typ.kind != kindSchema && old.typ.kind != kindModule {
+			old.typ = anyType
+			c.pkg.twice[name] = true
+		}
 		return
 	}
 	t := anyType
@@ -157,7 +161,6 @@ func (c *checker) checkParams(list []*syntax.Param) {
 // typeOf returns what a type expression means; any where there is none.
 func (c *checker) typeOf(t syntax.Type) *typ {
 	if !c.enter() {
-		c.leave()
 		return anyType
 	}
 	defer c.leave()
@@ -185,7 +188,7 @@ func (c *checker) typeOf(t syntax.Type) *typ {
 		types := make([]*typ, 0, len(t.Types))
 		for _, part := range t.Types {
 			if u := c.typeOf(part); u.kind == kindUnion {
-				types = append(types, u.types...)
+				types = append(types, u.union.types...)
 			} else {
 				types = append(types, u)
 			}

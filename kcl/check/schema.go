@@ -22,6 +22,7 @@ type schema struct {
 	fn        *function
 	index     *signature
 	typ, inst *typ // the schema as a value, and an instance
+	unclear   bool // defined twice, so that nothing is known of it
 	state     state
 }
 
@@ -86,6 +87,16 @@ func (s *schema) attr(name string) *attr {
 	return nil
 }
 
+// vague reports whether not all is known of what the schema has.
+func (s *schema) vague() bool {
+	for ; s != nil; s = s.base {
+		if s.unclear {
+			return true
+		}
+	}
+	return false
+}
+
 // names returns the names of all attributes.
 func (s *schema) names() []string {
 	var names []string
@@ -127,8 +138,11 @@ func (c *checker) declareSchemas() {
 				continue
 			}
 			name := def.Name.Text
-			if c.scope.names.get(name) != nil {
+			if old := c.scope.names.get(name); old != nil {
 				c.report(diag.Immutable, def.Name.Range, "%s is defined twice", name)
+				if old.typ.kind == kindSchema {
+					old.typ.schema.unclear = true
+				}
 				continue
 			}
 			s := &schema{name: name, kind: kindOf(def), def: def, attrs: map[string]*attr{}, fn: &function{}}
@@ -196,12 +210,18 @@ func (c *checker) checkHead(s *schema) {
 	}
 	attrs := len(s.def.Params) == 0 && len(s.def.Mixins) == 0 && len(s.def.Checks) == 0
 	for _, stmt := range s.def.Body {
-		_, ok := stmt.(*syntax.Attr)
-		attrs = attrs && ok
+		attrs = attrs && isAttr(stmt)
 	}
 	if !attrs {
 		c.report(diag.WrongType, at, "protocol %s may declare attributes only", s.name)
 	}
+}
+
+// isAttr reports whether a statement declares an attribute. For the reference
+// a: S {...} is a statement of another kind.
+func isAttr(stmt syntax.Stmt) bool {
+	a, ok := stmt.(*syntax.Attr)
+	return ok && (a.Op != syntax.COLON || a.Value == nil)
 }
 
 // inherit finds the parent and the protocol.
@@ -316,7 +336,8 @@ func (c *checker) buildAttr(s *schema, stmt syntax.Stmt) {
 		inherited = s.base.attr(name)
 	}
 	if s.attrs[name] == nil {
-		a := &attr{typ: t, optional: decl.Optional, value: decl.Value != nil || t.isLiteral(), at: decl.Name.Range}
+		_, only := decl.Type.(*syntax.LiteralType) // its one value is the default
+		a := &attr{typ: t, optional: decl.Optional, value: decl.Value != nil || only, at: decl.Name.Range}
 		if inherited != nil {
 			a.optional = inherited.optional
 		}
@@ -388,7 +409,7 @@ func (c *checker) decorators(list []*syntax.Call) {
 		}
 		m, ok := builtin.Find(builtin.Decorators(), id.Name)
 		if !ok {
-			suggest(c.report(diag.UnknownName, id.Range, "there is no decorator %s", id.Name), id.Name, builtin.Names(builtin.Decorators()))
+			c.suggest(c.report(diag.UnknownName, id.Range, "there is no decorator %s", id.Name), id.Name, builtin.Names(builtin.Decorators()))
 			continue
 		}
 		c.arguments("decorator "+id.Name, call.Fun, call.Args, call.Keywords, memberType(m).fn)

@@ -1,9 +1,6 @@
 package eval
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"regexp"
 	"strings"
 
@@ -31,68 +28,6 @@ func ParseArgument(text string) Value {
 		}
 	}
 	return String(text)
-}
-
-// decodeJSON returns the value of a JSON text.
-func decodeJSON(text string) (Value, error) {
-	if !json.Valid([]byte(text)) {
-		return nil, errors.New("not JSON")
-	}
-	d := json.NewDecoder(bytes.NewReader([]byte(text)))
-	d.UseNumber()
-	return decodeNext(d)
-}
-
-// decodeNext reads a value from a valid text.
-func decodeNext(d *json.Decoder) (Value, error) {
-	token, err := d.Token()
-	if err != nil {
-		return nil, err
-	}
-	switch t := token.(type) {
-	case json.Delim:
-		if t == '[' {
-			return decodeList(d)
-		}
-		return decodeDict(d)
-	case json.Number:
-		if n, err := t.Int64(); err == nil {
-			return Int(n), nil
-		}
-		f, err := t.Float64()
-		return Float(f), err
-	}
-	return ValueOf(token), nil
-}
-
-func decodeList(d *json.Decoder) (Value, error) {
-	list := &List{}
-	for d.More() {
-		v, err := decodeNext(d)
-		if err != nil {
-			return nil, err
-		}
-		list.Elems = append(list.Elems, v)
-	}
-	_, err := d.Token()
-	return list, err
-}
-
-func decodeDict(d *json.Decoder) (Value, error) {
-	dict := &Dict{}
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return nil, err
-		}
-		v, err := decodeNext(d)
-		if err != nil {
-			return nil, err
-		}
-		dict.set(&Entry{Key: key.(string), Value: v, Op: syntax.COLON})
-	}
-	_, err := d.Token()
-	return dict, err
 }
 
 // ValueOf returns the value of decoded YAML or JSON: nil, bool, a number, a

@@ -115,9 +115,9 @@ func (s *scope) interpolate(x *syntax.Interpolation) Value {
 		case isBad(v):
 			return v
 		case part.Format == "json":
-			b.WriteString(jsonText(v))
+			b.WriteString(s.ev.jsonText(v, x.Range))
 		case part.Format == "yaml":
-			b.WriteString(yamlText(v))
+			b.WriteString(s.ev.yamlText(v, x.Range))
 		default:
 			b.WriteString(text(v))
 		}

@@ -43,7 +43,7 @@ func (o *Output) YAML() string {
 }
 
 // JSON returns the documents as JSON, one on each line.
-func (o *Output) JSON() string { return o.join("\n", writeJSON) }
+func (o *Output) JSON() string { return o.join("\n", WriteJSON) }
 
 func (o *Output) join(separator string, write func(*strings.Builder, any)) string {
 	var b strings.Builder
@@ -318,7 +318,7 @@ func (p Plan) plain(v Value) (any, bool) {
 	case *Instance:
 		o := p.object(v.Attrs)
 		if p.SchemaTypes {
-			o.set("_type", v.Schema.path())
+			o.set("_type", v.Schema.FullName())
 		}
 		return p.sorted(o), true
 	}
@@ -343,28 +343,6 @@ func (p Plan) sorted(o *Object) *Object {
 		slices.Sort(o.Keys)
 	}
 	return o
-}
-
-func (o *Object) set(key string, v any) {
-	if _, ok := o.Values[key]; !ok {
-		o.Keys = append(o.Keys, key)
-	}
-	o.Values[key] = v
-}
-
-// path returns the schema's name behind the path of its package, unless that is
-// the main one.
-func (s *Schema) path() string {
-	sc := s.scope
-	for sc.parent != nil && sc.frame == nil {
-		sc = sc.parent
-	}
-	for source, p := range s.scope.ev.imported {
-		if p.frame == sc.frame {
-			return source.Path + "." + s.Name
-		}
-	}
-	return s.Name
 }
 
 // outputOrder returns the names that a package sets in the order in which they

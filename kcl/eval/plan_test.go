@@ -33,11 +33,19 @@ func TestParseArgument(t *testing.T) {
 	for text, want := range map[string]string{
 		"1": "1", " -3": "-3", "1.0": "1.0", "true": "True", "True": "True", "None": "None", "null": "None", "Undefined": "None",
 		"abc": `"abc"`, `"x"`: `"x"`, "'x'": `"'x'"`, "1e3": `"1e3"`, "-1.5E-3": `"-1.5E-3"`, "0x10": `"0x10"`, "1Mi": `"1Mi"`, "01": `"01"`,
-		"9223372036854775808": "9223372036854776000.0", `[1, {"b": null, "a": [true]}]`: `[1, {"b": None, "a": [True]}]`,
+		"9223372036854775808": "9223372036854776000.0", `[1, {"b": null, "a": [true]}]`: `[1, {'b': None, 'a': [True]}]`,
 		"{a=1}": `"{a=1}"`, "[1": `"[1"`, "": `""`,
 	} {
-		if got := repr(ParseArgument(text), '"'); got != want {
+		if got := repr(ParseArgument(text)); got != want {
 			t.Errorf("%q: got %s, want %s", text, got, want)
 		}
 	}
+}
+
+// repr writes a value so that its type shows.
+func repr(v Value) string {
+	if s, ok := v.(String); ok {
+		return quote(string(s), '"')
+	}
+	return text(v)
 }

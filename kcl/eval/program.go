@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"io"
 	"slices"
 
 	"github.com/berth-oci/berth/diag"
@@ -25,6 +26,12 @@ type Options struct {
 	// AllowFile lets the program read and write files with the system module
 	// file. Without it every use of that module is a fault.
 	AllowFile bool
+	// WorkDir is the directory that relative paths of the module file start
+	// from and that file.workdir returns; "" is the working directory.
+	WorkDir string
+
+	// Print gets what the program prints; nil drops it.
+	Print io.Writer
 }
 
 // Program is an evaluated program.
@@ -119,6 +126,7 @@ type pkg struct {
 type evaluator struct {
 	opts      Options
 	lang      *language
+	modules   moduleState
 	prelude   *pkg
 	imported  map[*program.Package]*pkg
 	faults    diag.List

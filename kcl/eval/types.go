@@ -66,7 +66,7 @@ func (funcType) accepts(v Value) bool { return v.Type() == "function" || v.Type(
 
 func (anyType) String() string       { return "any" }
 func (t basicType) String() string   { return string(t) }
-func (t literalType) String() string { return repr(t.value, '"') }
+func (t literalType) String() string { return KCL(t.value) }
 func (t listType) String() string    { return "[" + t.elem.String() + "]" }
 func (t dictType) String() string    { return "{" + t.key.String() + ":" + t.value.String() + "}" }
 func (t schemaType) String() string  { return t.schema.Name }

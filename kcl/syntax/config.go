@@ -22,7 +22,7 @@ func (p *parser) config() Expr {
 	}
 	c := &Config{}
 	p.each(func() bool {
-		p.indentation()
+		p.margin()
 		switch p.kind() {
 		case RBRACE, EOF, FOR:
 			return false
@@ -70,11 +70,12 @@ func (p *parser) entry() *Entry {
 	case IF:
 		return p.ifEntry()
 	}
-	return p.pair()
+	return p.pair(false)
 }
 
-// pair reads `key: value` and its kin.
-func (p *parser) pair() *Entry {
+// pair reads `key: value` and its kin. Only outside the block of an if-entry a
+// name may be its own value.
+func (p *parser) pair(inBlock bool) *Entry {
 	start := p.start()
 	e := &Entry{}
 	p.key(e)
@@ -83,6 +84,11 @@ func (p *parser) pair() *Entry {
 		p.advance()
 		e.Op = k
 	default:
+		if name, ok := e.Key.(*Ident); ok && !inBlock { // {a} is short for {a = a}
+			e.Op, e.Value = ASSIGN, &Ident{name.Range, name.Name}
+			e.Range = p.span(start)
+			return e
+		}
 		p.unexpected(`expected ":", "=" or "+=" after the key`)
 	}
 	e.Value = p.expr()
@@ -193,7 +199,7 @@ func (p *parser) blockEntry() *Entry {
 	case ELIF, ELSE:
 		p.unexpected("expected an entry")
 	}
-	return p.pair()
+	return p.pair(true)
 }
 
 // nextEntry skips to the next line, or the closing bracket, of what open

@@ -75,6 +75,8 @@ func (p *parser) binary(above uint8) Expr {
 			op, prec = NOT_IN, precIn
 		case op == IS && p.peek(1) == NOT:
 			op = IS_NOT
+		case op == NOT_BIT:
+			p.unexpected("expected an operator between two values")
 		}
 		if prec <= above {
 			return x

@@ -5,7 +5,7 @@ func (p *parser) list(open token) Expr {
 	l := &List{}
 	p.layout()
 	p.each(func() bool {
-		p.indentation()
+		p.margin()
 		switch p.kind() {
 		case RBRACK, EOF, FOR:
 			return false
@@ -21,12 +21,6 @@ func (p *parser) list(open token) Expr {
 	p.expectClosing(RBRACK, open)
 	l.Range = p.span(int(open.start))
 	return l
-}
-
-// layout passes line breaks and what they do to the indentation.
-func (p *parser) layout() {
-	p.newlines()
-	p.indentation()
 }
 
 func (p *parser) listComp(l *List, open token) Expr {

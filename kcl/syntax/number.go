@@ -97,44 +97,53 @@ func (sh shape) withSuffix(text string, i int) shape {
 
 func isHexDigit(c byte) bool { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f' }
 
-// number converts a number token.
+// fault says what is wrong with a number of this shape, and what to do.
+func (sh shape) fault(text string) (message, hint string) {
+	suffix := text[sh.digits:sh.length]
+	switch {
+	case sh.empty:
+		return "it has no digits where a number needs them", ""
+	case sh.float && sh.base != 10:
+		return "only a decimal number can have a fraction or exponent", ""
+	case sh.float && suffix != "":
+		return "a number with a fraction or exponent has no unit", "write the number out"
+	case suffix != "" && !strings.Contains(unitSuffixes, " "+suffix+" "):
+		return suffix + " is no unit of a number", "the units are n, u, m, k, K, M, G, T, P, Ki, Mi, Gi, Ti and Pi"
+	}
+	return "", ""
+}
+
+// number converts a number token. One with a fault was reported by the scanner.
 func (p *parser) number(t token) *Number {
 	n := &Number{Range: p.at(t)}
 	text := n.Text()
 	sh := shapeOf(text)
+	if fault, _ := sh.fault(text); fault != "" {
+		return n
+	}
 	digits, suffix := text[:sh.digits], text[sh.digits:]
-	switch {
-	case sh.empty:
-		p.fail(n.Range, "", "%q has no digits where a number needs them", text)
-	case sh.float && sh.base != 10:
-		p.fail(n.Range, "", "%q: only a decimal number can have a fraction or exponent", text)
-	case sh.float && suffix != "":
-		p.fail(n.Range, "write the number out", "%q: a number with a fraction or exponent has no unit", text)
-	case sh.float:
+	if sh.float {
 		f, err := strconv.ParseFloat(digits, 64)
 		if err != nil && !errors.Is(err, strconv.ErrRange) || strings.Contains(digits, "_") {
 			p.fail(n.Range, "", "%q is not a number", text)
 		}
 		n.IsFloat, n.Float = true, f
-	case suffix != "" && !strings.Contains(unitSuffixes, " "+suffix+" "):
-		p.fail(n.Range, "the units are n, u, m, k, K, M, G, T, P, Ki, Mi, Gi, Ti and Pi", "%q is no unit of a number", suffix)
-	default:
-		n.Suffix = strings.TrimSuffix(suffix, "i")
-		if suffix != "i" {
-			n.Suffix = suffix
-		}
-		n.Int = p.integer(n.Range, digits, sh.base)
+		return n
 	}
+	if suffix != "i" {
+		n.Suffix = suffix
+	}
+	n.Int = p.integer(n.Range, digits)
 	return n
 }
 
 // integer reads digits with their prefix. Like the runtime it keeps the sign
 // bit of a number that needs all 64.
-func (p *parser) integer(r Range, text string, base int) int64 {
+func (p *parser) integer(r Range, text string) int64 {
 	if text == "0" {
 		return 0
 	}
-	digits := text
+	digits, base := text, 10
 	if text[0] == '0' {
 		digits = text[1:]
 		if base = 8; text[1] == 'x' || text[1] == 'b' || text[1] == 'o' {

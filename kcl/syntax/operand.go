@@ -199,8 +199,7 @@ func (p *parser) expectClosing(k Kind, open token) {
 // unclosed reports a bracket that the text does not close, where the text ends.
 func (p *parser) unclosed(open token) {
 	r := p.at(open)
-	end := Range{p.src, p.end, p.end + 1}
-	if d := p.report(end, "add the closing bracket", "%q of line %d is never closed", open.kind, r.Span().Start.Line); d != nil {
+	if d := p.report(p.at(p.tok()), "add the closing bracket", "%q of line %d is never closed", open.kind, r.Span().Start.Line); d != nil {
 		d.Related = append(d.Related, diag.Related{Span: r.Span(), Message: "the bracket is opened here"})
 	}
 	panic(bailout{})

@@ -3,6 +3,8 @@ package syntax
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/berth-oci/berth/diag"
@@ -25,10 +27,7 @@ func Parse(src *Source) (*File, diag.List) {
 		p.errorAt(0, 0, "", "the file is too large (limit %d bytes)", maxBytes)
 		return f, p.faults
 	}
-	if at := invalidUTF8(src.Text); at >= 0 {
-		p.errorAt(at, at+1, "save the file as UTF-8", "the text is not UTF-8")
-		return f, p.faults
-	}
+	p.encoding()
 	s := &scanner{text: src.Text, errorf: p.errorAt, tokens: make([]token, 0, len(src.Text)/4+4)}
 	p.tokens = s.scan()
 	p.each(func() bool {
@@ -50,18 +49,18 @@ func Parse(src *Source) (*File, diag.List) {
 	return f, p.faults.Sort()
 }
 
-// invalidUTF8 returns the offset of the first byte that is not part of UTF-8,
-// -1 for none.
-func invalidUTF8(text string) int {
+// encoding reports the first byte that is not UTF-8.
+func (p *parser) encoding() {
+	text := p.src.Text
 	if utf8.ValidString(text) {
-		return -1
+		return
 	}
 	for i, r := range text {
 		if _, size := utf8.DecodeRuneInString(text[i:]); r == utf8.RuneError && size == 1 {
-			return i
+			p.errorAt(i, i+1, "save the file as UTF-8", "the text is not UTF-8")
+			return
 		}
 	}
-	return -1
 }
 
 // parser is a recursive descent parser. A construct takes the NEWLINE, INDENT
@@ -125,6 +124,21 @@ func (p *parser) indentation() {
 	}
 }
 
+// layout passes line breaks and what they do to the indentation.
+func (p *parser) layout() {
+	p.newlines()
+	p.indentation()
+}
+
+// margin is indentation, and the line break that only the end of the file is
+// behind.
+func (p *parser) margin() {
+	p.indentation()
+	if p.kind() == NEWLINE && p.peek(1) == EOF {
+		p.pos++
+	}
+}
+
 // at is the range of a token.
 func (p *parser) at(t token) Range { return Range{p.src, int(t.start), int(t.end)} }
 
@@ -138,12 +152,17 @@ func (p *parser) errorAt(start, end int, hint, format string, args ...any) {
 	p.report(Range{p.src, start, end}, hint, format, args...)
 }
 
-// report adds an error, and returns it, or nil when there are too many.
+// report adds an error, and returns it, or nil when there are too many or one
+// at the same place.
 func (p *parser) report(r Range, hint, format string, args ...any) *diag.Diagnostic {
 	if len(p.faults) >= maxFaults {
 		return nil
 	}
-	d := diag.Errorf(diag.Syntax, format, args...).At(r.Span())
+	span := r.Span()
+	if slices.ContainsFunc(p.faults, func(d *diag.Diagnostic) bool { return d.Span.Start == span.Start }) {
+		return nil
+	}
+	d := diag.Errorf(diag.Syntax, format, args...).At(span)
 	d.Hint = hint
 	p.faults = append(p.faults, d)
 	return d
@@ -171,8 +190,8 @@ func (p *parser) unexpectedHint(hint, format string, args ...any) {
 		what = "the end of the file"
 	case NEWLINE:
 		what = "the end of the line"
-		if p.end <= r.Start && p.end > 0 {
-			r = Range{p.src, p.end, p.end + 1}
+		if p.end > 0 && p.end <= r.Start && !strings.Contains(p.src.Text[p.end:r.Start], "\n") {
+			r = Range{p.src, p.end, p.end + 1} // and not behind its comment
 		}
 	case INDENT, DEDENT:
 		what = "a line that is indented " + map[Kind]string{INDENT: "more", DEDENT: "less"}[t.kind]

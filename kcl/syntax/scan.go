@@ -73,16 +73,20 @@ func (s *scanner) comment() {
 	}
 }
 
-// eof ends the last line and the blocks that are still open.
+// eof ends the last line and the blocks that are still open. The end of the
+// file is on its last line, not behind it.
 func (s *scanner) eof() {
-	end := len(s.text)
 	if !s.lineStart || len(s.tokens) == 0 {
-		s.newline(end)
+		s.newline(s.pos)
+	}
+	end := len(s.text)
+	if strings.HasSuffix(s.text, "\n") {
+		end--
 	}
 	for range s.indents[1:] {
 		s.emit(DEDENT, end, end, 0)
 	}
-	s.newline(end)
+	s.newline(s.pos)
 	s.emit(EOF, end, end, 0)
 }
 
@@ -97,7 +101,11 @@ func (s *scanner) next() {
 		}
 		s.name()
 	case digit:
-		s.pos += shapeOf(s.text[start:]).length
+		sh := shapeOf(s.text[start:])
+		s.pos += sh.length
+		if fault, hint := sh.fault(s.text[start:s.pos]); fault != "" {
+			s.errorf(start, s.pos, hint, "%q is not a number: %s", s.text[start:s.pos], fault)
+		}
 		s.emit(NUMBER, start, s.pos, 0)
 	case quote:
 		s.str(start)
@@ -150,8 +158,7 @@ func (s *scanner) other() {
 		s.emit(NOT, start, s.pos, 0)
 	case r == ';':
 		s.errorf(start, s.pos, "start a new line instead", "unexpected character ';'")
-	case r == utf8.RuneError && size <= 1:
-		s.errorf(start, s.pos, "save the file as UTF-8", "the text is not UTF-8")
+	case r == utf8.RuneError && size <= 1: // reported
 	case !isSpace(r):
 		s.errorf(start, s.pos, "", "unexpected character %q", r)
 	}

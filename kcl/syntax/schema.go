@@ -147,7 +147,7 @@ func (p *parser) schemaBody(s *Schema) {
 	closed := false
 	p.each(func() bool {
 		p.newlines()
-		if p.blockEnds() {
+		if p.bodyEnds() {
 			closed = true
 			return false
 		}
@@ -166,10 +166,20 @@ func (p *parser) schemaBody(s *Schema) {
 	p.newlines()
 }
 
+// bodyEnds is blockEnds for the body of a schema and its checks, which do not
+// end with the file: a line that begins with a \ hides the change of the
+// indentation that it brings.
+func (p *parser) bodyEnds() bool {
+	if t := p.tok(); t.kind == EOF {
+		p.errorAt(int(t.start), int(t.end), "do not begin a line with \\", "the end of the schema is hidden by a line continuation")
+	}
+	return p.blockEnds()
+}
+
 // afterChecks reports what follows the checks of a schema, which end it.
 func (p *parser) afterChecks(s *Schema) {
 	p.newlines()
-	for reported := false; !p.blockEnds(); reported = true {
+	for reported := false; !p.bodyEnds(); reported = true {
 		if t := p.tok(); !reported {
 			p.errorAt(int(t.start), int(t.end), "move it above check", "the checks are the last part of a %s", s.Kind)
 		}
@@ -311,7 +321,7 @@ func (p *parser) checkBlock(s *Schema) {
 func (p *parser) checks(s *Schema) {
 	p.each(func() bool {
 		p.newlines()
-		if p.blockEnds() {
+		if p.bodyEnds() {
 			return false
 		}
 		s.Checks = append(s.Checks, p.check())

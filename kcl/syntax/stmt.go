@@ -26,8 +26,11 @@ func (p *parser) stmt() Stmt {
 		s = p.typeAlias()
 	case ASSERT:
 		s = p.assertStmt()
+	case NOT_BIT:
+		x := p.expr()
+		s = &ExprStmt{Range: x.At(), X: x}
 	default:
-		if !k.isName() && k != NUMBER && k != STRING && k != LPAREN && k != LBRACK && k != LBRACE && k != NOT_BIT {
+		if !k.isName() && k != NUMBER && k != STRING && k != LPAREN && k != LBRACK && k != LBRACE {
 			p.unexpected("expected a statement")
 		}
 		s = p.simpleStmt(false)
@@ -195,7 +198,8 @@ func (p *parser) simpleStmt(inSchema bool) Stmt {
 	if p.accept(COLON) {
 		at := p.start()
 		typ = p.typeExpr()
-		if named, ok := typ.(*NamedType); ok && (p.kind() == LBRACE || p.kind() == LPAREN) {
+		named, ok := typ.(*NamedType)
+		if ok && !isBasic(named.Path[0]) && (p.kind() == LBRACE || p.kind() == LPAREN) {
 			return p.unify(start, at, x, named, inSchema)
 		}
 	} else if op, ok := p.kind().operator(); ok {
@@ -212,7 +216,11 @@ func (p *parser) simpleStmt(inSchema bool) Stmt {
 	}
 	last := len(values) - 1
 	switch name, isName := x.(*Ident); {
-	case typ != nil && inSchema && isName && last <= 1:
+	case typ != nil && inSchema && last == 0 && schemaName(x) == "":
+		p.undefined()
+	case typ != nil && inSchema && !isName:
+		p.fail(x.At(), "write a name", "this cannot be the name of an attribute")
+	case typ != nil && inSchema && last <= 1:
 		return p.attrOf(start, name, typ, values[1:])
 	case last > 0:
 		s := &Assign{Type: typ, Value: values[last], Range: p.span(start)}
@@ -220,8 +228,6 @@ func (p *parser) simpleStmt(inSchema bool) Stmt {
 			s.Targets = append(s.Targets, p.target(x))
 		}
 		return s
-	case typ != nil && inSchema:
-		p.fail(x.At(), "write a name", "this cannot be the name of an attribute")
 	case typ != nil:
 		p.undefined()
 	}

@@ -55,10 +55,12 @@ func (p *parser) typeTerm() Type {
 }
 
 // isBasic reports whether a name is that of a basic type, of which nothing can
-// be selected.
-func isBasic(name *Name) bool {
-	switch name.Range.Text() {
-	case "bool", "int", "float", "str":
+// be selected. With a $ it is not.
+func isBasic(name *Name) bool { return isBasicName(name.Range.Text()) }
+
+func isBasicName(name string) bool {
+	switch name {
+	case "any", "bool", "int", "float", "str":
 		return true
 	}
 	return false
