@@ -29,7 +29,7 @@ func newBuiltins() map[string]Value {
 		"isnullish": builtinIsNullish, "isunique": builtinIsUnique, "len": builtinLen, "list": builtinList,
 		"max": extreme(1), "min": extreme(-1), "multiplyof": builtinMultiplyOf, "option": builtinOption,
 		"oct": radix("0o", 8), "ord": builtinOrd, "pow": builtinPow, "print": builtinPrint, "range": builtinRange,
-		"round": builtinRound, "sorted": builtinSorted, "str": builtinStr, "sum": builtinSum, "typeof": builtinTypeof,
+		"reduce": builtinReduce, "round": builtinRound, "sorted": builtinSorted, "str": builtinStr, "sum": builtinSum, "typeof": builtinTypeof,
 		"zip": builtinZip,
 	})
 }
@@ -382,6 +382,25 @@ func builtinZip(c *call) Value {
 		rows[i] = row
 	}
 	return c.newList(rows)
+}
+
+// builtinReduce calls a function with what it returned last and each element in
+// turn. Without an initial value it begins with the first element.
+func builtinReduce(c *call) Value {
+	f, list := c.value(0, "reducer"), c.list(1, "list")
+	total, ok := c.given(2, "initial")
+	if !ok {
+		if len(list) == 0 {
+			return None{}
+		}
+		total, list = list[0], list[1:]
+	}
+	for _, v := range list {
+		if total = c.ev.invoke(f, &args{positional: []Value{total, v}}, c.at); isBad(total) {
+			return total
+		}
+	}
+	return total
 }
 
 // builtinPrint writes its arguments to where the program's messages go. They

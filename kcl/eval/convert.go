@@ -271,15 +271,6 @@ func (c *call) optionAs(v Value, typ string) Value {
 	return c.errorf("%s is no %s", describe(v), typ)
 }
 
-// Argument returns the value of a program's argument as the command line gives
-// it: what is JSON is read as JSON, anything else is a str.
-func Argument(s string) Value {
-	if v, err := decodeJSON(s); err == nil {
-		return v
-	}
-	return String(s)
-}
-
 // builtinOrd returns the code point of a str of one character; nothing else
 // has one.
 func builtinOrd(c *call) Value {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -202,7 +203,7 @@ func (r jsonReader) value(depth int) (Value, error) {
 		if err != nil {
 			return nil, err
 		}
-		d.set(&Entry{Key: key.(string), Value: v})
+		d.set(&Entry{Key: key.(string), Value: v, Op: syntax.COLON})
 	}
 	_, err = r.dec.Token()
 	return d, err
@@ -213,9 +214,73 @@ func jsonNumber(s string) (Value, error) {
 	if n, err := strconv.ParseInt(s, 10, 64); err == nil && s != "-0" {
 		return Int(n), nil
 	}
-	f, err := strconv.ParseFloat(s, 64)
-	if err != nil {
+	f := readFloat(s)
+	if math.IsInf(f, 0) {
 		return nil, errors.New("the number " + s + " is out of range")
 	}
 	return Float(f), nil
+}
+
+// readFloat reads a number in decimal notation as the reference runtime reads
+// JSON: the digits as an int, times or by a power of ten, which may be off by a
+// little. One that is too large is infinite.
+func readFloat(s string) float64 {
+	digits, exponent := uint64(0), 0
+	rest, negative := strings.CutPrefix(s, "-")
+	point, full := false, false
+	for rest != "" && rest[0] != 'e' && rest[0] != 'E' {
+		ch := rest[0]
+		rest = rest[1:]
+		if ch == '.' {
+			point = true
+			continue
+		}
+		next := digits*10 + uint64(ch-'0')
+		full = full || digits > math.MaxUint64/10 || next < digits
+		switch {
+		case full && !point:
+			exponent++
+		case !full && point:
+			exponent--
+			fallthrough
+		case !full:
+			digits = next
+		}
+	}
+	if rest != "" {
+		e, err := strconv.Atoi(rest[1:])
+		if err != nil { // far beyond any float
+			e = 10_000
+			if strings.HasPrefix(rest[1:], "-") {
+				e = -e
+			}
+		}
+		exponent += e
+	}
+	f := float64(digits)
+	for ; exponent < -308 && f != 0; exponent += 308 {
+		f /= 1e308
+	}
+	switch {
+	case f == 0:
+	case exponent > 308:
+		f = math.Inf(1)
+	case exponent >= 0:
+		f *= powerOfTen(exponent)
+	default:
+		f /= powerOfTen(-exponent)
+	}
+	if negative {
+		return -f
+	}
+	return f
+}
+
+// powerOfTen is exact to the last bit, which math.Pow is not.
+func powerOfTen(n int) float64 {
+	f, err := strconv.ParseFloat("1e"+strconv.Itoa(n), 64)
+	if err != nil {
+		return math.Inf(1)
+	}
+	return f
 }

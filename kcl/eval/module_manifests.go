@@ -28,9 +28,8 @@ func manifestsYAMLStream(c *call) Value {
 			return c.newStr(b.String()) // reports that it is too much
 		}
 	}
-	c.ev.stream = &stream{
-		text: b.String(), separator: sep, docs: docs,
-		plan: Plan{SortKeys: enc.sortKeys, ShowHidden: !enc.hidePrivate, DisableNone: enc.leaveOutNone},
-	}
+	c.ev.stream = &stream{text: b.String(), separator: sep, docs: docs, plan: Plan{
+		SortKeys: enc.sortKeys, ShowHidden: !enc.hidePrivate, DisableNone: enc.leaveOutNone,
+	}}
 	return None{}
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 )
 
@@ -144,8 +145,14 @@ func parseCIDR(s string) (netip.Prefix, bool) {
 	if a, ok := parseIP(s); ok {
 		return netip.PrefixFrom(a, a.BitLen()), true
 	}
-	p, err := netip.ParsePrefix(s)
-	return p, err == nil && p.Masked() == p
+	addr, bits, _ := strings.Cut(s, "/")
+	n, err := strconv.ParseUint(bits, 10, 8)
+	a, ok := parseIP(addr)
+	if !ok || err != nil || int(n) > a.BitLen() {
+		return netip.Prefix{}, false
+	}
+	p := netip.PrefixFrom(a, int(n))
+	return p, p.Masked() == p
 }
 
 func netParseCIDR(c *call) Value {

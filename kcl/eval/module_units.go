@@ -1,8 +1,10 @@
 package eval
 
-// unitConstants are what each unit multiplies by.
+// unitConstants are what each unit multiplies by, and the type of numbers with
+// a unit.
 func unitConstants() map[string]Value {
-	m := make(map[string]Value, len(units))
+	m := make(map[string]Value, 2*len(units))
+	m["NumberMultiplier"] = typeAlias{basicType("number_multiplier")}
 	for name, factor := range units {
 		if factor < 1 {
 			m[name] = Float(factor)

@@ -70,7 +70,7 @@ func yamlDumpAll(c *call) Value {
 }
 
 func yamlDecode(c *call) Value {
-	docs, err := c.yamlDocuments(c.text(0, "value"))
+	docs, err := c.yamlDocuments(c.text(0, "value"), true)
 	switch {
 	case err != nil:
 		return c.errorf("%v", err)
@@ -81,7 +81,7 @@ func yamlDecode(c *call) Value {
 }
 
 func yamlDecodeAll(c *call) Value {
-	docs, err := c.yamlDocuments(c.text(0, "value"))
+	docs, err := c.yamlDocuments(c.text(0, "value"), false)
 	if err != nil {
 		return c.errorf("%v", err)
 	}
@@ -89,7 +89,7 @@ func yamlDecodeAll(c *call) Value {
 }
 
 func yamlValidate(c *call) Value {
-	_, err := c.yamlDocuments(c.text(0, "value"))
+	_, err := c.yamlDocuments(c.text(0, "value"), false)
 	return Bool(err == nil)
 }
 
@@ -98,7 +98,7 @@ func yamlValidate(c *call) Value {
 var yamlVersion = regexp.MustCompile(`(?m)^(%YAML +)1\.2( *(?:#.*)?\r?)$`)
 
 // yamlDocuments reads all documents of a text; an empty one has one, None.
-func (c *call) yamlDocuments(s string) ([]Value, error) {
+func (c *call) yamlDocuments(s string, viaJSON bool) ([]Value, error) {
 	dec := yaml.NewDecoder(strings.NewReader(yamlVersion.ReplaceAllString(strings.TrimPrefix(s, "\ufeff"), "${1}1.1$2")))
 	var docs []Value
 	for {
@@ -110,7 +110,7 @@ func (c *call) yamlDocuments(s string) ([]Value, error) {
 		if err != nil {
 			return nil, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
 		}
-		r := yamlReader{left: min(maxSize, 100*len(s)+1000), open: map[*yaml.Node]bool{}}
+		r := yamlReader{left: min(maxSize, 100*len(s)+1000), viaJSON: viaJSON, open: map[*yaml.Node]bool{}}
 		v, err := r.value(&node, maxNesting+1)
 		if err != nil {
 			return nil, err
@@ -126,8 +126,9 @@ func (c *call) yamlDocuments(s string) ([]Value, error) {
 // yamlReader makes values of nodes. Aliases are followed, so a small document
 // may stand for a large value: left counts what it may still be.
 type yamlReader struct {
-	left int
-	open map[*yaml.Node]bool // that are being read: an alias to one has no end
+	left    int
+	viaJSON bool                // floats are read as JSON's are
+	open    map[*yaml.Node]bool // that are being read: an alias to one has no end
 }
 
 func (r *yamlReader) value(n *yaml.Node, depth int) (Value, error) {
@@ -143,7 +144,11 @@ func (r *yamlReader) value(n *yaml.Node, depth int) (Value, error) {
 		}
 		return r.value(n.Alias, depth)
 	case yaml.ScalarNode:
-		return taggedScalar(n)
+		v, err := taggedScalar(n)
+		if f, ok := v.(Float); ok && r.viaJSON {
+			v = Float(readFloat(jsonFloat(float64(f))))
+		}
+		return v, err
 	}
 	if tag := n.ShortTag(); n.Style&yaml.TaggedStyle != 0 && !strings.HasPrefix(tag, "!!") {
 		return nil, fmt.Errorf("line %d: %s is not known", n.Line, tag)
@@ -174,7 +179,7 @@ func (r *yamlReader) value(n *yaml.Node, depth int) (Value, error) {
 		if err != nil {
 			return nil, err
 		}
-		d.set(&Entry{Key: key.Value, Value: v})
+		d.set(&Entry{Key: key.Value, Value: v, Op: syntax.COLON})
 	}
 	return d, nil
 }

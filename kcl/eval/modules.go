@@ -8,7 +8,7 @@ import (
 
 // moduleState is what the system modules keep during one run.
 type moduleState struct {
-	patterns map[string]*regexp.Regexp
+	patterns map[string]*regexp.Regexp // compiled, by their text
 }
 
 // newModules returns the modules that come with the language.

@@ -28,7 +28,7 @@ func (ev *evaluator) unary(op syntax.Kind, x Value, at syntax.Range) Value {
 	case Float:
 		switch op {
 		case syntax.SUB:
-			return -x
+			return 0 - x // 0 has no sign
 		case syntax.ADD:
 			return x
 		}

@@ -38,7 +38,7 @@ func (o *Output) YAML() string {
 	return o.join("\n"+o.separator+"\n", func(b *strings.Builder, doc any) {
 		var text strings.Builder
 		WriteYAML(&text, doc)
-		b.WriteString(strings.TrimSuffix(text.String(), "\n"))
+		b.WriteString(document(text.String()))
 	})
 }
 

@@ -2,6 +2,8 @@ package eval
 
 import (
 	"fmt"
+	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -16,6 +18,33 @@ func WriteYAML(b *strings.Builder, v any) {
 	if !strings.HasSuffix(b.String(), "\n") {
 		b.WriteByte('\n')
 	}
+}
+
+// blockHeader matches the last line but the text of an entry that is a literal
+// block.
+var blockHeader = regexp.MustCompile(`^( *).*: \|[+-]?$`)
+
+// document returns a document without the line break at its end. That stays
+// where the last literal block of an entry goes on to the end, by the
+// indentation of its line, as the reference runtime has it.
+func document(text string) string {
+	stripped := strings.TrimSuffix(text, "\n")
+	shallow := math.MaxInt // of the lines behind
+	for lines := strings.Split(stripped, "\n"); len(lines) > 0; lines = lines[:len(lines)-1] {
+		line := lines[len(lines)-1]
+		if m := blockHeader.FindStringSubmatch(line); m != nil {
+			if len(m[1]) < shallow {
+				return text
+			}
+			return stripped
+		}
+		if s := strings.TrimLeft(line, " "); s != "" {
+			if shallow = min(shallow, len(line)-len(s)); shallow == 0 {
+				return stripped
+			}
+		}
+	}
+	return stripped
 }
 
 type yamlWriter struct{ b *strings.Builder }
@@ -108,7 +137,7 @@ func yamlScalar(v any, indent int) string {
 	case int64:
 		return strconv.FormatInt(v, 10)
 	case float64:
-		return shortFloat(v, "e")
+		return shortFloat(readFloat(shortFloat(v, "e")), "e") // the reference runtime goes by way of JSON
 	case string:
 		return yamlString(v, indent)
 	case []any:
