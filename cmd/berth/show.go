@@ -25,7 +25,7 @@ in what it imports or in a schema, which makes it a default; what it is computed
 from; and what it overrides where configs are merged. With --format json it is a
 list of {"path", "value", "default", "schema", "place", "file", "line",
 "column", "from", "overrides"}.`,
-		Args:  noArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := oneOf("format", format, "yaml", "json", "kcl"); err != nil {
 				return err
