@@ -1,5 +1,7 @@
 # make demo shows what berth does, make test passes the tests; both need only
-# Go and git. With a C compiler the tests run under the race detector.
+# Go and git. With a C compiler the tests run under the race detector. With
+# BERTH_TEST_KCL_PYTHON, a Python that has kcl-lib 0.13.2, they also compare
+# generated programs with the reference KCL runtime.
 GO ?= go
 BERTH_VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS = -s -w -X main.release=$(BERTH_VERSION)
@@ -16,6 +18,7 @@ install:
 
 test:
 	$(GO) vet ./...
+	$(if $(BERTH_TEST_KCL_PYTHON),,@echo "BERTH_TEST_KCL_PYTHON is not set: no comparison of generated programs with the reference KCL runtime")
 	$(GO) test $(RACE) ./...
 	cd bench && $(GO) vet ./... && $(GO) test ./...
 
@@ -34,5 +37,6 @@ cross:
 FUZZTIME ?= 60s
 fuzz:
 	$(GO) test ./kcl/syntax -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 1x
+	$(GO) test ./kcl/check -run '^$$' -fuzz '^FuzzCheck$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 1x
 	$(GO) test ./kcl/eval -run '^$$' -fuzz '^FuzzRun$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 1x
 	$(GO) test ./internal/load -run '^$$' -fuzz '^FuzzYAML$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 1x

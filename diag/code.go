@@ -35,6 +35,7 @@ const (
 	ImportFailed   Code = "import-failed"   // an imported package that is not there
 	EvalFailed     Code = "eval-failed"     // an expression that has no value
 	LimitExceeded  Code = "limit-exceeded"  // a config that asks for too much
+	FileRefused    Code = "file-refused"    // a program that uses files without leave
 	NoConfig       Code = "no-config"       // no config found, or it holds no registry
 	ConfigUnclear  Code = "config-unclear"  // several registries, and none chosen
 	ConfigUnread   Code = "config-unread"   // a config file that cannot be read
@@ -85,7 +86,7 @@ const (
 func (c Code) Exit() int {
 	switch c {
 	case Syntax, UnknownName, UnknownAttr, MissingAttr, WrongType, CheckFailed, Immutable, Conflict, Cycle, Deprecated,
-		ImportFailed, EvalFailed, LimitExceeded, NoConfig, ConfigUnclear, ConfigUnread, ConfigConflict, Unsupported:
+		ImportFailed, EvalFailed, LimitExceeded, FileRefused, NoConfig, ConfigUnclear, ConfigUnread, ConfigConflict, Unsupported:
 		return ExitConfig
 	case ProgramMissing, NotRunning, NotReady, Unreachable:
 		return ExitUnavailable

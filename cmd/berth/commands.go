@@ -9,6 +9,7 @@ func (a *app) commands() []*cobra.Command {
 		a.validateCommand(),
 		a.showCommand(),
 		a.schemaCommand(),
+		a.kclCommand(),
 		a.upCommand(),
 		a.downCommand(),
 		a.restartCommand(),

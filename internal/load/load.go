@@ -102,7 +102,7 @@ func evaluate(file string, sources []*syntax.Source, opts Options) (*Config, err
 	if faults = append(faults, more...); err != nil || files == nil { // nothing to evaluate
 		return nil, firstError(err, c.faults(faults))
 	}
-	result, more := kcl.RunFiles(files, kcl.Options{Program: program.Options{Prelude: []*syntax.File{prelude}, PreludeName: schema.Package}})
+	result, more := kcl.EvaluateFiles(files, program.Options{Prelude: []*syntax.File{prelude}, PreludeName: schema.Package}, eval.Options{})
 	faults = append(faults, more...)
 	c.program = result.Linked
 	for name, src := range result.Sources {

@@ -5,6 +5,11 @@
 // them.
 package builtin
 
+import (
+	"maps"
+	"slices"
+)
+
 // Param is a parameter of a function. Type is a KCL type, as in "[str] | str".
 type Param struct {
 	Name     string
@@ -23,13 +28,8 @@ type Member struct {
 	IsType   bool
 }
 
-// Modules returns the names of KCL's system modules.
-func Modules() []string {
-	return []string{
-		"base32", "base64", "collection", "crypto", "datetime", "file", "json", "manifests",
-		"math", "net", "regex", "runtime", "template", "units", "yaml",
-	}
-}
+// Modules returns the names of KCL's system modules, sorted.
+func Modules() []string { return slices.Sorted(maps.Keys(modules)) }
 
 // IsModule reports whether an import path names a system module.
 func IsModule(path string) bool { return modules[path] != nil }

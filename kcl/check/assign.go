@@ -84,11 +84,8 @@ func (c *checker) wrong(t, want *typ, name string, at syntax.Range) *diag.Diagno
 	}
 	d := c.report(diag.WrongType, at, "%s must be %s, not %s", name, want, got)
 	switch {
-	case t.kind == kindStrLit && suggest(d, t.text, nil):
-	case t.kind == kindStrLit:
-		if near := diag.Nearest(t.text, literals(want)); near != "" {
-			d.Hint = fmt.Sprintf("did you mean %q?", near)
-		}
+	case t.kind == kindStrLit && c.suggest(d, t.text, literals(want)):
+		d.Hint = fmt.Sprintf("did you mean %q?", diag.Nearest(t.text, literals(want)))
 	case want.kind == kindSchema && !t.isConfig():
 		d.Hint = "write a block of " + want.schema.name
 	}
@@ -115,7 +112,8 @@ func literals(t *typ) []string {
 	return all
 }
 
-// constantType returns the type of a literal, nil for any other expression.
+// constantType returns the type of a literal, or of a list of literals, nil for
+// any other expression.
 func constantType(x syntax.Expr) *typ {
 	switch x := unwrap(x).(type) {
 	case *syntax.Number:
@@ -124,6 +122,14 @@ func constantType(x syntax.Expr) *typ {
 		return strLit(x.Value)
 	case *syntax.Constant:
 		return constType(x.Kind)
+	case *syntax.List:
+		types := make([]*typ, len(x.Elems))
+		for i, elem := range x.Elems {
+			if types[i] = constantType(elem); types[i] == nil {
+				return nil
+			}
+		}
+		return listOf(join(types...))
 	}
 	return nil
 }
@@ -158,14 +164,14 @@ func (c *checker) fits(t, want *typ, p place) bool {
 	case t.kind == kindUnion && t.all((*typ).isLiteral):
 		return assignable(t, want)
 	case t.kind == kindUnion:
-		for _, u := range t.types {
+		for _, u := range t.union.types {
 			if !c.fits(u, want, p) {
 				return false
 			}
 		}
 		return true
 	case want.kind == kindUnion && !t.isLiteral():
-		for _, u := range want.types {
+		for _, u := range want.union.types {
 			if c.fits(t, u, p) {
 				return true
 			}
@@ -179,6 +185,9 @@ func (c *checker) fits(t, want *typ, p place) bool {
 // as they are known: all of them against an index signature, else an only one.
 func (c *checker) dictFitsSchema(t *typ, s *schema, p place) {
 	before := len(c.faults)
+	if s.vague() {
+		return
+	}
 	if s.index == nil {
 		if t.key.kind == kindStrLit {
 			if f, a := t.entries.get(t.key.text), s.attrs[t.key.text]; f != nil && a != nil {
@@ -187,11 +196,11 @@ func (c *checker) dictFitsSchema(t *typ, s *schema, p place) {
 		}
 		return
 	}
-	if len(t.entries.list) == 0 {
+	if len(t.entries.all()) == 0 {
 		c.assign(t.elem, s.index.value, place{"each entry of " + p.name, p.value, p.line}, before)
 		return
 	}
-	for _, f := range t.entries.list {
+	for _, f := range t.entries.all() {
 		want, at := s.index.value, f.at
 		if s.index.open {
 			if a := s.attrs[f.name]; a != nil {

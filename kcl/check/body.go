@@ -20,7 +20,7 @@ func (c *checker) schemaStmt(def *syntax.Schema) {
 		c.pkg.globals[name] = def.Name.Range
 	}
 	t := c.need(name, def.Name.Range)
-	if t.kind != kindSchema || t.schema.def != def {
+	if t.kind != kindSchema || t.schema.def != def || t.schema.unclear {
 		return
 	}
 	s := t.schema

@@ -92,7 +92,7 @@ func (c *checker) arguments(what string, fun syntax.Expr, args []syntax.Expr, ke
 		}
 		if !found && !f.variadic {
 			d := c.report(diag.UnknownName, k.Name.Range, "%s has no parameter %s", what, name)
-			suggest(d, name, paramNames(f))
+			c.suggest(d, name, paramNames(f))
 		}
 	}
 	if f.variadic {
@@ -164,7 +164,12 @@ func (c *checker) schemaExpr(x *syntax.SchemaExpr) *typ {
 	if x == nil || x.Schema == nil {
 		return anyType
 	}
-	t := c.resolvePath(path(x.Schema))
+	names := path(x.Schema)
+	if names == nil {
+		c.expr(x.Schema)
+		return anyType
+	}
+	t := c.resolvePath(names)
 	switch t.kind {
 	case kindAny:
 		return anyType
@@ -172,6 +177,9 @@ func (c *checker) schemaExpr(x *syntax.SchemaExpr) *typ {
 		right := c.only(t, config(x))
 		return c.binary(syntax.OR_BIT, t, right, x.Range)
 	case kindSchema:
+		if !t.instance && c.body == nil && !c.partial[x] {
+			c.missing(t.schema, x)
+		}
 		c.only(t, config(x))
 		if !t.instance {
 			c.arguments("schema "+t.schema.name, x.Schema, x.Args, x.Keywords, t.schema.fn)
@@ -182,6 +190,43 @@ func (c *checker) schemaExpr(x *syntax.SchemaExpr) *typ {
 	}
 	c.report(diag.WrongType, x.Schema.At(), "%s is not a schema", describe(t))
 	return anyType
+}
+
+// missing reports required attributes that an instance does not get. It looks
+// only where that is plain to see: at schemas that consist of attributes, and
+// at configs that name what they give.
+func (c *checker) missing(s *schema, x *syntax.SchemaExpr) {
+	if s.unclear || s.def.Base != nil || len(s.def.Mixins) > 0 || s.def.Index != nil || s.is(syntax.MIXIN) || s.is(syntax.RULE) {
+		return
+	}
+	for _, stmt := range s.def.Body {
+		if _, ok := stmt.(*syntax.Attr); !ok {
+			return
+		}
+	}
+	given := map[string]bool{}
+	if x.Config != nil {
+		for _, e := range x.Config.Entries {
+			if e == nil || e.If != nil || e.Star != nil {
+				return
+			}
+			key := e.Key
+			if len(e.Path) > 0 {
+				key = e.Path[0]
+			}
+			name, known := entryKey(key)
+			if !known || name == "" {
+				return
+			}
+			given[name] = true
+		}
+	}
+	for _, name := range s.order {
+		if a := s.attrs[name]; !a.optional && !a.value && !given[name] {
+			c.reportOnce(fault{diag.MissingAttr, x.Range, name}, "attribute %s of %s is required", name, s.name).
+				WithHint("add %s: %s", name, a.typ)
+		}
+	}
 }
 
 // config returns the config of a schema expression, which may be missing.
@@ -238,6 +283,10 @@ func (c *checker) lambdaBody(x *syntax.Lambda, want *typ) *typ {
 		return t
 	}
 	t := c.stmt(last)
-	c.assign(t, want, place{name: "the result of the lambda", line: last.At()}, before)
+	at := last.At()
+	if x.Result != nil {
+		at = onLine(last, x.Result.At())
+	}
+	c.assign(t, want, place{name: "the result of the lambda", line: at}, before)
 	return t
 }

@@ -23,7 +23,8 @@ func Program(p *program.Program) diag.List {
 	c := &checker{
 		packages: make(map[*program.Package]*pkg, len(p.Packages)),
 		seen:     map[fault]bool{},
-		aliases:  map[string]*typ{},
+		members:  map[string]*typ{},
+		keys:     map[string]*typ{},
 	}
 	for _, source := range p.Packages {
 		var prelude *scope
@@ -41,7 +42,8 @@ func Program(p *program.Program) diag.List {
 type checker struct {
 	packages map[*program.Package]*pkg
 	builtins map[string]*typ // those that were asked for
-	aliases  map[string]*typ // members of system modules that were asked for
+	members  map[string]*typ // of system modules, and methods: those that were asked for
+	keys     map[string]*typ // the types of keys of configs
 
 	prelude *pkg // nil for none
 	pkg     *pkg
@@ -55,34 +57,43 @@ type checker struct {
 	// loops holds the variables of the comprehensions around. They are
 	// forgotten when any scope ends.
 	loops []string
+	// partial holds instances that get more attributes than their own config
+	// gives.
+	partial map[*syntax.SchemaExpr]bool
 	store bool // a name is being assigned to
 	depth int
 
-	faults diag.List
-	seen   map[fault]bool
+	faults      diag.List
+	seen        map[fault]bool
+	suggestions int
 }
 
 // fault identifies a report: the same code at the same place says nothing new.
 type fault struct {
 	code diag.Code
 	at   syntax.Range
+	name string // of an attribute: there may be several faults at one place
 }
 
 // pkg is what is known of a package.
 type pkg struct {
-	source  *program.Package
-	scope   *scope
-	globals map[string]syntax.Range // names that statements have given values so far
-	lambdas map[string]*function    // of names that are given a lambda, once
-	merged  map[syntax.Stmt]*syntax.SchemaExpr
-	schemas []*schema
-	aliases map[*syntax.TypeAlias]*typ
-	checked bool
+	source     *program.Package
+	scope      *scope
+	globals    map[string]syntax.Range // names that statements have given values so far
+	lambdas    map[string]*function    // of names that are given a lambda, once
+	merged     map[syntax.Stmt]*syntax.SchemaExpr
+	schemas    []*schema
+	redeclared []declaration   // the types of hidden names
+	twice      map[string]bool // names with two values, of which nothing is known
+	checked    bool
 }
 
 // check looks at one package.
 func (c *checker) check(source *program.Package, prelude *scope) {
-	p := &pkg{source: source, scope: &scope{parent: prelude}, globals: map[string]syntax.Range{}, lambdas: map[string]*function{}}
+	p := &pkg{
+		source: source, scope: &scope{parent: prelude},
+		globals: map[string]syntax.Range{}, lambdas: map[string]*function{}, twice: map[string]bool{},
+	}
 	c.packages[source] = p
 	c.pkg, c.scope, c.level = p, p.scope, 0
 	if source.Path == program.MainPath {
@@ -94,6 +105,7 @@ func (c *checker) check(source *program.Package, prelude *scope) {
 	for _, s := range p.schemas {
 		c.build(s)
 	}
+	c.cycles()
 	c.declareLambdas()
 	for _, f := range source.Files {
 		c.stmts(f.Body)
@@ -117,27 +129,39 @@ func (c *checker) imports() {
 				continue
 			}
 			paths[name] = stmt.Path
-			module := &typ{kind: kindModule}
+			m := &module{}
 			if imp := c.pkg.source.Imports[stmt]; imp != nil {
-				module.pkg, module.system = imp.Package, imp.System
+				m.pkg, m.system = imp.Package, imp.System
 			}
-			c.scope.names.set(name, module, stmt.Range)
+			c.bind(name, &typ{kind: kindModule, module: m}, stmt.Range)
 		}
 	}
 }
 
 // report adds an error, unless it is known, and returns it for a hint.
 func (c *checker) report(code diag.Code, at syntax.Range, format string, args ...any) *diag.Diagnostic {
-	d := diag.Errorf(code, format, args...).At(at.Span())
-	if key := (fault{code, at}); !c.seen[key] {
-		c.seen[key] = true
+	return c.reportOnce(fault{code: code, at: at}, format, args...)
+}
+
+func (c *checker) reportOnce(f fault, format string, args ...any) *diag.Diagnostic {
+	d := diag.Errorf(f.code, format, args...).At(f.at.Span())
+	if !c.seen[f] {
+		c.seen[f] = true
 		c.faults = append(c.faults, d)
 	}
 	return d
 }
 
-// suggest adds the nearest of some names as a hint.
-func suggest(d *diag.Diagnostic, name string, names []string) bool {
+// maxSuggestions is how many reports get a suggestion. To find one takes time
+// that is worth it for a slip of the pen, not for a program of another kind.
+const maxSuggestions = 200
+
+// suggest adds the nearest of some names as a hint and reports whether there
+// is one.
+func (c *checker) suggest(d *diag.Diagnostic, name string, names []string) bool {
+	if c.suggestions++; c.suggestions > maxSuggestions {
+		return false
+	}
 	near := diag.Nearest(name, names)
 	if near == "" {
 		return false
@@ -151,8 +175,11 @@ const maxDepth = 2000
 
 // enter counts a level of recursion and reports whether there may be another.
 func (c *checker) enter() bool {
+	if c.depth >= maxDepth {
+		return false
+	}
 	c.depth++
-	return c.depth <= maxDepth
+	return true
 }
 
 func (c *checker) leave() { c.depth-- }

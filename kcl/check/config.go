@@ -29,7 +29,7 @@ func (c *checker) expectedAt(key string) *typ {
 		return t.schema.entry(key)
 	case kindUnion:
 		var types []*typ
-		for _, u := range t.types {
+		for _, u := range t.union.types {
 			var found *typ
 			switch u.kind {
 			case kindSchema:
@@ -49,6 +49,9 @@ func (c *checker) expectedAt(key string) *typ {
 // entry returns the type of an attribute, or the one that the index signature
 // gives, or nil.
 func (s *schema) entry(key string) *typ {
+	if s.vague() {
+		return nil
+	}
 	if a := s.attr(key); a != nil {
 		return a.typ
 	}
@@ -63,6 +66,9 @@ func (c *checker) checkAttr(name string, t *typ, at syntax.Range) {
 	switch t.kind {
 	case kindSchema:
 		s := t.schema
+		if s.vague() {
+			return
+		}
 		if s.attr(name) == nil && !s.is(syntax.MIXIN) && s.index == nil {
 			c.noAttr(s.name, name, s.names(), at)
 		} else if s.index != nil && !s.index.open && !s.index.admits(name) {
@@ -70,13 +76,13 @@ func (c *checker) checkAttr(name string, t *typ, at syntax.Range) {
 		}
 	case kindUnion:
 		var owners, names []string
-		for _, u := range t.types {
+		for _, u := range t.union.types {
 			switch {
 			case u.kind == kindDict:
 				return
 			case u.kind != kindSchema:
 				continue
-			case u.schema.attr(name) != nil || u.schema.is(syntax.MIXIN) || u.schema.index != nil:
+			case u.schema.vague() || u.schema.attr(name) != nil || u.schema.is(syntax.MIXIN) || u.schema.index != nil:
 				return
 			}
 			owners, names = append(owners, u.schema.name), append(names, u.schema.names()...)
@@ -93,7 +99,7 @@ func (sig *signature) admits(name string) bool {
 	case kindStrLit:
 		return sig.key.text == name
 	case kindUnion:
-		for _, u := range sig.key.types {
+		for _, u := range sig.key.union.types {
 			if u.kind == kindStrLit && u.text == name {
 				return true
 			}
@@ -104,13 +110,19 @@ func (sig *signature) admits(name string) bool {
 }
 
 func (c *checker) noAttr(owner, name string, names []string, at syntax.Range) {
-	d := c.report(diag.UnknownAttr, at, "%s has no attribute %s", owner, name)
-	if suggest(d, name, names) {
+	d := c.reportOnce(fault{diag.UnknownAttr, at, name}, "%s has no attribute %s", owner, name)
+	if c.suggest(d, name, names) {
+		return
+	}
+	if c.suggestions > maxSuggestions {
 		return
 	}
 	if other := c.attrOwner(name); other != "" && other != owner {
 		d.Hint = name + " is an attribute of " + other
 	} else if len(names) > 0 {
+		if len(names) > maxNames {
+			names = append(names[:maxNames:maxNames], "…")
+		}
 		d.Hint = "it has " + strings.Join(names, ", ")
 	}
 }

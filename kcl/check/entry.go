@@ -9,7 +9,9 @@ import (
 func (c *checker) entries(list []*syntax.Entry) *typ {
 	c.push()
 	defer c.pop()
-	d := &dict{checker: c}
+	c.scope.names.list = make([]field, 0, len(list))
+	d := newDict(c, len(list))
+	c.completed(list)
 	for _, e := range list {
 		if e != nil {
 			d.add(e)
@@ -18,11 +20,61 @@ func (c *checker) entries(list []*syntax.Entry) *typ {
 	return d.typ()
 }
 
+// completed notes the instances in entries that others may add to: those of
+// keys that come several times, and those that meet the default of an index
+// signature. They may lack required attributes.
+func (c *checker) completed(list []*syntax.Entry) {
+	count := map[string]int{}
+	for _, e := range list {
+		if name, ok := entryName(e); ok {
+			count[name]++
+		}
+	}
+	want := c.top()
+	indexed := want != nil && want.kind == kindSchema && want.schema.index != nil
+	for _, e := range list {
+		name, ok := entryName(e)
+		if !ok {
+			continue
+		}
+		if x, ok := e.Value.(*syntax.SchemaExpr); ok && (count[name] > 1 || indexed) {
+			if c.partial == nil {
+				c.partial = map[*syntax.SchemaExpr]bool{}
+			}
+			c.partial[x] = true
+		}
+	}
+}
+
+// entryName returns the name or the text that an entry gives a value, or begins
+// its path with.
+func entryName(e *syntax.Entry) (string, bool) {
+	if e == nil {
+		return "", false
+	}
+	key := e.Key
+	if len(e.Path) > 0 {
+		key = e.Path[0]
+	}
+	switch key := key.(type) {
+	case *syntax.Ident:
+		return key.Name, true
+	case *syntax.String:
+		return key.Value, true
+	}
+	return "", false
+}
+
 // dict collects the type of a config.
 type dict struct {
 	checker      *checker
 	keys, values []*typ
-	entries      fields
+	entries      *fields
+}
+
+func newDict(c *checker, size int) *dict {
+	types := make([]*typ, 2*size)
+	return &dict{checker: c, keys: types[:0:size], values: types[size:size], entries: &fields{list: make([]field, 0, size)}}
 }
 
 func (d *dict) typ() *typ {
@@ -102,7 +154,7 @@ func (d *dict) names(e *syntax.Entry, steps []syntax.Expr) {
 	d.named(e, steps[0], steps[0].(*syntax.Ident).Name, func() *typ {
 		d.checker.push()
 		defer d.checker.pop()
-		inner := &dict{checker: d.checker}
+		inner := newDict(d.checker, 1)
 		inner.names(e, steps[1:])
 		return inner.typ()
 	})
@@ -136,7 +188,7 @@ func (d *dict) named(e *syntax.Entry, key syntax.Expr, name string, value func()
 		}
 		return t
 	})
-	keyType := strLit(name)
+	keyType := c.keyLit(name)
 	if _, ident := key.(*syntax.Ident); ident && c.isLoopVar(name) {
 		keyType = c.key(key)
 	}
@@ -148,6 +200,16 @@ func (d *dict) named(e *syntax.Entry, key syntax.Expr, name string, value func()
 	d.entries.set(name, widen(all), at)
 	c.bind(name, all, at)
 	d.put(keyType, t)
+}
+
+// keyLit returns the type of a key, the same one every time.
+func (c *checker) keyLit(name string) *typ {
+	t := c.keys[name]
+	if t == nil {
+		t = strLit(name)
+		c.keys[name] = t
+	}
+	return t
 }
 
 // element adds an entry for a[0]. The reference holds the element against what
@@ -234,7 +296,7 @@ func (d *dict) spread(t *typ, at syntax.Range, before int) {
 		d.values = append(d.values, t)
 	case t.kind == kindDict:
 		d.put(t.key, t.elem)
-		for _, f := range t.entries.list {
+		for _, f := range t.entries.all() {
 			d.entries.set(f.name, f.typ, f.at)
 		}
 	case t.kind == kindSchema:
@@ -243,7 +305,7 @@ func (d *dict) spread(t *typ, at syntax.Range, before int) {
 			d.entries.set(name, t.schema.attrs[name].typ, t.schema.attrs[name].at)
 		}
 	case t.kind == kindUnion && t.all((*typ).isConfig):
-		for _, u := range t.types {
+		for _, u := range t.union.types {
 			d.put(u.keyType(), u.valueType())
 		}
 	default:
@@ -275,7 +337,7 @@ func (c *checker) spreadInto(t, want *typ, at syntax.Range, depth int) {
 	}
 	switch t.kind {
 	case kindDict:
-		for _, f := range t.entries.list {
+		for _, f := range t.entries.all() {
 			check(f.name, f.typ)
 		}
 	case kindSchema:

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"math"
 	"slices"
 
 	"github.com/berth-oci/berth/diag"
@@ -10,10 +11,10 @@ import (
 // expr checks an expression and returns the type of its value: any where
 // nothing is known of it, as after a fault.
 func (c *checker) expr(x syntax.Expr) *typ {
-	defer c.leave()
 	if !c.enter() {
 		return anyType
 	}
+	defer c.leave()
 	switch x := x.(type) {
 	case *syntax.Ident, *syntax.Selector:
 		return c.name(x)
@@ -80,9 +81,9 @@ func numberType(n *syntax.Number) *typ {
 	case n.Suffix != "":
 		return &typ{kind: kindMultiplier, text: n.Text()}
 	case n.IsFloat:
-		return &typ{kind: kindFloatLit, float: n.Float}
+		return &typ{kind: kindFloatLit, bits: int64(math.Float64bits(n.Float))}
 	}
-	return &typ{kind: kindIntLit, num: n.Int}
+	return &typ{kind: kindIntLit, bits: n.Int}
 }
 
 func constType(k syntax.Kind) *typ {
@@ -214,8 +215,8 @@ func unpacked(t *typ) (*typ, bool) {
 	case kindDict, kindSchema:
 		return t.keyType(), true
 	case kindUnion:
-		types, all := make([]*typ, len(t.types)), true
-		for i, u := range t.types {
+		types, all := make([]*typ, len(t.union.types)), true
+		for i, u := range t.union.types {
 			var ok bool
 			types[i], ok = unpacked(u)
 			all = all && ok

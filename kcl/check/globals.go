@@ -16,6 +16,9 @@ func (c *checker) declareGlobals() {
 		}
 		c.declareIn(f.Body)
 	}
+	for _, d := range c.pkg.redeclared { // the last declaration counts, for those before it too
+		c.redeclare(d.name, d.typ)
+	}
 }
 
 func (c *checker) declareIn(list []syntax.Stmt) {
@@ -49,6 +52,10 @@ func (c *checker) declareGlobal(target *syntax.Target, decl syntax.Type) {
 	old := c.scope.names.get(name)
 	if old != nil && !hidden(name) {
 		c.immutable(name, target.Name.Range, old.at)
+		if old.typ.kind != kindSchema && old.typ.kind != kindModule {
+			old.typ = anyType
+			c.pkg.twice[name] = true
+		}
 		return
 	}
 	t := anyType
@@ -57,11 +64,27 @@ func (c *checker) declareGlobal(target *syntax.Target, decl syntax.Type) {
 	}
 	if decl != nil {
 		t = c.typeOf(decl)
-		if old := c.scope.names.get(name); old != nil && !narrows(t, old.typ) {
-			c.report(diag.WrongType, target.Name.Range, "%s cannot become %s: it is %s", name, t, old.typ)
+		if hidden(name) {
+			c.pkg.redeclared = append(c.pkg.redeclared, declaration{target.Name, t})
 		}
+		c.redeclare(target.Name, t)
+		return
 	}
 	c.bind(name, t, target.Name.Range)
+}
+
+// declaration is a declared type of a name that may have several.
+type declaration struct {
+	name *syntax.Name
+	typ  *typ
+}
+
+// redeclare gives a name a type that must be part of the one it has.
+func (c *checker) redeclare(name *syntax.Name, t *typ) {
+	if old := c.scope.names.get(name.Text); old != nil && !narrows(t, old.typ) {
+		c.report(diag.WrongType, name.Range, "%s cannot become %s: it is %s", name.Text, t, old.typ)
+	}
+	c.bind(name.Text, t, name.Range)
 }
 
 // declareLambdas remembers the parameters of lambdas that are global, so that
@@ -138,7 +161,6 @@ func (c *checker) checkParams(list []*syntax.Param) {
 // typeOf returns what a type expression means; any where there is none.
 func (c *checker) typeOf(t syntax.Type) *typ {
 	if !c.enter() {
-		c.leave()
 		return anyType
 	}
 	defer c.leave()
@@ -153,6 +175,10 @@ func (c *checker) typeOf(t syntax.Type) *typ {
 		c.store = store
 		return found
 	case *syntax.LiteralType:
+		if x, ok := t.Value.(*syntax.Constant); ok && x.Kind != syntax.TRUE && x.Kind != syntax.FALSE {
+			c.report(diag.UnknownName, t.Range, "%s is not a type", t.Text()).WithHint("every type but a literal one takes None")
+			return anyType
+		}
 		return orAny(constantType(t.Value))
 	case *syntax.ListType:
 		return listOf(c.typeOf(t.Elem))
@@ -162,7 +188,7 @@ func (c *checker) typeOf(t syntax.Type) *typ {
 		types := make([]*typ, 0, len(t.Types))
 		for _, part := range t.Types {
 			if u := c.typeOf(part); u.kind == kindUnion {
-				types = append(types, u.types...)
+				types = append(types, u.union.types...)
 			} else {
 				types = append(types, u)
 			}

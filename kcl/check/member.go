@@ -17,7 +17,7 @@ func (c *checker) member(t *typ, name string, at syntax.Range) *typ {
 		if found := c.builtinMember("", builtin.Methods(), name); found != nil {
 			return found
 		}
-		suggest(c.report(diag.UnknownName, at, "a str has no method %s", name), name, builtin.Names(builtin.Methods()))
+		c.suggest(c.report(diag.UnknownName, at, "a str has no method %s", name), name, builtin.Names(builtin.Methods()))
 		return anyType
 	case kindDict:
 		if f := t.entries.get(name); f != nil {
@@ -38,26 +38,26 @@ func (c *checker) schemaMember(t *typ, name string, at syntax.Range) *typ {
 	if a := s.attr(name); a != nil {
 		return a.typ
 	}
-	if s.is(syntax.MIXIN) || s.index != nil {
+	if s.is(syntax.MIXIN) || s.index != nil || s.vague() {
 		return anyType
 	}
 	if name == "instances" && !t.instance {
-		return funcOf(&function{params: []param{{name: "full_pkg", typ: boolType, optional: true}}, result: anyListType})
+		return funcOf(&function{params: []param{{name: "full_pkg", typ: boolType, optional: true}}, result: listOf(anyType)})
 	}
-	suggest(c.report(diag.UnknownAttr, at, "%s has no attribute %s", s.name, name), name, s.names())
+	c.suggest(c.report(diag.UnknownAttr, at, "%s has no attribute %s", s.name, name), name, s.names())
 	return anyType
 }
 
 func (c *checker) moduleMember(t *typ, name string, at syntax.Range) *typ {
-	if t.system != "" {
-		table := builtin.Module(t.system)
-		if found := c.builtinMember(t.system, table, name); found != nil {
+	if t.module.system != "" {
+		table := builtin.Module(t.module.system)
+		if found := c.builtinMember(t.module.system, table, name); found != nil {
 			return found
 		}
-		suggest(c.report(diag.UnknownName, at, "package %s has no %s", t.system, name), name, builtin.Names(table))
+		c.suggest(c.report(diag.UnknownName, at, "package %s has no %s", t.module.system, name), name, builtin.Names(table))
 		return anyType
 	}
-	p := c.packages[t.pkg]
+	p := c.packages[t.module.pkg]
 	if p == nil || !p.checked { // not found, or part of a circle: reported
 		return anyType
 	}
@@ -65,7 +65,7 @@ func (c *checker) moduleMember(t *typ, name string, at syntax.Range) *typ {
 	if f != nil && f.typ.kind != kindModule && !strings.HasPrefix(name, "_") {
 		return f.typ
 	}
-	d := c.report(diag.UnknownName, at, "package %s has no %s", t.pkg.Path, name)
+	d := c.report(diag.UnknownName, at, "package %s has no %s", t.module.pkg.Path, name)
 	switch {
 	case f != nil && f.typ.kind == kindModule:
 		d.Hint = name + " is a package that it imports: import that here"
@@ -78,7 +78,7 @@ func (c *checker) moduleMember(t *typ, name string, at syntax.Range) *typ {
 				names = append(names, f.name)
 			}
 		}
-		suggest(d, name, names)
+		c.suggest(d, name, names)
 	}
 	return anyType
 }
@@ -87,7 +87,7 @@ func (c *checker) moduleMember(t *typ, name string, at syntax.Range) *typ {
 // module; it remembers those that were found.
 func (c *checker) builtinMember(of string, table []builtin.Member, name string) *typ {
 	key := of + "." + name
-	if t, ok := c.aliases[key]; ok {
+	if t, ok := c.members[key]; ok {
 		return t
 	}
 	m, ok := builtin.Find(table, name)
@@ -95,7 +95,7 @@ func (c *checker) builtinMember(of string, table []builtin.Member, name string) 
 		return nil
 	}
 	t := memberType(m)
-	c.aliases[key] = t
+	c.members[key] = t
 	return t
 }
 
@@ -137,11 +137,11 @@ func notation(text string) *typ {
 		return funcOf(f)
 	}
 	if strings.Contains(text, " | ") {
-		u := &typ{kind: kindUnion}
+		var types []*typ
 		for _, part := range strings.Split(text, " | ") {
-			u.types = append(u.types, notation(part))
+			types = append(types, notation(part))
 		}
-		return u
+		return unionOf(types)
 	}
 	inner := text[1 : len(text)-1]
 	if text[0] == '[' {

@@ -63,7 +63,7 @@ func (c *checker) arithmetic(op syntax.Kind, a, b *typ, at syntax.Range) *typ {
 			return a
 		}
 	case syntax.DIV, syntax.FLOORDIV, syntax.MOD:
-		if numbers && (b.kind == kindIntLit && b.num == 0 || b.kind == kindFloatLit && b.float == 0) {
+		if numbers && (b.kind == kindIntLit && b.bits == 0 || b.kind == kindFloatLit && b.float() == 0) {
 			c.report(diag.WrongType, at, "division by zero")
 		}
 		if op == syntax.MOD {
@@ -97,8 +97,9 @@ func unite(a, b *typ) *typ {
 		return a
 	case a.kind == kindDict && b.kind == kindDict:
 		t := dictOf(join(a.key, b.key), join(a.elem, b.elem))
+		t.entries = &fields{}
 		for _, d := range []*typ{a, b} {
-			for _, f := range d.entries.list {
+			for _, f := range d.entries.all() {
 				t.entries.set(f.name, f.typ, f.at)
 			}
 		}
@@ -141,7 +142,7 @@ func (c *checker) cast(x *syntax.Cast) *typ {
 		return anyType
 	}
 	if !narrows(want, widen(wide)) {
-		c.report(diag.WrongType, x.Range, "%s can never be %s", describe(t), want)
+		c.report(diag.WrongType, onLine(x.X, x.Range), "the value must be %s, not %s", want, describe(t))
 	}
 	return operand(want)
 }

@@ -31,7 +31,7 @@ func (s *subsumes) holds(t, w *typ, leftAny bool) bool {
 	case w.kind == kindAny || t.kind == kindNone || leftAny && t.kind == kindAny:
 		return true
 	case t.kind == kindUnion:
-		for _, u := range t.types {
+		for _, u := range t.union.types {
 			if !s.holds(u, w, false) {
 				return false
 			}
@@ -62,16 +62,16 @@ func (s *subsumes) holds(t, w *typ, leftAny bool) bool {
 // holdsOne looks for the member of a union that t is. The members of a long
 // union are found by value.
 func (s *subsumes) holdsOne(t, w *typ) bool {
-	types := w.types
+	types := w.union.types
 	if len(types) > shortList {
-		if w.known == nil {
-			w.classify()
+		if w.union.known == nil {
+			w.union.classify()
 		}
-		if t.isLiteral() && w.known[t.lit()] {
+		if t.isLiteral() && w.union.known[t.lit()] {
 			return true
 		}
 		if t.kind != kindStr {
-			types = w.rest
+			types = w.union.rest
 		}
 	}
 	for _, u := range types {
@@ -84,14 +84,14 @@ func (s *subsumes) holdsOne(t, w *typ) bool {
 
 // classify sorts the members of a union into literals and others. A float
 // literal is both, as ints go with it too.
-func (t *typ) classify() {
-	t.known = make(map[lit]bool, len(t.types))
-	for _, u := range t.types {
-		if u.isLiteral() {
-			t.known[u.lit()] = true
+func (u *union) classify() {
+	u.known = make(map[lit]bool, len(u.types))
+	for _, t := range u.types {
+		if t.isLiteral() {
+			u.known[t.lit()] = true
 		}
-		if !u.isLiteral() || u.kind == kindFloatLit {
-			t.rest = append(t.rest, u)
+		if !t.isLiteral() || t.kind == kindFloatLit {
+			u.rest = append(u.rest, t)
 		}
 	}
 }
@@ -160,8 +160,8 @@ func (t *typ) widened() *typ {
 		}
 		return &typ{kind: kindDict, key: key, elem: elem, entries: t.entries}
 	}
-	types := make([]*typ, len(t.types))
-	for i, u := range t.types {
+	types := make([]*typ, len(t.union.types))
+	for i, u := range t.union.types {
 		types[i] = widen(u)
 	}
 	return join(types...)
@@ -219,13 +219,13 @@ func join(types ...*typ) *typ {
 			add(t)
 			continue
 		}
-		if seen == nil && len(t.types) > shortList {
-			seen = make(map[lit]bool, len(t.types))
+		if seen == nil && len(t.union.types) > shortList {
+			seen = make(map[lit]bool, len(t.union.types))
 			for _, u := range set {
 				seen[u.lit()] = seen[u.lit()] || u.isLiteral()
 			}
 		}
-		for _, u := range t.types {
+		for _, u := range t.union.types {
 			add(u)
 		}
 	}
@@ -242,7 +242,7 @@ func unionOf(set []*typ) *typ {
 	case 1:
 		return set[0]
 	}
-	return &typ{kind: kindUnion, types: set}
+	return &typ{kind: kindUnion, union: &union{types: set}}
 }
 
 // reduce leaves out of a set what another member includes. Literals are all

@@ -11,8 +11,10 @@ import (
 // schema is a schema, mixin, protocol or rule.
 type schema struct {
 	name      string
+	kind      syntax.Kind // SCHEMA, MIXIN, PROTOCOL or RULE, by its name too
 	def       *syntax.Schema
 	base      *schema
+	named     *schema // the parent as it is written, which may lead back to s
 	protocol  *schema
 	mixins    []*schema
 	attrs     map[string]*attr // own ones and those of mixins
@@ -20,6 +22,7 @@ type schema struct {
 	fn        *function
 	index     *signature
 	typ, inst *typ // the schema as a value, and an instance
+	unclear   bool // defined twice, so that nothing is known of it
 	state     state
 }
 
@@ -34,6 +37,7 @@ const (
 type attr struct {
 	typ      *typ
 	optional bool
+	value    bool // has a default
 	at       syntax.Range
 }
 
@@ -43,7 +47,20 @@ type signature struct {
 	open       bool
 }
 
-func (s *schema) is(kind syntax.Kind) bool { return s.def.Kind == kind }
+func (s *schema) is(kind syntax.Kind) bool { return s.kind == kind }
+
+// kindOf returns what a definition defines: a schema whose name says so is a
+// mixin or a protocol.
+func kindOf(def *syntax.Schema) syntax.Kind {
+	switch {
+	case def.Kind != syntax.SCHEMA:
+	case strings.HasSuffix(def.Name.Text, "Mixin"):
+		return syntax.MIXIN
+	case strings.HasSuffix(def.Name.Text, "Protocol"):
+		return syntax.PROTOCOL
+	}
+	return def.Kind
+}
 
 // isA reports whether s is other or inherits from it.
 func (s *schema) isA(other *schema) bool {
@@ -68,6 +85,16 @@ func (s *schema) attr(name string) *attr {
 		}
 	}
 	return nil
+}
+
+// vague reports whether not all is known of what the schema has.
+func (s *schema) vague() bool {
+	for ; s != nil; s = s.base {
+		if s.unclear {
+			return true
+		}
+	}
+	return false
 }
 
 // names returns the names of all attributes.
@@ -111,11 +138,14 @@ func (c *checker) declareSchemas() {
 				continue
 			}
 			name := def.Name.Text
-			if c.scope.names.get(name) != nil {
+			if old := c.scope.names.get(name); old != nil {
 				c.report(diag.Immutable, def.Name.Range, "%s is defined twice", name)
+				if old.typ.kind == kindSchema {
+					old.typ.schema.unclear = true
+				}
 				continue
 			}
-			s := &schema{name: name, def: def, attrs: map[string]*attr{}, fn: &function{}}
+			s := &schema{name: name, kind: kindOf(def), def: def, attrs: map[string]*attr{}, fn: &function{}}
 			s.typ = &typ{kind: kindSchema, schema: s}
 			s.inst = &typ{kind: kindSchema, schema: s, instance: true}
 			c.pkg.schemas = append(c.pkg.schemas, s)
@@ -138,11 +168,15 @@ func (c *checker) build(s *schema) {
 	} else if s.is(syntax.RULE) && s.protocol != nil {
 		s.index = s.protocol.index
 	}
-	if !s.is(syntax.RULE) {
-		for _, stmt := range s.def.Body {
+	for _, stmt := range s.def.Body {
+		if !s.is(syntax.RULE) {
 			c.buildAttr(s, stmt)
 		}
-		for _, x := range s.def.Mixins {
+	}
+	for _, x := range s.def.Mixins {
+		if s.is(syntax.RULE) {
+			c.inheritRule(x)
+		} else {
 			c.buildMixin(s, x)
 		}
 	}
@@ -176,12 +210,18 @@ func (c *checker) checkHead(s *schema) {
 	}
 	attrs := len(s.def.Params) == 0 && len(s.def.Mixins) == 0 && len(s.def.Checks) == 0
 	for _, stmt := range s.def.Body {
-		_, ok := stmt.(*syntax.Attr)
-		attrs = attrs && ok
+		attrs = attrs && isAttr(stmt)
 	}
 	if !attrs {
 		c.report(diag.WrongType, at, "protocol %s may declare attributes only", s.name)
 	}
+}
+
+// isAttr reports whether a statement declares an attribute. For the reference
+// a: S {...} is a statement of another kind.
+func isAttr(stmt syntax.Stmt) bool {
+	a, ok := stmt.(*syntax.Attr)
+	return ok && (a.Op != syntax.COLON || a.Value == nil)
 }
 
 // inherit finds the parent and the protocol.
@@ -217,7 +257,7 @@ func (c *checker) inherit(s *schema) {
 // unlessUnknown reports a name that is of the wrong kind. Of one that nothing
 // defines, more need not be said.
 func (c *checker) unlessUnknown(t *typ, x syntax.Expr, message string) {
-	if t.isAny() && c.seen[fault{diag.UnknownName, firstName(x)}] {
+	if t.isAny() && c.seen[fault{code: diag.UnknownName, at: firstName(x)}] {
 		return
 	}
 	c.report(diag.WrongType, x.At(), "%s", message)
@@ -230,19 +270,36 @@ func firstName(x syntax.Expr) syntax.Range {
 	return x.At()
 }
 
+// inheritBase makes base the parent of s, unless it inherits from s: that is
+// reported when all schemas are built.
 func (c *checker) inheritBase(s, base *schema) {
 	c.build(base)
-	if base.state == building && base != s || base.isA(s) && base != s {
-		c.report(diag.Cycle, s.def.Base.At(), "schema %s inherits from itself", s.name)
-		return
+	s.named = base
+	if base.state == built {
+		s.base = base
 	}
-	if base == s {
-		return // the reference accepts it
+}
+
+// cycles reports the schemas that inherit from themselves by way of others.
+func (c *checker) cycles() {
+	seen := map[*schema]int{}
+	for i, first := range c.pkg.schemas {
+		s := first
+		for s != nil && seen[s] == 0 {
+			seen[s] = i + 1
+			s = s.named
+		}
+		if s == nil || seen[s] != i+1 || s.named == s { // the reference accepts a schema that is its own parent
+			continue
+		}
+		for member := s; ; member = member.named {
+			c.report(diag.Cycle, member.def.Base.At(), "schema %s inherits from itself", member.name)
+			member.base = nil
+			if member.named == s {
+				break
+			}
+		}
 	}
-	if strings.HasSuffix(base.name, "Mixin") {
-		c.report(diag.WrongType, s.def.Base.At(), "the name of a parent must not end in Mixin")
-	}
-	s.base = base
 }
 
 func (c *checker) buildIndex(s *schema) {
@@ -279,7 +336,8 @@ func (c *checker) buildAttr(s *schema, stmt syntax.Stmt) {
 		inherited = s.base.attr(name)
 	}
 	if s.attrs[name] == nil {
-		a := &attr{typ: t, optional: decl.Optional, at: decl.Name.Range}
+		_, only := decl.Type.(*syntax.LiteralType) // its one value is the default
+		a := &attr{typ: t, optional: decl.Optional, value: decl.Value != nil || only, at: decl.Name.Range}
 		if inherited != nil {
 			a.optional = inherited.optional
 		}
@@ -330,6 +388,14 @@ func (c *checker) buildMixin(s *schema, x syntax.Expr) {
 	s.mixins = append(s.mixins, t.schema)
 }
 
+// inheritRule checks a parent of a rule.
+func (c *checker) inheritRule(x syntax.Expr) {
+	t := c.resolvePath(path(x))
+	if t.kind != kindSchema || t.instance || !t.schema.is(syntax.RULE) {
+		c.unlessUnknown(t, x, "the parent of a rule must be a rule")
+	}
+}
+
 // decorators checks the decorators of a schema or an attribute.
 func (c *checker) decorators(list []*syntax.Call) {
 	for _, call := range list {
@@ -343,7 +409,7 @@ func (c *checker) decorators(list []*syntax.Call) {
 		}
 		m, ok := builtin.Find(builtin.Decorators(), id.Name)
 		if !ok {
-			suggest(c.report(diag.UnknownName, id.Range, "there is no decorator %s", id.Name), id.Name, builtin.Names(builtin.Decorators()))
+			c.suggest(c.report(diag.UnknownName, id.Range, "there is no decorator %s", id.Name), id.Name, builtin.Names(builtin.Decorators()))
 			continue
 		}
 		c.arguments("decorator "+id.Name, call.Fun, call.Args, call.Keywords, memberType(m).fn)

@@ -61,13 +61,16 @@ func (c *checker) need(name string, at syntax.Range) *typ {
 
 func (c *checker) unknown(name string, at syntax.Range) {
 	d := c.report(diag.UnknownName, at, "name %s is not defined", name)
+	if c.suggestions >= maxSuggestions {
+		return
+	}
 	names := builtin.Names(builtin.Functions())
 	for s := c.scope; s != nil; s = s.parent {
 		for _, f := range s.names.list {
 			names = append(names, f.name)
 		}
 	}
-	if !suggest(d, name, names) && builtin.IsModule(name) {
+	if !c.suggest(d, name, names) && builtin.IsModule(name) {
 		d.Hint = "add import " + name
 	}
 }

@@ -18,7 +18,6 @@ func (c *checker) stmts(list []syntax.Stmt) *typ {
 
 func (c *checker) stmt(stmt syntax.Stmt) *typ {
 	if !c.enter() {
-		c.leave()
 		return anyType
 	}
 	defer c.leave()
@@ -85,12 +84,19 @@ func (c *checker) assignStmt(stmt *syntax.Assign) *typ {
 			continue
 		}
 		c.given(target, value)
+		if c.level == 0 && c.pkg.twice[target.Name.Text] {
+			c.expr(value)
+			continue
+		}
 		before := len(c.faults)
+		if len(target.Path) > 0 {
+			c.need(target.Name.Text, target.Name.Range)
+		}
 		want := c.target(target, true)
 		if t == nil {
 			t = c.valueFor(want, value, len(target.Path) == 0)
 		}
-		at := place{target.Name.Text, value, target.Range}
+		at := place{targetName(target), value, target.Range}
 		if stmt.Type != nil {
 			c.checkDeclared(target, stmt.Type, t, want, at, before)
 		}
@@ -106,6 +112,17 @@ func (c *checker) assignStmt(stmt *syntax.Assign) *typ {
 		t = c.expr(value)
 	}
 	return t
+}
+
+// targetName names what an assignment gives a value.
+func targetName(t *syntax.Target) string {
+	switch n := len(t.Path); {
+	case n == 0:
+		return t.Name.Text
+	case t.Path[n-1].Name != nil:
+		return t.Path[n-1].Name.Text
+	}
+	return t.Range.Text()
 }
 
 // valueFor checks a value for what has type want. Configs in it are held
@@ -166,7 +183,7 @@ func (c *checker) augAssign(stmt *syntax.AugAssign) *typ {
 		result = c.binary(stmt.Op, left, right, stmt.Range)
 	}
 	want := c.target(t, true)
-	c.assign(result, want, place{name, stmt.Value, t.Range}, before)
+	c.assign(result, want, place{targetName(t), stmt.Value, t.Range}, before)
 	return result
 }
 

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"math"
 	"strconv"
 	"strings"
 
@@ -33,34 +34,43 @@ const (
 // typ is what is known of a value. It is not changed once it is made, but for
 // the caches. Simple types and those of schemas are the same pointers always.
 type typ struct {
-	kind  kind
-	text  string  // of a str literal; of a multiplier with a known value, as in 1Ki
-	num   int64   // of an int or bool literal
-	float float64 // of a float literal
+	kind     kind
+	instance bool   // of a schema: an instance, not the schema itself
+	text     string // of a str literal; of a multiplier with a known value, as in 1Ki
+	bits     int64  // of a literal int or bool; of a float its bits
 
-	key, elem *typ   // of a dict; a list has an elem only
-	entries   fields // of a dict: the entries that are known by name
-	types     []*typ // of a union, which holds no union
+	key, elem *typ    // of a dict; a list has an elem only
+	entries   *fields // of a dict: the entries that are known by name, or nil
+	union     *union
 	schema    *schema
-	instance  bool // of a schema: an instance, not the schema itself
 	fn        *function
-	pkg       *program.Package // of a module: one of the program, or
-	system    string           // a system module; neither when it is not known
+	module    *module
 
-	wide  *typ         // cache of widen
-	known map[lit]bool // cache of a long union: its literals
+	wide *typ // cache of widen
+}
+
+// union holds the members of a union, which are no unions.
+type union struct {
+	types []*typ
+	known map[lit]bool // cache of a long one: its literals
 	rest  []*typ       // and what of it is more than a literal
+}
+
+// module is a package of the program or a system module; neither when it is
+// not known.
+type module struct {
+	pkg    *program.Package
+	system string
 }
 
 // lit identifies a literal type.
 type lit struct {
-	kind  kind
-	text  string
-	num   int64
-	float float64
+	kind kind
+	text string
+	bits int64
 }
 
-func (t *typ) lit() lit { return lit{t.kind, t.text, t.num, t.float} }
+func (t *typ) lit() lit { return lit{t.kind, t.text, t.bits} }
 
 // field is an entry of a dict, or a binding in a scope.
 type field struct {
@@ -78,6 +88,9 @@ type fields struct {
 const shortList = 8
 
 func (f *fields) get(name string) *field {
+	if f == nil {
+		return nil
+	}
 	if f.index != nil {
 		if i, ok := f.index[name]; ok {
 			return &f.list[i]
@@ -90,6 +103,14 @@ func (f *fields) get(name string) *field {
 		}
 	}
 	return nil
+}
+
+// all returns the entries in order.
+func (f *fields) all() []field {
+	if f == nil {
+		return nil
+	}
+	return f.list
 }
 
 func (f *fields) set(name string, t *typ, at syntax.Range) {
@@ -131,9 +152,8 @@ var (
 	floatType      = &typ{kind: kindFloat}
 	strType        = &typ{kind: kindStr}
 	multiplierType = &typ{kind: kindMultiplier}
-	trueType       = &typ{kind: kindBoolLit, num: 1}
+	trueType       = &typ{kind: kindBoolLit, bits: 1}
 	falseType      = &typ{kind: kindBoolLit}
-	anyListType    = listOf(anyType)
 )
 
 func listOf(elem *typ) *typ      { return &typ{kind: kindList, elem: elem} }
@@ -161,7 +181,7 @@ func (t *typ) all(holds func(*typ) bool) bool {
 	if t.kind != kindUnion {
 		return holds(t)
 	}
-	for _, u := range t.types {
+	for _, u := range t.union.types {
 		if !holds(u) {
 			return false
 		}
@@ -221,7 +241,7 @@ func (t *typ) string(depth int) string {
 		return "{" + t.key.string(depth+1) + ":" + t.elem.string(depth+1) + "}"
 	case kindUnion:
 		names := make([]string, 0, maxNames)
-		for i, u := range t.types {
+		for i, u := range t.union.types {
 			if i == maxNames {
 				names = append(names, "…")
 				break
@@ -239,17 +259,19 @@ func (t *typ) string(depth int) string {
 	return "any"
 }
 
+func (t *typ) float() float64 { return math.Float64frombits(uint64(t.bits)) }
+
 func (t *typ) literal() string {
 	switch t.kind {
 	case kindBoolLit:
-		if t.num != 0 {
+		if t.bits != 0 {
 			return "True"
 		}
 		return "False"
 	case kindIntLit:
-		return strconv.FormatInt(t.num, 10)
+		return strconv.FormatInt(t.bits, 10)
 	case kindFloatLit:
-		s := strconv.FormatFloat(t.float, 'g', -1, 64)
+		s := strconv.FormatFloat(t.float(), 'g', -1, 64)
 		if !strings.ContainsAny(s, ".en") {
 			s += ".0"
 		}

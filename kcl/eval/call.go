@@ -12,27 +12,23 @@ type call struct {
 	args     []Value
 	keywords map[string]Value
 	at       syntax.Range
+	failed   bool // a wrong argument was reported
 }
 
-// arg returns the positional argument i or the keyword argument name, nil when
+// arg returns the keyword argument name or the positional argument i, nil when
 // neither is given.
 func (c *call) arg(i int, name string) Value {
+	if v, ok := c.keywords[name]; ok {
+		return v
+	}
 	if i < len(c.args) {
 		return c.args[i]
 	}
-	return c.keywords[name]
+	return nil
 }
 
 func (c *call) errorf(format string, a ...any) Value {
 	return c.ev.errorf(diag.EvalFailed, c.at, c.name+": "+format, a...)
-}
-
-// wrong reports an argument of a wrong type.
-func (c *call) wrong(v Value, want string) Value {
-	if v == nil {
-		return c.errorf("missing argument, expected %s", want)
-	}
-	return c.ev.errorf(diag.WrongType, c.at, "%s: expected %s, not %s", c.name, want, describe(v))
 }
 
 // call evaluates `f(...)`.

@@ -19,7 +19,7 @@ type Attribute struct {
 // Describe returns the schemas that a program defines, those of its prelude
 // first, in order of definition, with the faults in their types.
 func Describe(source *program.Program) ([]*Schema, error) {
-	ev := &evaluator{lang: newLanguage(), imported: map[*program.Package]*pkg{}, instances: instances{}}
+	ev := &evaluator{lang: newLanguage(), imported: map[*program.Package]*pkg{}, complete: map[Value]bool{}, instances: instances{all: map[*Schema][]*Instance{}}}
 	var packages []*pkg
 	if source.Prelude != nil {
 		ev.prelude = ev.load(source.Prelude, nil)

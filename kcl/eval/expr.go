@@ -115,9 +115,9 @@ func (s *scope) interpolate(x *syntax.Interpolation) Value {
 		case isBad(v):
 			return v
 		case part.Format == "json":
-			b.WriteString(jsonText(v))
+			b.WriteString(s.ev.jsonText(v, x.Range))
 		case part.Format == "yaml":
-			b.WriteString(yamlText(v))
+			b.WriteString(s.ev.yamlText(v, x.Range))
 		default:
 			b.WriteString(text(v))
 		}
@@ -125,8 +125,12 @@ func (s *scope) interpolate(x *syntax.Interpolation) Value {
 	return s.ev.str(b.String(), x.Range)
 }
 
-// selectAttr returns x.name.
+// selectAttr returns x.name, or with optional x?.name: None where x is None or
+// otherwise counts as false.
 func (ev *evaluator) selectAttr(x Value, name string, optional bool, at syntax.Range) Value {
+	if optional && !isBad(x) && !truth(x) {
+		return None{}
+	}
 	switch x := x.(type) {
 	case bad:
 		return x
@@ -134,16 +138,10 @@ func (ev *evaluator) selectAttr(x Value, name string, optional bool, at syntax.R
 		if e := x.Get(name); e != nil {
 			return e.Value
 		}
-		if optional {
-			return None{}
-		}
 		return Undefined{}
 	case *Instance:
 		if e := x.Attrs.Get(name); e != nil {
 			return e.Value
-		}
-		if optional {
-			return None{}
 		}
 		return ev.noMember(x.Schema.Name, name, x.Schema, at)
 	case *Module:
@@ -167,10 +165,6 @@ func (ev *evaluator) selectAttr(x Value, name string, optional bool, at syntax.R
 	case *Schema:
 		if name == "instances" {
 			return ev.instances.method(x)
-		}
-	case None, Undefined:
-		if optional {
-			return None{}
 		}
 	}
 	return ev.errorf(diag.WrongType, at, "%s has no attribute %s", describe(x), name)
@@ -333,6 +327,8 @@ func (s *scope) compare(x *syntax.Compare) Value {
 }
 
 func (s *scope) schemaExpr(x *syntax.SchemaExpr) Value {
+	s.ev.configs++
+	defer func() { s.ev.configs-- }()
 	v := s.eval(x.Schema)
 	switch v := v.(type) {
 	case *Schema:

@@ -219,7 +219,8 @@ func (f *frame) checkImmutable(s *slot, set *setter) {
 	if s.mutable() || len(s.setters) == 1 {
 		return
 	}
-	if _, ok := set.stmt.(*syntax.Unify); ok {
+	switch set.stmt.(type) {
+	case *syntax.Unify, *syntax.TypeAlias: // of several aliases the last one counts
 		return
 	}
 	f.ev.report(&diag.Diagnostic{
@@ -281,15 +282,12 @@ func (s *scope) store(path []syntax.TargetStep, prev, v Value, at syntax.Range) 
 		elems := append([]Value(nil), prev.Elems...)
 		elems[n] = s.store(path[1:], elems[n], v, at)
 		return &List{Elems: elems, Places: prev.Places}
-	case *Dict, Undefined, None:
+	case *Dict:
 		name, ok := key.(String)
 		if !ok {
 			return s.ev.errorf(diag.WrongType, at, "a key must be a string, not %s", key.Type())
 		}
-		d := &Dict{}
-		if prev, ok := prev.(*Dict); ok {
-			d = prev.clone()
-		}
+		d := prev.clone()
 		old := Value(Undefined{})
 		if e := d.Get(string(name)); e != nil {
 			old = e.Value

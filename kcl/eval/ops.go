@@ -28,7 +28,7 @@ func (ev *evaluator) unary(op syntax.Kind, x Value, at syntax.Range) Value {
 	case Float:
 		switch op {
 		case syntax.SUB:
-			return -x
+			return 0 - x // 0 has no sign
 		case syntax.ADD:
 			return x
 		}
@@ -316,8 +316,6 @@ func (ev *evaluator) contains(c, x Value) (found, ok bool) {
 	case String:
 		part, ok := x.(String)
 		return ok && strings.Contains(string(c), string(part)), ok
-	case None, Undefined:
-		return false, true
 	}
 	return false, false
 }
@@ -352,13 +350,18 @@ func order(a, b Value) (int, bool) {
 	return 0, true
 }
 
-// number returns an Int or Float as a float.
+// number returns an Int, Float or Bool as a float.
 func number(v Value) (float64, bool) {
 	switch v := v.(type) {
 	case Int:
 		return float64(v), true
 	case Float:
 		return float64(v), true
+	case Bool:
+		if v {
+			return 1, true
+		}
+		return 0, true
 	}
 	return 0, false
 }

@@ -48,7 +48,7 @@ func (p *printer) value(v Value, br string) {
 	case String:
 		p.WriteString(stringLiteral(string(v)))
 	default:
-		p.WriteString(repr(v, '"'))
+		p.WriteString(text(v))
 	}
 }
 

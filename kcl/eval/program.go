@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"io"
 	"slices"
 
 	"github.com/berth-oci/berth/diag"
@@ -25,14 +26,21 @@ type Options struct {
 	// AllowFile lets the program read and write files with the system module
 	// file. Without it every use of that module is a fault.
 	AllowFile bool
+	// WorkDir is the directory that relative paths of the module file start
+	// from and that file.workdir returns; "" is the working directory.
+	WorkDir string
+
+	// Print gets what the program prints; nil drops it.
+	Print io.Writer
 }
 
 // Program is an evaluated program.
 type Program struct {
-	// Globals are the names that the program sets, hidden ones too, in order of
-	// their last statement.
+	// Globals are the names that the program sets, hidden ones too, in the order
+	// of output.
 	Globals []*Entry
 	// Outputs are the values of the expressions that stand alone at top level.
+	// The Op of an instance that is written out is COLON.
 	Outputs []*Entry
 
 	ev *evaluator
@@ -41,25 +49,28 @@ type Program struct {
 // Run evaluates a program. The result is usable as far as the faults leave
 // values; every one of them is in the list.
 func Run(source *program.Program, opts Options) (*Program, diag.List) {
-	ev := &evaluator{opts: opts, lang: newLanguage(), imported: map[*program.Package]*pkg{}, instances: instances{}}
+	ev := &evaluator{opts: opts, lang: newLanguage(), imported: map[*program.Package]*pkg{}, complete: map[Value]bool{}, instances: instances{main: map[*syntax.Source]bool{}, all: map[*Schema][]*Instance{}}}
 	if source.Prelude != nil {
 		ev.prelude = ev.load(source.Prelude, nil)
 		ev.imported[source.Prelude] = ev.prelude
 	}
+	for _, f := range source.Main.Files {
+		ev.instances.main[f.Source] = true
+	}
 	main := ev.load(source.Main, ev.prelude)
 	result := &Program{ev: ev}
 	ev.finish(main)
-	seen := map[Value]bool{}
+	main.frame.sort(outputOrder(source.Main))
 	for _, s := range main.frame.order {
 		if _, internal := s.value.(typeAlias); internal {
 			continue
 		}
 		result.Globals = append(result.Globals, &Entry{Key: s.name, Value: s.value, Op: syntax.ASSIGN, Place: s.place})
-		ev.required(s.value, seen)
+		ev.required(s.value)
 	}
 	for _, e := range main.outputs {
 		result.Outputs = append(result.Outputs, e)
-		ev.required(e.Value, seen)
+		ev.required(e.Value)
 	}
 	ev.boundOutput(result)
 	return result, ev.faults.Sort()
@@ -100,29 +111,6 @@ func countValues(v Value, count *int) {
 	}
 }
 
-// Value returns what the program outputs: its globals, joined with the dicts
-// and instances that stand alone. A program with nothing but other values that
-// stand alone outputs the last of them.
-func (p *Program) Value() any {
-	d := &Dict{}
-	for _, e := range p.Globals {
-		d.set(e)
-	}
-	for _, o := range p.Outputs {
-		switch v := o.Value.(type) {
-		case *Dict:
-			d = p.ev.unionDicts(d, v, unionDefault, o.Place)
-		case *Instance:
-			d = p.ev.unionDicts(d, v.Attrs, unionDefault, o.Place)
-		}
-	}
-	if o := plainDict(d); len(o.Keys) > 0 || len(p.Outputs) == 0 {
-		return o
-	}
-	last, _ := Plain(p.Outputs[len(p.Outputs)-1].Value)
-	return last
-}
-
 // pkg is a package: the frame that its files share.
 type pkg struct {
 	name    string
@@ -137,10 +125,16 @@ type pkg struct {
 type evaluator struct {
 	opts      Options
 	lang      *language
+	modules   moduleState
 	prelude   *pkg
 	imported  map[*program.Package]*pkg
 	faults    diag.List
 	instances instances
+	stream    *stream // nil: the program outputs its value
+
+	complete map[Value]bool // collections whose required attributes were looked for
+	bodies   int            // schema bodies being evaluated, in each other
+	configs  int            // schema expressions being evaluated, in each other
 
 	positions int
 	depth     int
@@ -312,17 +306,32 @@ func (ev *evaluator) finish(p *pkg) {
 			continue
 		}
 		v := o.scope.exec(o.stmt)
-		if _, ok := o.stmt.(*syntax.ExprStmt); ok && v != nil {
-			p.outputs = append(p.outputs, &Entry{Value: v, Place: o.stmt.At()})
+		if stmt, ok := o.stmt.(*syntax.ExprStmt); ok && v != nil && !isCall(stmt) {
+			e := &Entry{Value: v, Place: stmt.At()}
+			if _, ok := stmt.X.(*syntax.SchemaExpr); ok {
+				e.Op = syntax.COLON
+			}
+			p.outputs = append(p.outputs, e)
 		}
 	}
-	p.frame.sortByLastSetter()
 }
 
-// sortByLastSetter puts the names in the order of their last statements.
-func (f *frame) sortByLastSetter() {
-	last := func(s *slot) int { return s.setters[len(s.setters)-1].pos }
-	slices.SortStableFunc(f.order, func(a, b *slot) int { return last(a) - last(b) })
+// isCall reports whether a statement is a call, whose result is not output;
+// in parentheses it is.
+func isCall(stmt *syntax.ExprStmt) bool {
+	_, ok := stmt.X.(*syntax.Call)
+	return ok && stmt.Start == stmt.X.At().Start
+}
+
+// sort puts these names first, in this order.
+func (f *frame) sort(names []string) {
+	place := make(map[string]int, len(names))
+	for i, name := range names {
+		if _, ok := place[name]; !ok {
+			place[name] = i - len(names)
+		}
+	}
+	slices.SortStableFunc(f.order, func(a, b *slot) int { return place[a.name] - place[b.name] })
 }
 
 // importModule returns the module that an import binds, the same one however

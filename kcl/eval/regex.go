@@ -1,115 +1,188 @@
 package eval
 
 import (
+	"errors"
 	"regexp"
-	"regexp/syntax"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/berth-oci/berth/diag"
 )
 
-// newModules returns the modules that come with the language.
-func newModules() map[string]map[string]Value {
-	return map[string]map[string]Value{
-		"regex": functions(map[string]func(*call) Value{
-			"match":   regexMatch,
-			"search":  regexMatch,
-			"compile": regexCompile,
-			"findall": regexFindAll,
-			"replace": regexReplace,
-			"split":   regexSplit,
-		}),
+func regexModule() map[string]func(*call) Value {
+	return map[string]func(*call) Value{
+		"match":   regexMatch,
+		"search":  regexMatch,
+		"compile": regexCompile,
+		"findall": regexFindAll,
+		"replace": regexReplace,
+		"split":   regexSplit,
 	}
 }
 
-// pattern compiles the pattern of a regex call. Patterns run in linear time:
-// what Go's engine lacks for that reason is named in the error.
-func pattern(c *call, expr string) (*regexp.Regexp, bool) {
-	re, err := regexp.Compile(expr)
-	if err == nil {
-		return re, true
+const (
+	maxPattern  = 10_000 // bytes of a pattern
+	maxPatterns = 1000   // that a program may use
+)
+
+// unsupported is the error of a pattern that needs what no engine has that
+// runs in linear time.
+type unsupported struct{ construct, instead string }
+
+func (u unsupported) Error() string { return u.construct + " is not supported" }
+
+// pattern compiles a pattern, once for each run. Patterns run in linear time:
+// what the engine lacks for that reason is named in the error.
+func (c *call) pattern(expr string) (*regexp.Regexp, error) {
+	known := &c.ev.modules.patterns
+	if re, ok := (*known)[expr]; ok {
+		return re, nil
 	}
-	d := diag.Errorf(diag.EvalFailed, "%s: invalid pattern: %v", c.name, err).At(c.at.Span())
-	if e, ok := err.(*syntax.Error); ok {
-		switch {
-		case strings.HasPrefix(e.Expr, "(?=") || strings.HasPrefix(e.Expr, "(?!") || strings.HasPrefix(e.Expr, "(?<"):
-			d.Message = c.name + ": lookaround " + e.Expr + " is not supported, because patterns run in linear time"
-		case e.Code == syntax.ErrInvalidEscape:
-			d.Message = c.name + ": " + e.Expr + " is not supported (a back reference, or no escape)"
-		}
+	if len(expr) > maxPattern || len(*known) >= maxPatterns {
+		return nil, errors.New("the pattern is too long, or one of too many")
+	}
+	translated, err := translatePattern(expr)
+	if err != nil {
+		return nil, err
+	}
+	re, err := regexp.Compile(translated)
+	if err != nil {
+		return nil, errors.New(strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+	}
+	if *known == nil {
+		*known = map[string]*regexp.Regexp{}
+	}
+	(*known)[expr] = re
+	return re, nil
+}
+
+// compiled returns the pattern of a call, which is its second argument, nil
+// where it has none.
+func (c *call) compiled(subject string) *regexp.Regexp {
+	expr := c.text(1, "pattern")
+	if c.failed {
+		return nil
+	}
+	re, err := c.pattern(expr)
+	if err == nil && wordBoundary.MatchString(expr) && !isASCII(subject) {
+		err = unsupported{`the word boundary \b in text that is not ASCII`, `spell out what may stand before and behind, as in (^|\W)`}
+	}
+	if err == nil {
+		return re
+	}
+	d := diag.Errorf(diag.EvalFailed, "%s: pattern %s: %v", c.name, quote(expr, '"'), err).At(c.at.Span())
+	var u unsupported
+	if errors.As(err, &u) {
+		d.Message += ", because patterns run in linear time"
+		d.Hint = u.instead
 	}
 	c.ev.report(d)
-	return nil, false
+	return nil
 }
 
-// regexArgs returns the first n arguments as strings and the pattern that is
-// the second of them.
-func regexArgs(c *call, names ...string) ([]string, *regexp.Regexp) {
-	out := make([]string, len(names))
-	for i, name := range names {
-		s, ok := c.str(i, name)
-		if !ok {
-			c.wrong(c.arg(i, name), "a str as "+name)
-			return nil, nil
-		}
-		out[i] = s
-	}
-	re, _ := pattern(c, out[1])
-	return out, re
+var wordBoundary = regexp.MustCompile(`(?:^|[^\\])(?:\\\\)*\\[bB]`)
+
+func isASCII(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) < 0
 }
 
 // regexMatch searches; despite its name it is not anchored.
 func regexMatch(c *call) Value {
-	args, re := regexArgs(c, "string", "pattern")
+	s := c.text(0, "string")
+	re := c.compiled(s)
 	if re == nil {
 		return bad{}
 	}
-	return Bool(re.MatchString(args[0]))
+	return Bool(re.MatchString(s))
 }
 
+// regexCompile reports whether a pattern is right, even if it uses what is not
+// supported.
 func regexCompile(c *call) Value {
-	s, ok := c.str(0, "pattern")
-	if !ok {
-		return c.wrong(c.arg(0, "pattern"), "a str")
-	}
-	_, err := regexp.Compile(s)
-	return Bool(err == nil)
+	_, err := c.pattern(c.text(0, "pattern"))
+	return Bool(err == nil || errors.As(err, new(unsupported)))
 }
 
+// regexFindAll returns the matches, or where the pattern has two groups or
+// more, the lists of what they matched.
 func regexFindAll(c *call) Value {
-	args, re := regexArgs(c, "string", "pattern")
+	s := c.text(0, "string")
+	re := c.compiled(s)
 	if re == nil {
 		return bad{}
 	}
-	return stringList(re.FindAllString(args[0], -1))
-}
-
-func regexReplace(c *call) Value {
-	args, re := regexArgs(c, "string", "pattern", "replace")
-	if re == nil {
-		return bad{}
+	if re.NumSubexp() < 2 {
+		return c.newStrings(re.FindAllString(s, maxSize+1))
 	}
-	if n, ok := c.arg(3, "count").(Int); ok && n > 0 {
-		left := int(n)
-		return c.ev.str(re.ReplaceAllStringFunc(args[0], func(m string) string {
-			if left == 0 {
-				return m
+	l := listOf()
+	for _, m := range re.FindAllStringSubmatchIndex(s, maxSize+1) {
+		groups := listOf()
+		for i := 2; i < len(m); i += 2 {
+			if m[i] < 0 {
+				return c.errorf("group %d is in no match at %q; every group must take part", i/2, s[m[0]:m[1]])
 			}
-			left--
-			return re.ReplaceAllString(m, args[2])
-		}), c.at)
+			groups.Elems = append(groups.Elems, String(s[m[i]:m[i+1]]))
+		}
+		l.Elems = append(l.Elems, groups)
+		if !c.ev.grow(len(groups.Elems)+1, c.at) {
+			return bad{}
+		}
 	}
-	return c.ev.str(re.ReplaceAllString(args[0], args[2]), c.at)
+	return l
 }
 
-func regexSplit(c *call) Value {
-	args, re := regexArgs(c, "string", "pattern")
+// regexReplace replaces the first count matches, all where it is not positive.
+// $1 and ${name} stand for groups.
+func regexReplace(c *call) Value {
+	s := c.text(0, "string")
+	re := c.compiled(s)
+	with, count := c.text(2, "replace"), Int(0)
+	if v := c.arg(3, "count"); v != nil {
+		count = c.int(3, "count")
+	}
 	if re == nil {
 		return bad{}
 	}
-	limit := -1
-	if n, ok := c.arg(2, "maxsplit").(Int); ok && n > 0 {
-		limit = int(n) + 1
+	n := -1
+	if count > 0 {
+		n = int(min(count, maxSize))
 	}
-	return stringList(re.Split(args[0], limit))
+	var out []byte
+	end := 0
+	for _, m := range re.FindAllStringSubmatchIndex(s, n) {
+		out = append(out, s[end:m[0]]...)
+		out = re.ExpandString(out, with, s, m)
+		end = m[1]
+		if len(out)/16 > maxSize {
+			break
+		}
+	}
+	return c.newStr(string(append(out, s[end:]...)))
+}
+
+// regexSplit returns what is between the matches. With a positive maxsplit it
+// stops after that many parts and drops the rest, as the reference runtime does.
+func regexSplit(c *call) Value {
+	s := c.text(0, "string")
+	re := c.compiled(s)
+	limit := Int(0)
+	if v := c.arg(2, "maxsplit"); v != nil {
+		limit = c.int(2, "maxsplit")
+	}
+	if re == nil {
+		return bad{}
+	}
+	var parts []string
+	end := 0
+	for _, m := range re.FindAllStringIndex(s, -1) {
+		if m[0] == m[1] {
+			return c.errorf("the pattern matches the empty str, of which there is no end")
+		}
+		parts = append(parts, s[end:m[0]])
+		if limit > 0 && Int(len(parts)) >= limit {
+			return c.newStrings(parts)
+		}
+		end = m[1]
+	}
+	return c.newStrings(append(parts, s[end:]))
 }

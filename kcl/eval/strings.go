@@ -1,83 +1,126 @@
 package eval
 
 import (
-	"strconv"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/berth-oci/berth/kcl/syntax"
+	"golang.org/x/text/cases"
+	xlanguage "golang.org/x/text/language"
 )
 
 // newStringMethods returns the methods of str. Their first argument is the
-// string.
+// string. All but four know arguments by their place only, as in the reference
+// runtime.
 func newStringMethods() map[string]func(*call) Value {
-	return map[string]func(*call) Value{
+	methods := map[string]func(*call) Value{
 		"capitalize":   mapString(capitalize),
-		"chars":        func(c *call) Value { l, _ := elems(c.args[0]); return listOf(l...) },
+		"chars":        func(c *call) Value { l, _ := elems(c.args[0]); return c.newList(l) },
 		"count":        stringCount,
 		"endswith":     affix(strings.HasSuffix),
 		"find":         find(strings.Index, false),
-		"format":       stringFormat,
 		"index":        find(strings.Index, true),
-		"isalnum":      every(func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }),
-		"isalpha":      every(unicode.IsLetter),
-		"isdigit":      every(unicode.IsDigit),
-		"islower":      cased(unicode.IsUpper, unicode.IsLower),
-		"isspace":      every(unicode.IsSpace),
+		"isalnum":      every(func(r rune) bool { return isAlphabetic(r) || unicode.IsNumber(r) }),
+		"isalpha":      every(isAlphabetic),
+		"isdigit":      every(isDigit),
+		"islower":      cased(isUpper, isLower),
+		"isspace":      every(isBlank),
 		"istitle":      isTitle,
-		"isupper":      cased(unicode.IsLower, unicode.IsUpper),
+		"isupper":      cased(isLower, isUpper),
 		"join":         stringJoin,
-		"lower":        mapString(strings.ToLower),
-		"lstrip":       strip(strings.TrimLeft),
+		"lower":        mapString(lower),
+		"lstrip":       strip(strings.TrimLeftFunc),
 		"removeprefix": trimAffix(strings.TrimPrefix),
 		"removesuffix": trimAffix(strings.TrimSuffix),
 		"replace":      stringReplace,
 		"rfind":        find(strings.LastIndex, false),
 		"rindex":       find(strings.LastIndex, true),
-		"rsplit":       stringSplit(true),
-		"rstrip":       strip(strings.TrimRight),
-		"split":        stringSplit(false),
-		"splitlines":   splitLines,
+		"rstrip":       strip(strings.TrimRightFunc),
 		"startswith":   affix(strings.HasPrefix),
-		"strip":        strip(strings.Trim),
+		"strip":        strip(strings.TrimFunc),
 		"title":        mapString(title),
-		"upper":        mapString(strings.ToUpper),
+		"upper":        mapString(upper),
 	}
+	for name, f := range methods {
+		methods[name] = checked(func(c *call) Value {
+			c.keywords = nil
+			return f(c)
+		})
+	}
+	methods["format"] = checked(stringFormat)
+	methods["rsplit"] = checked(stringSplit(true))
+	methods["split"] = checked(stringSplit(false))
+	methods["splitlines"] = checked(splitLines)
+	return methods
 }
 
 func self(c *call) string { return string(c.args[0].(String)) }
 
 func mapString(f func(string) string) func(*call) Value {
-	return func(c *call) Value { return String(f(self(c))) }
+	return func(c *call) Value { return c.newStr(f(self(c))) }
 }
+
+func lower(s string) string { return cases.Lower(xlanguage.Und).String(s) }
+func upper(s string) string { return cases.Upper(xlanguage.Und).String(s) }
 
 func capitalize(s string) string {
-	r, size := utf8.DecodeRuneInString(s)
-	if size == 0 {
-		return s
-	}
-	return string(unicode.ToUpper(r)) + strings.ToLower(s[size:])
+	_, size := utf8.DecodeRuneInString(s)
+	return upper(s[:size]) + lower(s[size:])
 }
 
+// title begins each run of cased letters in upper case and goes on in lower.
 func title(s string) string {
 	var b strings.Builder
 	inWord := false
 	for _, r := range s {
-		if inWord {
-			r = unicode.ToLower(r)
-		} else {
-			r = unicode.ToUpper(r)
+		switch {
+		case isLower(r) && !inWord:
+			b.WriteRune(unicode.ToTitle(r))
+		case isLower(r) || !isUpper(r):
+			b.WriteRune(r)
+		case inWord:
+			b.WriteString(lower(string(r)))
+		default:
+			b.WriteRune(r)
 		}
-		inWord = unicode.IsLetter(r)
-		b.WriteRune(r)
+		inWord = isLower(r) || isUpper(r)
 	}
 	return b.String()
 }
 
 func isTitle(c *call) Value {
-	s := self(c)
-	return Bool(s == title(s) && strings.IndexFunc(s, unicode.IsLetter) >= 0)
+	any, inWord := false, false
+	for _, r := range self(c) {
+		isCased := isUpper(r) || isLower(r)
+		if isCased && isUpper(r) == inWord {
+			return Bool(false)
+		}
+		any, inWord = any || isCased, isCased
+	}
+	return Bool(any)
+}
+
+func isLower(r rune) bool { return unicode.IsLower(r) || unicode.Is(unicode.Other_Lowercase, r) }
+
+// isUpper reports whether r is of upper case, or of title case.
+func isUpper(r rune) bool {
+	return unicode.IsUpper(r) || unicode.Is(unicode.Other_Uppercase, r) || unicode.IsTitle(r)
+}
+
+func isAlphabetic(r rune) bool {
+	return unicode.IsLetter(r) || unicode.Is(unicode.Nl, r) || unicode.Is(unicode.Other_Alphabetic, r)
+}
+
+// isDigit knows ASCII digits and superscript ones.
+func isDigit(r rune) bool {
+	return '0' <= r && r <= '9' || r < 0x10000 && strings.ContainsRune("⁰¹²³⁴⁵⁶⁷⁸⁹", r)
+}
+
+// isBlank reports whether r is a space or parts words, lines or paragraphs in
+// bidirectional text.
+func isBlank(r rune) bool {
+	return unicode.Is(unicode.Zs, r) || '\t' <= r && r <= '\r' || 0x1c <= r && r <= 0x1f || r == 0x85 || r == 0x2028 || r == 0x2029
 }
 
 func every(f func(rune) bool) func(*call) Value {
@@ -94,173 +137,200 @@ func cased(not, want func(rune) bool) func(*call) Value {
 	}
 }
 
-func affix(f func(s, affix string) bool) func(*call) Value {
-	return func(c *call) Value {
-		part, ok := c.str(1, "val")
-		if !ok {
-			return c.wrong(c.arg(1, "val"), "a str")
-		}
-		return Bool(f(window(c, self(c), 2), part))
+// window returns the part of the string between the optional bounds at
+// arguments 2 and 3, which count bytes, and where it starts; ok is false where
+// the bounds leave nothing, not even an empty part.
+func window(c *call) (part string, start int, ok bool) {
+	s := self(c)
+	size := Int(len(s))
+	from, to := c.intOr(2, "start", 0), min(c.intOr(3, "end", size), size)
+	if from < 0 {
+		from = max(0, from+size)
 	}
+	if to < 0 {
+		to = max(0, to+size)
+	}
+	if from > to {
+		return "", 0, false
+	}
+	if !boundary(s, int(from)) || !boundary(s, int(to)) {
+		c.failed = true
+		c.errorf("start and end count bytes, and one of them is inside a character")
+		return "", 0, false
+	}
+	return s[from:to], int(from), true
 }
 
-// window returns the part of s that the optional bounds at arguments i and
-// i+1 select.
-func window(c *call, s string, i int) string {
-	var bounds [3]*Int
-	for j := range 2 {
-		if n, ok := c.arg(i+j, [...]string{"start", "end"}[j]).(Int); ok {
-			bounds[j] = &n
-		}
+func boundary(s string, i int) bool { return i == len(s) || utf8.RuneStart(s[i]) }
+
+func stringCount(c *call) Value {
+	part := c.str(1, "sub")
+	s, _, ok := window(c)
+	if !ok {
+		return Int(0)
 	}
-	if bounds[0] == nil && bounds[1] == nil {
-		return s
+	return Int(strings.Count(s, part))
+}
+
+func affix(f func(s, affix string) bool) func(*call) Value {
+	return func(c *call) Value {
+		part := c.str(1, "val")
+		s, _, ok := window(c)
+		return Bool(ok && f(s, part))
 	}
-	return string(sliced([]rune(s), bounds))
 }
 
 func find(f func(s, sub string) int, must bool) func(*call) Value {
 	return func(c *call) Value {
-		part, ok := c.str(1, "sub")
-		if !ok {
-			return c.wrong(c.arg(1, "sub"), "a str")
+		part := c.str(1, "sub")
+		s, start, ok := window(c)
+		i := -1
+		if ok {
+			i = f(s, part)
 		}
-		s := self(c)
-		i := f(window(c, s, 2), part)
-		if i < 0 {
-			if must {
-				return c.errorf("substring not found")
-			}
-			return Int(-1)
+		switch {
+		case i >= 0:
+			return Int(start + i)
+		case must && !c.failed:
+			return c.errorf("there is no %s", quote(part, '"'))
 		}
-		offset := Int(0)
-		if start, ok := c.arg(2, "start").(Int); ok {
-			if offset = start; offset < 0 {
-				offset = max(0, offset+Int(utf8.RuneCountInString(s)))
-			}
-		}
-		return offset + Int(utf8.RuneCountInString(window(c, s, 2)[:i]))
+		return Int(-1)
 	}
-}
-
-func stringCount(c *call) Value {
-	part, ok := c.str(1, "sub")
-	if !ok {
-		return c.wrong(c.arg(1, "sub"), "a str")
-	}
-	return Int(strings.Count(window(c, self(c), 2), part))
 }
 
 func stringJoin(c *call) Value {
-	list, ok := elems(c.arg(1, "iter"))
-	if !ok {
-		return c.wrong(c.arg(1, "iter"), "a list")
-	}
+	list := c.iterable(1, "iter")
 	parts := make([]string, len(list))
+	size := 0
 	for i, v := range list {
 		parts[i] = text(v)
+		if size += len(parts[i]); size/16 > maxSize {
+			return c.newStr(parts[i]) // reports that it is too much
+		}
 	}
-	return c.ev.str(strings.Join(parts, self(c)), c.at)
+	sep := self(c)
+	if !c.ev.grow((size+len(sep)*len(parts))/16, c.at) {
+		return bad{}
+	}
+	return String(strings.Join(parts, sep))
 }
 
 func stringReplace(c *call) Value {
-	from, ok1 := c.str(1, "old")
-	to, ok2 := c.str(2, "new")
-	if !ok1 || !ok2 {
-		return c.errorf("expected two strs")
+	s, from, to, n := self(c), c.text(1, "old"), c.text(2, "new"), c.intOr(3, "count", -1)
+	count := strings.Count(s, from)
+	if n >= 0 {
+		count = int(min(n, Int(count)))
 	}
-	n := -1
-	if count, ok := c.arg(3, "count").(Int); ok {
-		n = int(count)
+	if growth := count * (len(to) - len(from)); growth > 0 && !c.ev.grow(growth/16, c.at) {
+		return bad{}
 	}
-	return c.ev.str(strings.Replace(self(c), from, to, n), c.at)
+	return c.newStr(strings.Replace(s, from, to, count))
 }
 
-func strip(f func(s, cutset string) string) func(*call) Value {
+func strip(f func(string, func(rune) bool) string) func(*call) Value {
 	return func(c *call) Value {
-		if cut, ok := c.str(1, "chars"); ok {
-			return String(f(self(c), cut))
+		if _, ok := c.given(1, "chars"); !ok {
+			return String(f(self(c), unicode.IsSpace))
 		}
-		return String(f(self(c), " \t\n\r\f\v"))
+		cut := c.text(1, "chars")
+		return String(f(self(c), func(r rune) bool { return strings.ContainsRune(cut, r) }))
 	}
 }
 
 func trimAffix(f func(s, affix string) string) func(*call) Value {
-	return func(c *call) Value {
-		part, ok := c.str(1, "affix")
-		if !ok {
-			return c.wrong(c.arg(1, "affix"), "a str")
-		}
-		return String(f(self(c), part))
-	}
+	return func(c *call) Value { return String(f(self(c), c.text(1, "affix"))) }
 }
 
 func stringSplit(fromRight bool) func(*call) Value {
 	return func(c *call) Value {
-		limit := -1
-		if n, ok := c.arg(2, "maxsplit").(Int); ok && n >= 0 {
-			limit = int(n)
+		limit := int(min(c.intOr(2, "maxsplit", -1), maxSize))
+		if _, ok := c.given(1, "sep"); ok {
+			return c.newStrings(split(self(c), c.text(1, "sep"), limit, fromRight))
 		}
-		sep, ok := c.str(1, "sep")
-		if ok && sep == "" {
-			return c.errorf("empty separator")
+		if fromRight {
+			return c.newStrings(rsplitFields(self(c), limit))
 		}
-		var parts []string
-		switch {
-		case !ok:
-			parts = splitFields(self(c), limit)
-		case fromRight && limit >= 0:
-			parts = rsplit(self(c), sep, limit)
-		case limit >= 0:
-			parts = strings.SplitN(self(c), sep, limit+1)
-		default:
-			parts = strings.Split(self(c), sep)
-		}
-		return stringList(parts)
+		return c.newStrings(splitFields(self(c), limit))
 	}
 }
 
-func stringList(parts []string) *List {
-	l := listOf()
-	for _, p := range parts {
-		l.Elems = append(l.Elems, String(p))
-	}
-	return l
-}
-
-// splitFields splits at white space, limit times at most unless it is negative.
-func splitFields(s string, limit int) []string {
+// split splits at sep, limit times at most unless it is negative. An empty sep
+// is between all characters, before the first and after the last.
+func split(s, sep string, limit int, fromRight bool) []string {
 	if limit < 0 {
-		return strings.Fields(s)
+		limit = len(s) + 1
+	}
+	if sep == "" {
+		var chars []string
+		for _, r := range s {
+			chars = append(chars, string(r))
+		}
+		parts := append(append([]string{""}, chars...), "")
+		switch {
+		case limit >= len(parts)-1:
+			return parts
+		case fromRight:
+			head := len(parts) - limit
+			return append([]string{strings.Join(parts[:head], "")}, parts[head:]...)
+		}
+		return append(parts[:limit:limit], strings.Join(parts[limit:], ""))
+	}
+	if !fromRight {
+		return strings.SplitN(s, sep, limit+1)
 	}
 	var parts []string
-	s = strings.TrimLeftFunc(s, unicode.IsSpace)
-	for ; limit > 0 && s != ""; limit-- {
-		i := strings.IndexFunc(s, unicode.IsSpace)
+	for ; limit > 0; limit-- {
+		i := strings.LastIndex(s, sep)
 		if i < 0 {
 			break
 		}
-		parts = append(parts, s[:i])
-		s = strings.TrimLeftFunc(s[i:], unicode.IsSpace)
+		parts = append(parts, s[i+len(sep):])
+		s = s[:i]
 	}
-	if s != "" {
-		parts = append(parts, s)
+	parts = append(parts, s)
+	slices.Reverse(parts)
+	return parts
+}
+
+const asciiSpace = " \t\n\f\r\v"
+
+// splitFields splits at white space, limit times at most unless it is negative.
+func splitFields(s string, limit int) []string {
+	var parts []string
+	for s = strings.TrimLeft(s, asciiSpace); s != ""; s = strings.TrimLeft(s, asciiSpace) {
+		i := strings.IndexAny(s, asciiSpace)
+		if i < 0 || limit == 0 {
+			return append(parts, s)
+		}
+		parts = append(parts, s[:i])
+		s = s[i:]
+		limit--
 	}
 	return parts
 }
 
-func rsplit(s, sep string, limit int) []string {
-	parts := strings.Split(s, sep)
-	if len(parts) <= limit+1 {
-		return parts
+func rsplitFields(s string, limit int) []string {
+	var parts []string
+	for {
+		i := strings.LastIndexAny(s, asciiSpace)
+		if i < 0 || i+1 < len(s) && limit == 0 {
+			break
+		}
+		if i+1 < len(s) {
+			parts = append(parts, s[i+1:])
+			limit--
+		}
+		s = s[:i]
 	}
-	head := len(parts) - limit
-	return append([]string{strings.Join(parts[:head], sep)}, parts[head:]...)
+	if s != "" {
+		parts = append(parts, s)
+	}
+	slices.Reverse(parts)
+	return parts
 }
 
 func splitLines(c *call) Value {
-	s := strings.ReplaceAll(self(c), "\r\n", "\n")
-	keep, _ := c.arg(1, "keepends").(Bool)
+	s, keep := self(c), c.flag(1, "keepends")
 	var parts []string
 	for len(s) > 0 {
 		i := strings.IndexAny(s, "\n\r")
@@ -268,65 +338,15 @@ func splitLines(c *call) Value {
 			parts = append(parts, s)
 			break
 		}
-		end := i
+		next := i + 1
+		if strings.HasPrefix(s[i:], "\r\n") {
+			next++
+		}
 		if keep {
-			end++
+			i = next
 		}
-		parts = append(parts, s[:end])
-		s = s[i+1:]
+		parts = append(parts, s[:i])
+		s = s[next:]
 	}
-	return stringList(parts)
-}
-
-// stringFormat replaces {}, {0} and {name}, as Python's format without specs.
-func stringFormat(c *call) Value {
-	var b strings.Builder
-	s, next := self(c), 0
-	for len(s) > 0 {
-		i := strings.IndexAny(s, "{}")
-		if i < 0 {
-			b.WriteString(s)
-			break
-		}
-		b.WriteString(s[:i])
-		if i+1 < len(s) && s[i+1] == s[i] {
-			b.WriteByte(s[i])
-			s = s[i+2:]
-			continue
-		}
-		end := strings.IndexByte(s[i:], '}')
-		if s[i] == '}' || end < 0 {
-			return c.errorf("single brace in a format string")
-		}
-		v, ok := formatField(c, s[i+1:i+end], &next)
-		if !ok {
-			return c.errorf("no argument for {%s}", s[i+1:i+end])
-		}
-		b.WriteString(text(v))
-		s = s[i+end+1:]
-	}
-	return c.ev.str(b.String(), c.at)
-}
-
-func formatField(c *call, field string, next *int) (Value, bool) {
-	name := strings.FieldsFunc(field+" ", func(r rune) bool { return r == '.' || r == '[' || r == ' ' || r == ':' })
-	var v Value
-	switch {
-	case len(name) == 0 || strings.HasPrefix(field, ":"):
-		*next++
-		v = c.arg(*next, "")
-	case name[0][0] >= '0' && name[0][0] <= '9':
-		if n, err := strconv.ParseUint(name[0], 10, 16); err == nil {
-			v = c.arg(int(n)+1, "")
-		}
-	default:
-		v = c.keywords[name[0]]
-	}
-	if v == nil {
-		return nil, false
-	}
-	for _, step := range name[min(1, len(name)):] {
-		v = c.ev.selectAttr(v, strings.TrimSuffix(step, "]"), false, syntax.Range{})
-	}
-	return v, true
+	return c.newStrings(parts)
 }

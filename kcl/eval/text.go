@@ -1,8 +1,6 @@
 package eval
 
 import (
-	"encoding/json"
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -10,65 +8,89 @@ import (
 	"github.com/berth-oci/berth/kcl/syntax"
 )
 
-// text returns v as str() and interpolation show it.
+// text returns v as str() and interpolation show it. A text that is larger
+// than a program may make is cut off behind that size.
 func text(v Value) string {
-	switch v := v.(type) {
-	case String:
-		return string(v)
-	case *List: // top-level elements are not quoted, as the runtime has it
-		parts := make([]string, len(v.Elems))
-		for i, e := range v.Elems {
-			parts[i] = text(e)
-		}
-		return "[" + strings.Join(parts, ", ") + "]"
+	if s, ok := v.(String); ok {
+		return string(s)
 	}
-	return repr(v, '\'')
+	var b strings.Builder
+	writeText(&b, v)
+	return b.String()
 }
 
-// repr returns v as it is written, with strings in the given quotes.
-func repr(v Value, q byte) string {
+// tooLong reports whether b holds more text than a program may make.
+func tooLong(b *strings.Builder) bool { return b.Len()/16 > maxSize }
+
+func writeText(b *strings.Builder, v Value) {
 	switch v := v.(type) {
 	case nil, Undefined:
-		return "Undefined"
+		b.WriteString("Undefined")
 	case None:
-		return "None"
+		b.WriteString("None")
 	case Bool:
-		if v {
-			return "True"
-		}
-		return "False"
+		b.WriteString(map[Bool]string{true: "True", false: "False"}[v])
 	case Int:
-		return strconv.FormatInt(int64(v), 10)
+		b.WriteString(strconv.FormatInt(int64(v), 10))
 	case Float:
-		return floatText(float64(v))
+		b.WriteString(floatText(float64(v)))
 	case String:
-		return quote(string(v), q)
+		b.WriteString(string(v))
 	case Quantity:
-		return v.String()
-	case *List:
-		parts := make([]string, len(v.Elems))
+		b.WriteString(v.String())
+	case *List: // the elements are not quoted
+		b.WriteByte('[')
 		for i, e := range v.Elems {
-			parts[i] = repr(e, q)
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			if tooLong(b) {
+				return
+			}
+			writeText(b, e)
 		}
-		return "[" + strings.Join(parts, ", ") + "]"
+		b.WriteByte(']')
 	case *Dict:
-		return dictText(v, q)
+		writeDictText(b, v)
 	case *Instance:
-		return dictText(v.Attrs, q)
-	case *Schema:
-		return v.Name
+		writeDictText(b, v.Attrs)
+	default:
+		b.WriteString("function")
 	}
-	return v.Type()
 }
 
-func dictText(d *Dict, q byte) string {
-	parts := make([]string, 0, d.Len())
-	for _, e := range d.entries {
-		parts = append(parts, quote(e.Key, q)+": "+repr(e.Value, q))
+func writeDictText(b *strings.Builder, d *Dict) {
+	b.WriteByte('{')
+	for i, e := range d.entries {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		if tooLong(b) {
+			return
+		}
+		b.WriteString(dictQuote(e.Key) + ": ")
+		if s, ok := e.Value.(String); ok {
+			b.WriteString(dictQuote(string(s)))
+		} else {
+			writeText(b, e.Value)
+		}
 	}
-	return "{" + strings.Join(parts, ", ") + "}"
+	b.WriteByte('}')
 }
 
+// dictQuote quotes a str in the text of a dict, with the quotes that it does
+// not contain. Nothing else is escaped.
+func dictQuote(s string) string {
+	switch {
+	case !strings.Contains(s, `"`):
+		return "'" + s + "'"
+	case !strings.Contains(s, "'"):
+		return `"` + s + `"`
+	}
+	return `"` + strings.ReplaceAll(s, `"`, `\"`) + `"`
+}
+
+// quote writes a str as a literal of the language.
 func quote(s string, q byte) string {
 	r := strings.NewReplacer("\\", "\\\\", string(q), "\\"+string(q), "\n", "\\n", "\t", "\\t", "\r", "\\r")
 	return string(q) + r.Replace(s) + string(q)
@@ -76,15 +98,10 @@ func quote(s string, q byte) string {
 
 // floatText writes a float without exponent and with a fraction.
 func floatText(f float64) string {
-	switch {
-	case math.IsInf(f, 1):
-		return "inf"
-	case math.IsInf(f, -1):
-		return "-inf"
-	case math.IsNaN(f):
-		return "NaN"
+	s := strings.TrimPrefix(strconv.FormatFloat(f, 'f', -1, 64), "+")
+	if math.IsInf(f, 0) {
+		s = strings.ToLower(s)
 	}
-	s := strconv.FormatFloat(f, 'f', -1, 64)
 	if !strings.Contains(s, ".") {
 		s += ".0"
 	}
@@ -102,167 +119,6 @@ var units = map[string]float64{
 
 // Value returns the number times its unit.
 func (q Quantity) Value() float64 { return float64(q.Number) * units[q.Suffix] }
-
-// Object is a plain dict with ordered keys.
-type Object struct {
-	Keys   []string
-	Values map[string]any
-}
-
-// MarshalJSON writes the keys in order.
-func (o *Object) MarshalJSON() ([]byte, error) {
-	var b strings.Builder
-	b.WriteByte('{')
-	for i, key := range o.Keys {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		k, err := json.Marshal(key)
-		if err != nil {
-			return nil, err
-		}
-		v, err := plainJSON(o.Values[key])
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", key, err)
-		}
-		b.Write(k)
-		b.WriteByte(':')
-		b.Write(v)
-	}
-	b.WriteByte('}')
-	return []byte(b.String()), nil
-}
-
-// plainJSON encodes a plain value; floats keep their fraction, so that they
-// are read back as floats.
-func plainJSON(v any) ([]byte, error) {
-	switch v := v.(type) {
-	case float64:
-		return []byte(jsonFloat(v)), nil
-	case []any:
-		out := []byte{'['}
-		for i, e := range v {
-			if i > 0 {
-				out = append(out, ',')
-			}
-			elem, err := plainJSON(e)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, elem...)
-		}
-		return append(out, ']'), nil
-	}
-	return json.Marshal(v)
-}
-
-func jsonFloat(f float64) string {
-	s := strconv.FormatFloat(f, 'g', -1, 64)
-	if !strings.ContainsAny(s, ".e") {
-		s += ".0"
-	}
-	return s
-}
-
-// Plain returns v as nil, bool, int64, float64, string, []any or *Object, and
-// false when it is nothing that is output: Undefined, functions, types. Hidden
-// names and values that are not output are left out of collections.
-func Plain(v Value) (any, bool) {
-	switch v := v.(type) {
-	case None:
-		return nil, true
-	case Bool:
-		return bool(v), true
-	case Int:
-		return int64(v), true
-	case Float:
-		if math.IsInf(float64(v), 0) || math.IsNaN(float64(v)) {
-			return nil, true
-		}
-		return float64(v), true
-	case String:
-		return string(v), true
-	case Quantity:
-		return v.Value(), true
-	case *List:
-		list := make([]any, 0, len(v.Elems))
-		for _, e := range v.Elems {
-			if p, ok := Plain(e); ok {
-				list = append(list, p)
-			}
-		}
-		return list, true
-	case *Dict:
-		return plainDict(v), true
-	case *Instance:
-		return plainDict(v.Attrs), true
-	}
-	return nil, false
-}
-
-func plainDict(d *Dict) *Object {
-	o := &Object{Values: make(map[string]any, d.Len())}
-	for _, e := range d.entries {
-		if strings.HasPrefix(e.Key, "_") {
-			continue
-		}
-		if p, ok := Plain(e.Value); ok {
-			o.Keys = append(o.Keys, e.Key)
-			o.Values[e.Key] = p
-		}
-	}
-	return o
-}
-
-// jsonText writes v as json.encode does: with a space after : and ,.
-func jsonText(v Value) string {
-	p, _ := Plain(v)
-	var b strings.Builder
-	writeJSON(&b, p)
-	return b.String()
-}
-
-func writeJSON(b *strings.Builder, v any) {
-	switch v := v.(type) {
-	case *Object:
-		b.WriteByte('{')
-		for i, key := range v.Keys {
-			if i > 0 {
-				b.WriteString(", ")
-			}
-			writeJSON(b, key)
-			b.WriteString(": ")
-			writeJSON(b, v.Values[key])
-		}
-		b.WriteByte('}')
-	case []any:
-		b.WriteByte('[')
-		for i, e := range v {
-			if i > 0 {
-				b.WriteString(", ")
-			}
-			writeJSON(b, e)
-		}
-		b.WriteByte(']')
-	case float64:
-		b.WriteString(jsonFloat(v))
-	default:
-		var t strings.Builder
-		enc := json.NewEncoder(&t)
-		enc.SetEscapeHTML(false)
-		if err := enc.Encode(v); err == nil {
-			b.WriteString(strings.TrimSuffix(t.String(), "\n"))
-		}
-	}
-}
-
-// yamlText writes v as a YAML document.
-func yamlText(v Value) string {
-	p, _ := Plain(v)
-	var b strings.Builder
-	WriteYAML(&b, p)
-	return b.String()
-}
 
 // attrsIn returns the attributes of an instance that an expression uses, each
 // once, in order.

@@ -66,7 +66,7 @@ func (funcType) accepts(v Value) bool { return v.Type() == "function" || v.Type(
 
 func (anyType) String() string       { return "any" }
 func (t basicType) String() string   { return string(t) }
-func (t literalType) String() string { return repr(t.value, '"') }
+func (t literalType) String() string { return KCL(t.value) }
 func (t listType) String() string    { return "[" + t.elem.String() + "]" }
 func (t dictType) String() string    { return "{" + t.key.String() + ":" + t.value.String() + "}" }
 func (t schemaType) String() string  { return t.schema.Name }
@@ -135,11 +135,8 @@ func (ev *evaluator) namedType(t *syntax.NamedType, s *scope) Type {
 		if v.name == "number_multiplier" {
 			return basicType("number_multiplier")
 		}
-	case bad:
-		return anyType{}
 	}
-	ev.errorf(diag.WrongType, t.Range, "%s is not a type", t.Text())
-	return anyType{}
+	return anyType{} // what is no type is found by package check, where it is a fault
 }
 
 // typeName finds the value of a name in a type: names of packages only.

@@ -1,74 +1,132 @@
 package eval
 
 import (
+	"fmt"
+	"math"
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // WriteYAML writes a plain value (see Plain) as a block-style document that
-// ends with a line break.
+// ends with a line break. Style and quotes are those of libyaml, which the
+// reference runtime writes with.
 func WriteYAML(b *strings.Builder, v any) {
+	w := &yamlWriter{b: b}
+	w.node(v, -2, atStart)
+	w.line(0)
+}
+
+// blockHeader matches the last line but the text of an entry that is a literal
+// block.
+var blockHeader = regexp.MustCompile(`^( *).*: \|[+-]?$`)
+
+// document returns a document without the line break at its end. That stays
+// where the last literal block of an entry goes on to the end, by the
+// indentation of its line, as the reference runtime has it.
+func document(text string) string {
+	stripped := strings.TrimSuffix(text, "\n")
+	shallow := math.MaxInt // of the lines behind
+	for lines := strings.Split(stripped, "\n"); len(lines) > 0; lines = lines[:len(lines)-1] {
+		line := lines[len(lines)-1]
+		if m := blockHeader.FindStringSubmatch(line); m != nil {
+			if len(m[1]) < shallow {
+				return text
+			}
+			return stripped
+		}
+		if s := strings.TrimLeft(line, " "); s != "" {
+			if shallow = min(shallow, len(line)-len(s)); shallow == 0 {
+				return stripped
+			}
+		}
+	}
+	return stripped
+}
+
+type yamlWriter struct{ b *strings.Builder }
+
+// yamlPlace is what stands before a value on its line.
+type yamlPlace int
+
+const (
+	atStart    yamlPlace = iota // nothing
+	afterKey                    // key:
+	afterDash                   // -
+	afterColon                  // : of a value whose key has lines of its own, or ? of such a key
+)
+
+// node writes a value that is part of something at the given indentation.
+func (w *yamlWriter) node(v any, indent int, place yamlPlace) {
+	if tooLong(w.b) {
+		return
+	}
 	switch v := v.(type) {
 	case *Object:
 		if len(v.Keys) > 0 {
-			yamlObject(b, v, "")
+			w.object(v, indent+2, place)
 			return
 		}
 	case []any:
 		if len(v) > 0 {
-			yamlList(b, v, "")
+			if place != afterKey {
+				indent += 2
+			}
+			w.list(v, max(indent, 0), place)
 			return
 		}
 	}
-	b.WriteString(yamlScalar(v, "") + "\n")
-}
-
-func yamlObject(b *strings.Builder, o *Object, indent string) {
-	for i, key := range o.Keys {
-		if i > 0 {
-			b.WriteString(indent)
-		}
-		b.WriteString(yamlString(key, "") + ":")
-		yamlBelow(b, o.Values[key], indent)
+	if place != atStart {
+		w.b.WriteByte(' ')
 	}
+	w.b.WriteString(yamlScalar(v, max(indent, 0)))
 }
 
-func yamlList(b *strings.Builder, list []any, indent string) {
-	for i, v := range list {
-		if i > 0 {
-			b.WriteString(indent)
-		}
-		b.WriteString("-")
-		if o, ok := v.(*Object); ok && len(o.Keys) > 0 {
-			b.WriteString(" ")
-			yamlObject(b, o, indent+"  ")
+func (w *yamlWriter) object(o *Object, indent int, place yamlPlace) {
+	for i, key := range o.Keys {
+		w.begin(i, indent, place)
+		if simpleKey(key) {
+			w.b.WriteString(yamlKey(key) + ":")
+			w.node(o.Values[key], indent, afterKey)
 			continue
 		}
-		yamlBelow(b, v, indent)
+		w.b.WriteString("?")
+		w.node(key, indent, afterColon)
+		w.line(indent)
+		w.b.WriteString(":")
+		w.node(o.Values[key], indent, afterColon)
 	}
 }
 
-// yamlBelow writes a value after its key or dash.
-func yamlBelow(b *strings.Builder, v any, indent string) {
-	switch v := v.(type) {
-	case *Object:
-		if len(v.Keys) > 0 {
-			b.WriteString("\n" + indent + "  ")
-			yamlObject(b, v, indent+"  ")
-			return
-		}
-	case []any:
-		if len(v) > 0 {
-			b.WriteString("\n" + indent)
-			yamlList(b, v, indent)
-			return
-		}
+func (w *yamlWriter) list(list []any, indent int, place yamlPlace) {
+	for i, v := range list {
+		w.begin(i, indent, place)
+		w.b.WriteByte('-')
+		w.node(v, indent, afterDash)
 	}
-	b.WriteString(" " + yamlScalar(v, indent) + "\n")
 }
 
-func yamlScalar(v any, indent string) string {
+// begin starts entry i of a collection. The first one goes on the line of a
+// dash or colon.
+func (w *yamlWriter) begin(i, indent int, place yamlPlace) {
+	switch {
+	case i > 0 || place == afterKey:
+		w.line(indent)
+	case place != atStart:
+		w.b.WriteByte(' ')
+	}
+}
+
+// line goes to a new line unless the last value ended its own.
+func (w *yamlWriter) line(indent int) {
+	if last, _ := utf8.DecodeLastRuneInString(w.b.String()); w.b.Len() > 0 && !isLineBreak(last) {
+		w.b.WriteByte('\n')
+	}
+	w.b.WriteString(strings.Repeat(" ", indent))
+}
+
+func yamlScalar(v any, indent int) string {
 	switch v := v.(type) {
 	case nil:
 		return "null"
@@ -77,7 +135,7 @@ func yamlScalar(v any, indent string) string {
 	case int64:
 		return strconv.FormatInt(v, 10)
 	case float64:
-		return floatText(v)
+		return shortFloat(readFloat(shortFloat(v, "e")), "e") // the reference runtime goes by way of JSON
 	case string:
 		return yamlString(v, indent)
 	case []any:
@@ -86,44 +144,157 @@ func yamlScalar(v any, indent string) string {
 	return "{}"
 }
 
-// plainYAML matches strings that need no quotes.
-var plainYAML = regexp.MustCompile(`^[A-Za-z_/$.][A-Za-z0-9_/$.+~^()-]*( [A-Za-z0-9_/$.+~^()-]+)*$`)
-
-func yamlString(s, indent string) string {
-	switch strings.ToLower(s) {
-	case "true", "false", "yes", "no", "on", "off", "null", "y", "n", ".inf", ".nan":
-		return "'" + s + "'"
-	}
-	if plainYAML.MatchString(s) && !strings.HasPrefix(s, ".") {
-		return s
-	}
-	if strings.Contains(s, "\n") && !strings.ContainsAny(s, "\r\t\\\"") && s[0] != ' ' && s[0] != '\n' {
+// yamlString writes a str: in quotes where it would be read as something else,
+// as a literal block where it has several lines.
+func yamlString(s string, indent int) string {
+	a := analyze(s)
+	switch {
+	case strings.Contains(s, "\n") && a.block:
 		return yamlBlock(s, indent)
+	case strings.Contains(s, "\n"):
+		return yamlDoubleQuoted(s)
+	case a.plain && !ambiguous(s):
+		return s
+	case a.single:
+		return yamlSingleQuoted(s, indent)
 	}
-	for _, r := range s {
-		if r < ' ' || r == 0x7f || r == '\ufeff' {
-			return strconv.Quote(s)
+	return yamlDoubleQuoted(s)
+}
+
+// yamlKey writes a key that has one line.
+func yamlKey(s string) string { return yamlString(s, 0) }
+
+// simpleKey reports whether a key stands on the line of its value.
+func simpleKey(s string) bool { return len(s) <= 128 && !strings.ContainsFunc(s, isLineBreak) }
+
+// yamlSingleQuoted indents what stands behind a line break other than \n, with
+// which a str would be a literal block.
+func yamlSingleQuoted(s string, indent int) string {
+	var b strings.Builder
+	b.WriteByte('\'')
+	atLine := false
+	for _, r := range s + "'" {
+		if atLine && !isLineBreak(r) {
+			b.WriteString(strings.Repeat(" ", indent+2))
+		}
+		atLine = isLineBreak(r)
+		b.WriteRune(r)
+		if r == '\'' {
+			b.WriteRune(r)
 		}
 	}
-	return "'" + strings.ReplaceAll(s, "'", "''") + "'"
+	return strings.TrimSuffix(b.String(), "'")
+}
+
+// ambiguous reports whether a plain s could be read as something else than a
+// str, by whatever version of YAML: what begins as a number or date is quoted.
+func ambiguous(s string) bool {
+	switch strings.ToLower(s) {
+	case "", "~", "null", "true", "false", "y", "yes", "n", "no", "on", "off", "nan":
+		return true
+	}
+	return strings.IndexByte("0123456789+-.", s[0]) >= 0
+}
+
+// styles are the ways in which a str can be written.
+type styles struct{ plain, single, block bool }
+
+// analyze follows yaml_emitter_analyze_scalar of libyaml.
+func analyze(s string) styles {
+	if s == "" {
+		return styles{plain: true, single: true}
+	}
+	var special, indicator, breaks, spaceBreak, breakSpace bool
+	indicator = strings.HasPrefix(s, "---") || strings.HasPrefix(s, "...")
+	previous := ' ' // what stands before counts as white space, and what comes behind
+	for i, r := range s {
+		next, size := rune(' '), utf8.RuneLen(r)
+		if i+size < len(s) {
+			next, _ = utf8.DecodeRuneInString(s[i+size:])
+		}
+		blankNext := isBlankOrBreak(next)
+		switch {
+		case r == ':' && blankNext, r == '#' && isBlankOrBreak(previous):
+			indicator = true
+		case i == 0 && strings.ContainsRune("#,[]{}&*!|>'\"%@`", r), i == 0 && (r == '?' || r == '-') && blankNext:
+			indicator = true
+		}
+		special = special || !printable(r)
+		breaks = breaks || isLineBreak(r)
+		spaceBreak = spaceBreak || i > 0 && previous == ' ' && isLineBreak(r)
+		breakSpace = breakSpace || i > 0 && isLineBreak(previous) && r == ' '
+		previous = r
+	}
+	first, _ := utf8.DecodeRuneInString(s)
+	outer := first == ' ' || isLineBreak(first) || previous == ' ' || isLineBreak(previous)
+	special = special || spaceBreak
+	return styles{
+		plain:  !special && !indicator && !breaks && !outer,
+		single: !special && !breakSpace,
+		block:  !special && previous != ' ',
+	}
+}
+
+func isLineBreak(r rune) bool {
+	return r == '\n' || r == '\r' || r == 0x85 || r == 0x2028 || r == 0x2029
+}
+
+func isBlankOrBreak(r rune) bool { return r == ' ' || r == '\t' || r == 0 || isLineBreak(r) }
+
+// printable reports whether libyaml writes r as it is.
+func printable(r rune) bool {
+	return r == '\n' || ' ' <= r && r <= '~' || 0xa0 <= r && r < 0xd800 || 0xe000 <= r && r != 0xfeff && r != 0xfffe && r != 0xffff
 }
 
 // yamlBlock writes a text of several lines as a literal block.
-func yamlBlock(s, indent string) string {
-	head := "|"
+func yamlBlock(s string, indent int) string {
+	var b strings.Builder
+	b.WriteByte('|')
+	if first, _ := utf8.DecodeRuneInString(s); first == ' ' || isLineBreak(first) {
+		b.WriteByte('2')
+	}
+	runes := []rune(s)
+	last := len(runes) - 1
 	switch {
-	case !strings.HasSuffix(s, "\n"):
-		head = "|-"
-	case strings.HasSuffix(s, "\n\n"):
-		head = "|+"
+	case !isLineBreak(runes[last]):
+		b.WriteByte('-')
+	case last == 0 || isLineBreak(runes[last-1]):
+		b.WriteByte('+')
+	}
+	b.WriteByte('\n')
+	atLine := true
+	for _, r := range runes {
+		if !isLineBreak(r) && atLine {
+			b.WriteString(strings.Repeat(" ", indent+2))
+		}
+		atLine = isLineBreak(r)
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+func yamlDoubleQuoted(s string) string {
+	short := map[rune]string{
+		0: "0", '\a': "a", '\b': "b", '\t': "t", '\n': "n", '\v': "v", '\f': "f", '\r': "r", 0x1b: "e",
+		'"': `"`, '\\': `\`, 0x85: "N", 0x2028: "L", 0x2029: "P",
 	}
 	var b strings.Builder
-	b.WriteString(head)
-	for _, line := range strings.Split(strings.TrimSuffix(s, "\n"), "\n") {
-		b.WriteString("\n")
-		if line != "" {
-			b.WriteString(indent + "  " + line)
+	b.WriteByte('"')
+	for _, r := range s {
+		esc, isShort := short[r]
+		switch {
+		case isShort:
+			b.WriteString(`\` + esc)
+		case printable(r):
+			b.WriteRune(r)
+		case r <= 0xff:
+			fmt.Fprintf(&b, `\x%02X`, r)
+		case r <= 0xffff:
+			fmt.Fprintf(&b, `\u%04X`, r)
+		default:
+			fmt.Fprintf(&b, `\U%08X`, r)
 		}
 	}
+	b.WriteByte('"')
 	return b.String()
 }

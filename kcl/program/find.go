@@ -22,7 +22,9 @@ type loader struct {
 	program  *Program
 	prelude  *Package
 	packages map[string]*Package // by the file or directory they are in
+	modules  map[string]*module  // by their roots
 	stack    []*Package          // being linked, outermost first
+	path     []*syntax.Import    // by which each of them imports the next
 	faults   diag.List
 }
 
@@ -33,7 +35,9 @@ func (l *loader) link(p *Package) {
 	for _, f := range p.Files {
 		for _, stmt := range f.Body {
 			if stmt, ok := stmt.(*syntax.Import); ok {
+				l.path = append(l.path, stmt)
 				p.Imports[stmt] = l.resolve(p, f, stmt)
+				l.path = l.path[:len(l.path)-1]
 			}
 		}
 	}
@@ -77,9 +81,10 @@ func (l *loader) load(stmt *syntax.Import, m *module, rest, target string) *Pack
 		l.faults = append(l.faults, diag.Errorf(diag.ImportFailed, "cannot read package %s: %w", stmt.Path, err).At(stmt.Span()))
 		return nil
 	}
-	if len(names) == 0 {
-		l.fail(stmt, "package "+stmt.Path+" has no .k file", "files whose names begin with _ or end in _test.k do not count")
-		return nil
+	if len(names) == 0 { // nothing can be used of it, and that is a fault where it is used
+		d := diag.Errorf(diag.ImportFailed, "package %s has no .k file", stmt.Path).At(stmt.Span())
+		d.Severity = diag.Warning
+		l.faults = append(l.faults, d.WithHint("files whose names begin with _ or end in _test.k do not count"))
 	}
 	p := &Package{Path: join(m.name, rest), module: m}
 	for _, name := range names {
@@ -100,6 +105,15 @@ func (l *loader) load(stmt *syntax.Import, m *module, rest, target string) *Pack
 	return p
 }
 
+// moduleOf returns the module that a file belongs to. The files of the main
+// package may be from several.
+func (l *loader) moduleOf(p *Package, f *syntax.File) *module {
+	if p == l.program.Main {
+		return l.mainModule(f)
+	}
+	return p.module
+}
+
 // isMain reports whether a file belongs to the main package.
 func (l *loader) isMain(name string) bool {
 	return slices.ContainsFunc(l.program.Main.Files, func(f *syntax.File) bool { return absolute(f.Source.Name) == name })
@@ -108,11 +122,12 @@ func (l *loader) isMain(name string) bool {
 // locate returns the module that an import path leads into and the path in it.
 func (l *loader) locate(p *Package, f *syntax.File, stmt *syntax.Import) (*module, string, *diag.Diagnostic) {
 	if strings.HasPrefix(stmt.Path, ".") {
-		return p.module.relative(f, stmt)
+		return l.moduleOf(p, f).relative(f, stmt)
 	}
-	inner := p.module.root != "" && exists(p.module.root, stmt.Path)
+	m := l.moduleOf(p, f)
+	inner := m.root != "" && exists(m.root, stmt.Path)
 	name, rest, _ := strings.Cut(stmt.Path, ".")
-	dep, err := l.dependency(p.module, name)
+	dep, err := l.dependency(m, name)
 	if err != nil {
 		return nil, "", err.At(stmt.Span())
 	}
@@ -121,15 +136,15 @@ func (l *loader) locate(p *Package, f *syntax.File, stmt *syntax.Import) (*modul
 		return nil, "", diag.Errorf(diag.ImportFailed, "%s is both a package of this module and one that kcl.mod depends on", name).
 			At(stmt.Span()).WithHint("rename the directory, or the dependency")
 	case inner:
-		return p.module, stmt.Path, nil
+		return m, stmt.Path, nil
 	case dep != nil:
 		return dep, rest, nil
 	}
 	d := diag.Errorf(diag.ImportFailed, "there is no package %s", stmt.Path).At(stmt.Span())
-	if near := diag.Nearest(name, append(l.neighbours(p.module), sortedKeys(p.module.dependencies)...)); near != "" {
+	if near := diag.Nearest(name, append(l.neighbours(m), sortedKeys(m.dependencies)...)); near != "" {
 		d.Hint = "did you mean " + strings.TrimPrefix(near+strings.TrimPrefix(stmt.Path, name), ".") + "?"
 	} else {
-		d.Hint = "a package is a directory with .k files, or a .k file, below " + display(p.module.root) + "; or a dependency in its kcl.mod"
+		d.Hint = "a package is a directory with .k files, or a .k file, below " + display(m.root) + "; or a dependency in its kcl.mod"
 	}
 	return nil, "", d
 }
@@ -183,6 +198,19 @@ func exists(root, path string) bool {
 	return err == nil
 }
 
+// MainFiles returns the names of the files of a directory that is run, sorted:
+// all .k files but those that end in _test.k.
+func MainFiles(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	var names []string
+	for _, e := range entries {
+		if name := e.Name(); !e.IsDir() && strings.HasSuffix(name, ".k") && !strings.HasSuffix(name, "_test.k") {
+			names = append(names, filepath.Join(dir, name))
+		}
+	}
+	return names, err
+}
+
 // Files returns the names of the files of the package at a path, sorted; none
 // if there is no such package. A path is a directory, or a file without its .k.
 // Files whose names begin with _ or end in _test.k do not count.
@@ -212,13 +240,17 @@ func Files(path string) ([]string, error) {
 func Read(name string) (*syntax.Source, *diag.Diagnostic) {
 	info, err := os.Stat(name)
 	if err == nil && info.Size() > MaxFile {
-		return nil, diag.Errorf(diag.LimitExceeded, "%s has %d bytes; a file may have %d", name, info.Size(), MaxFile)
+		return nil, tooLarge(name, info.Size())
 	}
 	data, err := os.ReadFile(name)
 	if err != nil {
 		return nil, diag.Errorf(diag.ConfigUnread, "cannot read %s: %w", name, err)
 	}
 	return syntax.NewSource(display(name), string(data)), nil
+}
+
+func tooLarge(name string, size int64) *diag.Diagnostic {
+	return diag.Errorf(diag.LimitExceeded, "%s has %d bytes; a file may have %d", name, size, MaxFile)
 }
 
 // join puts the name of a module before a path in it.

@@ -28,6 +28,8 @@ type Program struct {
 	// Packages holds every package, imported ones before those that import
 	// them where there is no circle; Main is the last.
 	Packages []*Package
+
+	texts []*syntax.Source // of overrides
 }
 
 // Package is the files that share one set of names.
@@ -41,8 +43,7 @@ type Package struct {
 	// with nil.
 	Unified map[syntax.Stmt]*syntax.SchemaExpr
 
-	module *module
-	dir    string // what relative imports of its files start from
+	module *module // of the main package: nil, each file has its own
 	state  state
 }
 
@@ -73,6 +74,11 @@ type Options struct {
 	// They come before those that the main module's kcl.mod names.
 	Dependencies map[string]string
 
+	// Overrides change configs of the main package before anything looks at it:
+	// PATH=VALUE, PATH:VALUE (which joins configs), PATH+=VALUE or PATH-. Only
+	// Load applies them.
+	Overrides []string
+
 	// WorkDir is the root of a main package that no kcl.mod is above and that
 	// has no file; "" is the working directory.
 	WorkDir string
@@ -88,20 +94,37 @@ func Load(sources []*syntax.Source, opts Options) (*Program, diag.List) {
 		f, more := syntax.Parse(src)
 		files, faults = append(files, f), append(faults, more...)
 	}
+	var texts []*syntax.Source
+	for _, text := range opts.Overrides {
+		o, src, more := parseOverride(text)
+		if faults = append(faults, more...); src != nil {
+			texts = append(texts, src)
+		}
+		if o == nil {
+			continue
+		}
+		if d := o.apply(files); d != nil {
+			faults = append(faults, d)
+		}
+	}
 	p, more := Link(files, opts)
+	p.texts = texts
 	return p, append(faults, more...).Sort()
 }
 
 // Link makes a program of parsed files, loading what they import.
 func Link(files []*syntax.File, opts Options) (*Program, diag.List) {
-	l := &loader{opts: opts, packages: map[string]*Package{}, program: &Program{}}
+	l := &loader{opts: opts, packages: map[string]*Package{}, modules: map[string]*module{}, program: &Program{Main: &Package{}}}
 	if len(opts.Prelude) > 0 {
 		l.prelude = &Package{Path: opts.PreludeName, Files: opts.Prelude, module: &module{}}
 		l.program.Prelude = l.prelude
 		l.link(l.prelude)
 	}
-	main := &Package{Path: MainPath, Files: files, Unified: unified(files), module: l.mainModule(files)}
+	main := &Package{Path: MainPath, Files: files, Unified: unified(files)}
 	l.program.Main = main
+	for _, f := range files {
+		l.mainModule(f)
+	}
 	l.link(main)
 	return l.program, l.faults.Sort()
 }
@@ -110,6 +133,9 @@ func Link(files []*syntax.File, opts Options) (*Program, diag.List) {
 // diagnostics.
 func (p *Program) Sources() map[string]diag.Source {
 	all := map[string]diag.Source{}
+	for _, src := range p.texts {
+		all[src.Name] = src
+	}
 	for _, pkg := range p.Packages {
 		for _, f := range pkg.Files {
 			all[f.Source.Name] = f.Source
@@ -138,17 +164,29 @@ func (p *Package) ImportsOf(f *syntax.File) []*Import {
 	return list
 }
 
-// circle reports the packages that import each other, from the one that was
-// begun first to the statement that closes the circle.
+// circle reports packages that import each other, from the one that was begun
+// first to the statement that closes the circle, with the other statements.
 func (l *loader) circle(stmt *syntax.Import, to *Package) {
 	start := slices.Index(l.stack, to)
-	names := make([]string, 0, len(l.stack)-start+1)
+	var names []string
 	for _, p := range l.stack[start:] {
-		names = append(names, p.Path)
+		names = append(names, p.name())
 	}
-	names = append(names, to.Path)
-	l.faults = append(l.faults, diag.Errorf(diag.Cycle, "packages import each other: %s", strings.Join(names, " → ")).
-		At(stmt.Span()).WithHint("move what both need into a package of its own"))
+	names = append(names, to.name())
+	d := diag.Errorf(diag.Cycle, "packages import each other: %s", strings.Join(names, " → ")).
+		At(stmt.Span()).WithHint("move what both need into a package of its own")
+	for i, step := range l.path[start : len(l.path)-1] {
+		d.Related = append(d.Related, diag.Related{Span: step.Span(), Message: "imports " + names[i+1]})
+	}
+	l.faults = append(l.faults, d)
+}
+
+// name returns the package as messages call it.
+func (p *Package) name() string {
+	if p.Path == MainPath {
+		return "the main package"
+	}
+	return p.Path
 }
 
 // sortedKeys returns the keys of a map in order.

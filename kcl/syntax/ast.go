@@ -2,7 +2,7 @@
 // every node knows its place. It reports all syntax errors of a file at once
 // and always returns a tree. It knows nothing of values: see package eval.
 //
-// It follows the KCL language specification as the 0.12 runtime implements it.
+// It follows the KCL language specification as the 0.13 runtime implements it.
 package syntax
 
 // Node is a part of the tree.
@@ -34,6 +34,9 @@ type File struct {
 	Doc    string
 	Body   []Stmt
 }
+
+// At returns the range of the whole text.
+func (f *File) At() Range { return Range{f.Source, 0, len(f.Source.Text)} }
 
 // Name is an identifier where it is declared or used as a key.
 type Name struct {

@@ -1,25 +1,46 @@
 package syntax
 
+import "slices"
+
 // expr reads an expression, if-expressions included.
 func (p *parser) expr() Expr {
-	defer p.enter()()
-	start := p.tok().start
+	start := p.start()
 	x := p.simple()
-	if !p.accept(IF) {
+	if p.kind() != IF {
 		return x
 	}
-	c := &Cond{Then: x, If: p.simple()}
-	p.expect(ELSE, "after the condition")
-	c.Else = p.expr()
-	c.Range = p.span(start)
-	return c
+	top := &Cond{Then: x}
+	for last, n := top, 0; ; n++ {
+		p.chain(n)
+		p.advance()
+		last.If = p.simple()
+		p.expect(ELSE, "after the condition")
+		next := &Cond{}
+		begin := p.start()
+		next.Then = p.simple()
+		if p.kind() != IF {
+			last.Else = next.Then
+			break
+		}
+		next.Range = Range{p.src, begin, 0}
+		last.Else, last = next, next
+	}
+	top.Range = p.span(start)
+	for c, ok := top.Else.(*Cond); ok && c.End == 0; c, ok = c.Else.(*Cond) {
+		c.End = top.End
+	}
+	return top
 }
 
 // Precedence of binary operators, weakest first.
 const (
-	precOr = iota + 1
+	precAs = iota + 1
+	precOr
 	precAnd
-	precCompare
+	precEqual
+	precIn
+	precIs
+	precLess
 	precBitOr
 	precBitXor
 	precBitAnd
@@ -27,349 +48,225 @@ const (
 	precSum
 	precProduct
 	precPower
-	precCast
 )
 
-func precedence(k Kind) int {
-	switch k {
-	case OR:
-		return precOr
-	case AND:
-		return precAnd
-	case EQ, NE, LT, LE, GT, GE, IN, IS, NOT:
-		return precCompare
-	case OR_BIT:
-		return precBitOr
-	case XOR_BIT:
-		return precBitXor
-	case AND_BIT:
-		return precBitAnd
-	case SHL, SHR:
-		return precShift
-	case ADD, SUB:
-		return precSum
-	case MUL, DIV, FLOORDIV, MOD:
-		return precProduct
-	case POW:
-		return precPower
-	case AS:
-		return precCast
-	}
-	return 0
+var precedences = [256]uint8{
+	AS: precAs, OR: precOr, AND: precAnd, EQ: precEqual, NE: precEqual, IN: precIn, IS: precIs,
+	LT: precLess, LE: precLess, GT: precLess, GE: precLess, OR_BIT: precBitOr, XOR_BIT: precBitXor, AND_BIT: precBitAnd,
+	SHL: precShift, SHR: precShift, ADD: precSum, SUB: precSum, MUL: precProduct, DIV: precProduct, FLOORDIV: precProduct,
+	MOD: precProduct, POW: precPower,
 }
 
 // simple reads an expression that is no if-expression.
-func (p *parser) simple() Expr { return p.binary(precOr) }
+func (p *parser) simple() Expr { return p.binary(0) }
 
-// binary reads operators of at least the given precedence. All associate to
-// the left, ** included, as the runtime has it.
-func (p *parser) binary(least int) Expr {
-	defer p.enter()()
-	start := p.tok().start
+// binary reads operators that bind tighter than above. All associate to the
+// left, ** included. Comparisons in a row make one chain as long as each binds
+// no tighter than the one before: in a == b < c the right side of == is b < c.
+func (p *parser) binary(above uint8) Expr {
+	start := p.start()
 	x := p.unary()
-	for {
-		t := p.tok()
-		if t.first && p.callDepth == 0 {
-			return x
-		}
-		prec := precedence(t.kind)
-		if prec < least || prec == 0 || t.kind == NOT && p.peek(1).kind != IN {
-			return x
-		}
-		switch prec {
-		case precCompare:
-			x = p.compare(start, x)
-		case precCast:
-			p.advance()
-			x = &Cast{X: x, Type: p.typeExpr()}
-			x.(*Cast).Range = p.span(start)
-		default:
-			p.advance()
-			p.operand(t)
-			y := p.binary(prec + 1)
-			x = &Binary{Range: p.span(start), Op: t.kind, X: x, Y: y}
-		}
-	}
-}
-
-// operand makes sure that an operator's right side is on its line.
-func (p *parser) operand(op token) {
-	if t := p.tok(); t.first && p.callDepth == 0 {
-		p.unexpected("expected an expression after %q", p.src.Text[op.start:op.end])
-	}
-}
-
-// operandAfter passes an operator and makes sure that a value follows.
-func (p *parser) operandAfter() { p.operand(p.advance()) }
-
-func (p *parser) compare(start int, x Expr) Expr {
-	c := &Compare{Operands: []Expr{x}}
-	for {
-		t := p.tok()
-		if t.first && p.callDepth == 0 || precedence(t.kind) != precCompare || t.kind == NOT && p.peek(1).kind != IN {
-			c.Range = p.span(start)
-			return c
-		}
-		op := p.advance().kind
+	var chain *Compare
+	for n := 0; ; n++ {
+		op := p.kind()
+		prec := precedences[op]
 		switch {
-		case op == NOT:
-			p.advance()
-			op = NOT_IN
-		case op == IS && p.accept(NOT):
+		case op == NOT && p.peek(1) == IN:
+			op, prec = NOT_IN, precIn
+		case op == IS && p.peek(1) == NOT:
 			op = IS_NOT
+		case op == NOT_BIT:
+			p.unexpected("expected an operator between two values")
 		}
-		p.operand(t)
-		c.Ops = append(c.Ops, op)
-		c.Operands = append(c.Operands, p.binary(precCompare+1))
+		if prec <= above {
+			return x
+		}
+		p.chain(n)
+		p.advance()
+		if op == NOT_IN || op == IS_NOT {
+			p.advance()
+		}
+		if op == AS {
+			x, chain = p.cast(start, x), nil
+			continue
+		}
+		y := p.binary(prec)
+		switch {
+		case prec < precEqual || prec > precLess:
+			x, chain = &Binary{Range: p.span(start), Op: op, X: x, Y: y}, nil
+		case chain == nil:
+			chain = &Compare{Range: p.span(start), Ops: []Kind{op}, Operands: []Expr{x, y}}
+			x = chain
+		default:
+			chain.Ops, chain.Operands = append(chain.Ops, op), append(chain.Operands, y)
+			chain.End = p.end
+		}
 	}
+}
+
+// cast reads the type behind as, which is a name. All operators bind tighter
+// than as, so that they cannot follow it.
+func (p *parser) cast(start int, x Expr) Expr {
+	at := p.start()
+	y := p.binary(precAs)
+	typ := &NamedType{Range: y.At()}
+	for path := y; typ.Path == nil || path != nil; {
+		switch e := path.(type) {
+		case *Ident:
+			typ.Path, path = append(typ.Path, &Name{e.Range, e.Name}), nil
+		case *Selector:
+			if e.Optional {
+				p.fail(y.At(), "", "what follows as must be a type")
+			}
+			typ.Path, path = append(typ.Path, e.Name), e.X
+		default:
+			p.fail(p.span(at), "put the conversion in parentheses", "what follows as must be the name of a type")
+		}
+	}
+	slices.Reverse(typ.Path)
+	return &Cast{Range: p.span(start), X: x, Type: typ}
 }
 
 // unary reads an operand with at most one unary operator. They all bind
 // tighter than any binary one, not included: not a == b is (not a) == b.
 func (p *parser) unary() Expr {
-	start := p.tok().start
-	switch k := p.tok().kind; k {
+	switch k := p.kind(); k {
 	case ADD, SUB, NOT_BIT, NOT:
-		op := p.advance()
-		p.operand(op)
-		if k := p.tok().kind; k == ADD || k == SUB || k == NOT_BIT || k == NOT {
-			p.unexpected("expected a value after %q", op.kind)
+		start := int(p.advance().start)
+		if next := p.kind(); next == ADD || next == SUB || next == NOT_BIT || next == NOT {
+			p.unexpectedHint("use parentheses", "expected a value after %q", k)
 		}
-		x := p.postfix(p.primary(), p.tok().start)
-		return &Unary{Range: p.span(start), Op: k, X: x}
+		u := &Unary{Op: k, X: p.primary()}
+		u.Range = p.span(start)
+		return u
 	}
-	return p.postfix(p.primary(), start)
+	return p.primary()
 }
 
-// postfix reads selectors, indices, calls and schema configs after x.
-func (p *parser) postfix(x Expr, start int) Expr {
-	start = min(start, x.At().Start)
-	for depth := 0; ; depth++ {
-		if depth > maxDepth {
-			p.fail(p.span(start), "", "nested too deeply (limit %d)", maxDepth)
-		}
-		if t := p.tok(); t.first && p.callDepth == 0 {
-			return x
-		}
-		optional := p.tok().kind == QUESTION && (p.peek(1).kind == DOT || p.peek(1).kind == LBRACK)
-		if optional {
-			p.advance()
-		}
-		switch p.tok().kind {
+// primary reads an operand with the selectors, indices and calls behind it.
+func (p *parser) primary() Expr {
+	p.enter()
+	start := p.start()
+	x := p.suffixes(p.operand(), start, true)
+	p.leave()
+	return x
+}
+
+func (p *parser) suffixes(x Expr, start int, calls bool) Expr {
+	for n := 0; ; n++ {
+		p.chain(n)
+		switch p.kind() {
 		case DOT:
-			p.advance()
-			t := p.tok()
-			if t.kind != IDENT && !t.kind.isKeyword() || t.first && p.callDepth == 0 {
-				p.unexpected("expected a name after the dot")
-			}
-			x = &Selector{X: x, Name: p.nameOf(p.advance()), Optional: optional}
-			x.(*Selector).Range = p.span(start)
+			x = p.selector(x, start, false)
 		case LBRACK:
-			x = p.index(x, start, optional)
+			x = p.index(x, start, false)
 		case LPAREN:
-			call := &Call{Fun: x}
-			call.Args, call.Keywords = p.args()
-			call.Range = p.span(start)
-			x = call
-		case LBRACE:
-			schema, ok := schemaRef(x)
-			if p.noConfig || !ok {
+			if !calls {
 				return x
 			}
-			schema.Config = p.configOnly()
-			schema.Range = p.span(start)
-			x = schema
+			x = p.call(x, start)
+		case QUESTION:
+			switch p.peek(1) {
+			case DOT:
+				p.advance()
+				x = p.selector(x, start, true)
+			case LBRACK:
+				p.advance()
+				x = p.index(x, start, true)
+			default:
+				return x
+			}
 		default:
 			return x
 		}
 	}
 }
 
-// schemaRef returns the head of a schema expression when x can be one.
-func schemaRef(x Expr) (*SchemaExpr, bool) {
-	switch e := x.(type) {
-	case *Ident, *Selector:
-		return &SchemaExpr{Schema: x}, true
-	case *Call:
-		switch e.Fun.(type) {
-		case *Ident, *Selector:
-			return &SchemaExpr{Schema: e.Fun, Args: e.Args, Keywords: e.Keywords}, true
-		}
-	}
-	return nil, false
+func (p *parser) selector(x Expr, start int, optional bool) Expr {
+	p.advance()
+	s := &Selector{X: x, Name: p.name("after the dot"), Optional: optional}
+	s.Range = p.span(start)
+	return s
 }
 
 func (p *parser) index(x Expr, start int, optional bool) Expr {
-	defer p.inside()()
 	p.advance()
 	bound := func() Expr {
-		if k := p.tok().kind; k == COLON || k == RBRACK {
+		if k := p.kind(); k == COLON || k == RBRACK {
 			return nil
 		}
 		return p.expr()
 	}
 	lo := bound()
-	if p.tok().kind != COLON {
+	if p.kind() != COLON {
 		if lo == nil {
 			p.unexpected("expected an index")
 		}
-		p.closing(RBRACK, "index")
+		p.expect(RBRACK, "to close the index")
 		return &Index{Range: p.span(start), X: x, I: lo, Optional: optional}
 	}
 	s := &Slice{X: x, Lo: lo, Optional: optional}
 	p.advance()
 	s.Hi = bound()
-	if p.tok().kind == COLON {
-		p.advance()
+	if p.accept(COLON) {
 		s.Step = bound()
 	}
-	p.closing(RBRACK, "slice")
+	p.expect(RBRACK, "to close the slice")
 	s.Range = p.span(start)
 	return s
 }
 
-// inside makes lines end nothing until the returned function is called.
-func (p *parser) inside() func() {
-	saved := p.state
-	p.callDepth++
-	p.noConfig = false
-	return func() { p.callDepth, p.noConfig = saved.callDepth, saved.noConfig }
+func (p *parser) call(fun Expr, start int) *Call {
+	c := &Call{Fun: fun}
+	c.Args, c.Keywords = p.args()
+	c.Range = p.span(start)
+	return c
 }
 
-// nested makes lines and configs count again inside other brackets.
-func (p *parser) nested() func() {
-	saved := p.state
-	p.callDepth, p.noConfig = 0, false
-	return func() { p.callDepth, p.noConfig, p.lambdas = saved.callDepth, saved.noConfig, saved.lambdas }
-}
-
-// closing reads a closing bracket, on whatever line it is.
-func (p *parser) closing(k Kind, what string) {
-	if p.tok().kind != k {
-		p.unexpected("expected %q to close the %s", k.String(), what)
-	}
-	p.advance()
-}
-
-// args reads the parenthesised arguments of a call.
+// args reads the parenthesised arguments of a call. They may be on several
+// lines when the first line has none; commas are not needed.
 func (p *parser) args() (args []Expr, keywords []Keyword) {
-	defer p.inside()()
-	p.advance()
-	for p.tok().kind != RPAREN {
-		if k := p.tok().kind; (k == IDENT || k == TYPE) && p.peek(1).kind == ASSIGN {
-			name := p.nameOf(p.advance())
+	open := p.advance()
+	lines := p.kind() == NEWLINE
+	if lines {
+		p.newlines()
+		p.indentation()
+	}
+	for {
+		p.indentation()
+		switch p.kind() {
+		case RPAREN:
 			p.advance()
+			return args, keywords
+		case EOF:
+			p.unclosed(open)
+		case NEWLINE, FOR:
+			if !lines || p.kind() == FOR {
+				p.unexpected("expected %q to close the arguments", ")")
+			}
+		}
+		x := p.expr()
+		if p.accept(ASSIGN) {
+			name := p.keyword(x)
 			keywords = append(keywords, Keyword{name, p.expr()})
 		} else {
-			x := p.expr()
 			if len(keywords) > 0 {
 				p.fail(x.At(), "", "positional argument after a keyword argument")
 			}
 			args = append(args, x)
 		}
-		if !p.accept(COMMA) {
-			break
+		p.accept(COMMA)
+		if lines {
+			p.newlines()
 		}
 	}
-	p.closing(RPAREN, "arguments")
-	return args, keywords
 }
 
-// primary reads an operand.
-func (p *parser) primary() Expr {
-	defer p.enter()()
-	t := p.tok()
-	switch t.kind {
-	case IDENT, TYPE:
-		p.advance()
-		return &Ident{Range: Range{p.src, t.start, t.end}, Name: p.nameOf(t).Text}
-	case NUMBER:
-		p.advance()
-		return p.number(t)
-	case STRING:
-		p.advance()
-		return p.stringLit(t)
-	case TRUE, FALSE, NONE, UNDEFINED:
-		p.advance()
-		return &Constant{Range: Range{p.src, t.start, t.end}, Kind: t.kind}
-	case LPAREN:
-		p.advance()
-		restore := p.nested()
-		p.operand(t)
-		x := p.expr()
-		p.expect(RPAREN, "to close the parenthesis")
-		restore()
-		return &Paren{Range: p.span(t.start), X: x}
-	case LBRACK:
-		return p.list()
-	case LBRACE:
-		return p.config()
-	case LAMBDA:
-		return p.lambda()
-	case ALL, ANY, MAP, FILTER:
-		return p.quantifier()
+// keyword returns the name of a keyword argument.
+func (p *parser) keyword(x Expr) *Name {
+	id, ok := x.(*Ident)
+	if !ok {
+		p.fail(x.At(), "", "an argument is given by its name")
 	}
-	p.unexpected("expected an expression")
-	return nil
-}
-
-func (p *parser) lambda() Expr {
-	start := p.advance().start
-	l := &Lambda{Params: p.params(LBRACE)}
-	if p.accept(ARROW) {
-		l.Result = p.typeExpr()
-	}
-	open := p.expect(LBRACE, "before the body of the lambda")
-	defer p.nested()()
-	p.lambdas++
-	for p.tok().kind != RBRACE {
-		if p.tok().kind == EOF {
-			p.unclosed(open)
-		}
-		l.Body = append(l.Body, p.stmt(p.tok().column))
-		if t := p.tok(); !t.first && t.kind != RBRACE {
-			p.unexpected("expected the end of the line")
-		}
-	}
-	p.advance()
-	l.Range = p.span(start)
-	return l
-}
-
-func (p *parser) quantifier() Expr {
-	t := p.advance()
-	q := &Quantifier{Op: t.kind, Vars: []*Name{p.name("after " + t.kind.String())}}
-	if p.accept(COMMA) {
-		q.Vars = append(q.Vars, p.name("after the comma"))
-	}
-	p.expect(IN, "after the variables")
-	saved := p.noConfig
-	p.noConfig = true
-	if k := p.tok().kind; k == LPAREN {
-		p.unexpected("expected a name, list, dict or string to go over")
-	}
-	q.Over = p.postfix(p.primary(), p.tok().start)
-	p.noConfig = saved
-	open := p.expect(LBRACE, "before the body")
-	defer p.nested()()
-	if p.tok().kind == EOF {
-		p.unclosed(open)
-	}
-	q.Body = p.simple()
-	if p.accept(IF) {
-		q.If = p.simple()
-		if p.accept(ELSE) {
-			q.Body = &Cond{Range: p.span(q.Body.At().Start), Then: q.Body, If: q.If, Else: p.expr()}
-			q.If = nil
-		}
-	}
-	p.closing(RBRACE, "body")
-	q.Range = p.span(t.start)
-	return q
-}
-
-// unclosed reports a bracket that the text does not close.
-func (p *parser) unclosed(open token) {
-	bracket := p.src.Text[open.start:open.end]
-	p.fail(Range{p.src, open.start, open.end}, "add the closing bracket; the file ends without it", "%q is never closed", bracket)
+	return &Name{id.Range, id.Name}
 }

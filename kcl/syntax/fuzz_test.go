@@ -33,10 +33,29 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("fault without message or outside the text: %+v", d)
 			}
 		}
+		if faults.Err() == nil {
+			printsTheSame(t, file)
+		}
 		for _, s := range file.Body {
 			if r := s.At(); r.Start < 0 || r.End < r.Start || r.End > len(src.Text) {
 				t.Fatalf("%T lies outside the text: %d to %d of %d", s, r.Start, r.End, len(src.Text))
 			}
 		}
 	})
+}
+
+// printsTheSame makes sure that the text of a tree parses to the same tree.
+func printsTheSame(t *testing.T, file *File) {
+	t.Helper()
+	text := Format(file)
+	again, faults := Parse(NewSource("printed.k", text))
+	if faults.Err() != nil {
+		t.Fatalf("%s\nprints as\n%s\nwhich is wrong: %v", file.Source.Text, text, faults)
+	}
+	if !Equal(file, again) {
+		t.Fatalf("%s\nprints as\n%s\nwhich is another tree, and prints as\n%s", file.Source.Text, text, Format(again))
+	}
+	if second := Format(again); second != text {
+		t.Fatalf("%s\nprints as\n%s\nand then as\n%s", file.Source.Text, text, second)
+	}
 }

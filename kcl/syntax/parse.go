@@ -2,189 +2,301 @@ package syntax
 
 import (
 	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/berth-oci/berth/diag"
 )
 
-// maxDepth bounds the nesting of expressions and blocks, so that a hostile
-// text cannot exhaust the stack.
-const maxDepth = 200
+// Bounds on what is read, so that a hostile text cannot exhaust the stack.
+const (
+	maxDepth  = 200                // expressions and blocks inside each other
+	maxChain  = 10_000             // operators, selectors or elif branches in a row
+	maxFaults = 100                // syntax errors that are reported for a file
+	maxBytes  = math.MaxInt32 - 16 // size of a file
+)
 
 // Parse reads the text of a file. The tree is always usable: where the text is
 // wrong it has gaps, and each error is in the list, in order of appearance.
 func Parse(src *Source) (*File, diag.List) {
 	p := &parser{src: src}
-	s := &scanner{src: src, text: src.Text, errorf: p.errorAt}
-	p.tokens = s.scan()
 	f := &File{Source: src}
-	if t := p.tok(); t.kind == STRING && p.peek(1).first {
-		p.recoverAt(func() {
-			if doc, ok := p.expr().(*String); ok {
-				f.Doc = doc.Value
-			}
-		}, func(t token) bool { return t.first })
+	if len(src.Text) > maxBytes {
+		p.errorAt(0, 0, "", "the file is too large (limit %d bytes)", maxBytes)
+		return f, p.faults
 	}
-	f.Body = p.stmts(-1)
+	p.encoding()
+	s := &scanner{text: src.Text, errorf: p.errorAt, tokens: make([]token, 0, len(src.Text)/4+4)}
+	p.tokens = s.scan()
+	p.each(func() bool {
+		f.Doc = p.doc()
+		return false
+	}, p.nextLine)
+	p.each(func() bool {
+		p.newlines()
+		switch p.kind() {
+		case EOF:
+			return false
+		case DEDENT:
+			p.stray()
+		default:
+			f.Body = append(f.Body, p.stmt())
+		}
+		return true
+	}, p.nextLine)
 	return f, p.faults.Sort()
 }
 
-// parser is a recursive descent parser. Lines and indentation are read off the
-// tokens: a statement ends where a line begins, a block where a line is
-// indented less.
+// encoding reports the first byte that is not UTF-8.
+func (p *parser) encoding() {
+	text := p.src.Text
+	if utf8.ValidString(text) {
+		return
+	}
+	for i, r := range text {
+		if _, size := utf8.DecodeRuneInString(text[i:]); r == utf8.RuneError && size == 1 {
+			p.errorAt(i, i+1, "save the file as UTF-8", "the text is not UTF-8")
+			return
+		}
+	}
+}
+
+// parser is a recursive descent parser. A construct takes the NEWLINE, INDENT
+// and DEDENT tokens where it allows for them; they are errors elsewhere.
 type parser struct {
 	src    *Source
 	tokens []token
 	pos    int
+	end    int // of the last token with text
+	depth  int
+	strays int // indentations that belong to no block
 	faults diag.List
-	state
-}
-
-// state is what holds inside a construct, and is put back after an error in it.
-type state struct {
-	depth     int
-	callDepth int  // inside the parentheses of a call, lines do not end expressions
-	lambdas   int  // inside the braces of a lambda, which end statements
-	noConfig  bool // X {…} is not a schema expression here
 }
 
 // bailout unwinds to the nearest statement or entry after an error.
 type bailout struct{}
 
+func (p *parser) kind() Kind { return p.tokens[p.pos].kind }
+
 func (p *parser) tok() token { return p.tokens[p.pos] }
 
-func (p *parser) peek(n int) token { return p.tokens[min(p.pos+n, len(p.tokens)-1)] }
+func (p *parser) peek(n int) Kind { return p.tokens[min(p.pos+n, len(p.tokens)-1)].kind }
 
 func (p *parser) advance() token {
-	t := p.tok()
+	t := p.tokens[p.pos]
 	if t.kind != EOF {
 		p.pos++
+	}
+	if !t.kind.isLayout() {
+		p.end = int(t.end)
 	}
 	return t
 }
 
-// is reports whether the next token is of kind k and on this line.
-func (p *parser) is(k Kind) bool {
-	t := p.tok()
-	return t.kind == k && (!t.first || p.callDepth > 0)
-}
-
 func (p *parser) accept(k Kind) bool {
-	if p.is(k) {
+	if p.kind() == k {
 		p.advance()
 		return true
 	}
 	return false
 }
 
-func (p *parser) expect(k Kind, where string) token {
-	if !p.is(k) {
-		p.unexpected("expected %q %s", k.String(), where)
+// expect takes a token of kind k; what says why it is needed.
+func (p *parser) expect(k Kind, what string) token {
+	if p.kind() != k {
+		p.unexpected("expected %q %s", k.String(), what)
 	}
 	return p.advance()
 }
 
-// span is the range from start to the end of the last token.
-func (p *parser) span(start int) Range {
-	end := start
-	if p.pos > 0 {
-		end = max(start, p.tokens[p.pos-1].end)
+func (p *parser) newlines() {
+	for p.kind() == NEWLINE {
+		p.pos++
 	}
-	return Range{p.src, start, end}
 }
 
-// maxFaults is how many syntax errors of a file are reported.
-const maxFaults = 100
+// indentation passes the change of the indentation, where it does not matter.
+func (p *parser) indentation() {
+	for p.kind() == INDENT || p.kind() == DEDENT {
+		p.pos++
+	}
+}
+
+// layout passes line breaks and what they do to the indentation.
+func (p *parser) layout() {
+	p.newlines()
+	p.indentation()
+}
+
+// margin is indentation, and the line break that only the end of the file is
+// behind.
+func (p *parser) margin() {
+	p.indentation()
+	if p.kind() == NEWLINE && p.peek(1) == EOF {
+		p.pos++
+	}
+}
+
+// at is the range of a token.
+func (p *parser) at(t token) Range { return Range{p.src, int(t.start), int(t.end)} }
+
+// span is the range from start to the end of the last token.
+func (p *parser) span(start int) Range { return Range{p.src, start, max(start, p.end)} }
+
+// start is where the next token begins.
+func (p *parser) start() int { return int(p.tokens[p.pos].start) }
 
 func (p *parser) errorAt(start, end int, hint, format string, args ...any) {
+	p.report(Range{p.src, start, end}, hint, format, args...)
+}
+
+// report adds an error, and returns it, or nil when there are too many or one
+// at the same place.
+func (p *parser) report(r Range, hint, format string, args ...any) *diag.Diagnostic {
 	if len(p.faults) >= maxFaults {
-		return
+		return nil
 	}
-	d := diag.Errorf(diag.Syntax, format, args...).At(Range{p.src, start, end}.Span())
+	span := r.Span()
+	if slices.ContainsFunc(p.faults, func(d *diag.Diagnostic) bool { return d.Span.Start == span.Start }) {
+		return nil
+	}
+	d := diag.Errorf(diag.Syntax, format, args...).At(span)
 	d.Hint = hint
 	p.faults = append(p.faults, d)
+	return d
 }
 
 // fail reports an error at a range and gives up the statement or entry.
 func (p *parser) fail(r Range, hint, format string, args ...any) {
-	p.errorAt(r.Start, r.End, hint, format, args...)
+	p.report(r, hint, format, args...)
 	panic(bailout{})
 }
 
 // unexpected reports that the next token is not what the message asks for.
 func (p *parser) unexpected(format string, args ...any) {
-	t := p.tok()
-	if t.kind == INVALID { // reported by the scanner
-		panic(bailout{})
-	}
-	what := fmt.Sprintf("%q", p.src.Text[t.start:t.end])
-	r := Range{p.src, t.start, t.end}
-	switch {
-	case t.kind == EOF:
-		what = "the end of the file"
-	case t.first && p.callDepth == 0:
-		// The fault is where the line above stops.
-		what = "the end of the line"
-		r.Start = p.tokens[max(p.pos-1, 0)].end
-		r.End = r.Start + 1
-	}
-	p.fail(r, "", "%s, found %s", fmt.Sprintf(format, args...), what)
+	p.unexpectedHint("", format, args...)
 }
 
-func (p *parser) enter() func() {
+func (p *parser) unexpectedHint(hint, format string, args ...any) {
+	t := p.tok()
+	r := p.at(t)
+	var what string
+	switch t.kind {
+	case INVALID: // reported by the scanner
+		panic(bailout{})
+	case EOF:
+		what = "the end of the file"
+	case NEWLINE:
+		what = "the end of the line"
+		if p.end > 0 && p.end <= r.Start && !strings.Contains(p.src.Text[p.end:r.Start], "\n") {
+			r = Range{p.src, p.end, p.end + 1} // and not behind its comment
+		}
+	case INDENT, DEDENT:
+		what = "a line that is indented " + map[Kind]string{INDENT: "more", DEDENT: "less"}[t.kind]
+	default:
+		what = fmt.Sprintf("%q", r.Text())
+	}
+	p.fail(r, hint, "%s, found %s", fmt.Sprintf(format, args...), what)
+}
+
+// stray reports a change of the indentation where no block begins or ends, and
+// passes it. The end of an indentation that was reported is not.
+func (p *parser) stray() {
+	t := p.tok()
+	p.pos++
+	switch {
+	case t.kind == INDENT:
+		p.strays++
+	case t.n == 0 && p.strays > 0:
+		p.strays--
+		return
+	}
+	p.errorAt(int(t.start), int(t.start)+1, "indent the lines of a block alike", "unexpected indentation")
+}
+
+// enter bounds the nesting; leave is its end.
+func (p *parser) enter() {
 	p.depth++
 	if p.depth > maxDepth {
-		t := p.tok()
-		p.fail(Range{p.src, t.start, t.end}, "", "nested too deeply (limit %d)", maxDepth)
+		p.fail(p.at(p.tok()), "", "nested too deeply (limit %d)", maxDepth)
 	}
-	return func() { p.depth-- }
 }
 
-// recoverAt runs parse and, when it bails out, skips tokens until stop says so.
-func (p *parser) recoverAt(parse func(), stop func(token) bool) {
-	start, saved := p.pos, p.state
+func (p *parser) leave() { p.depth-- }
+
+// chain bounds the length of what is built in a loop, and yet nested.
+func (p *parser) chain(n int) {
+	if n > maxChain {
+		p.fail(p.at(p.tok()), "", "too many parts in one expression or statement (limit %d)", maxChain)
+	}
+}
+
+// each calls parse until it returns false. After an error it lets resync find
+// the place to go on from, given the token at which parse began.
+func (p *parser) each(parse func() bool, resync func(start int)) {
+	for !p.attempt(parse, resync) {
+		continue
+	}
+}
+
+func (p *parser) attempt(parse func() bool, resync func(start int)) (done bool) {
+	start, depth := p.pos, p.depth
 	defer func() {
-		r := recover()
-		if r == nil {
-			return
-		}
-		if _, ok := r.(bailout); !ok {
+		switch r := recover(); r.(type) {
+		case nil:
+		case bailout:
+			p.depth = depth
+			resync(start)
+			if p.pos <= start && p.kind() != EOF {
+				p.pos = start + 1
+			}
+		default:
 			panic(r)
 		}
-		p.state = saved
-		for p.tok().kind != EOF && (p.pos == start || !stop(p.tok())) {
-			p.advance()
-		}
 	}()
-	parse()
+	for parse() {
+		start = p.pos
+	}
+	return true
 }
 
-// stmts reads the statements of a block: the lines indented by the same width,
-// more than parent. The block of the file has parent -1.
-func (p *parser) stmts(parent int) []Stmt {
-	var list []Stmt
-	column := p.tok().column
-	if parent < 0 {
-		column = 0
-	}
-	for {
-		t := p.tok()
-		if t.kind == EOF || t.column <= parent || t.kind == RBRACE && p.lambdas > 0 {
-			return list
-		}
-		if t.column != column {
-			p.errorAt(t.start, t.end, "indent the lines of a block alike", "unexpected indentation")
-			column = max(t.column, parent+1)
-		}
-		p.recoverAt(func() {
-			for {
-				if s := p.stmt(column); s != nil {
-					list = append(list, s)
-				}
-				if t := p.tok(); t.first || t.kind == RBRACE && p.lambdas > 0 {
-					return
-				}
-				p.unexpected("expected the end of the line")
+// nextLine skips to the next statement of the block in which the token start
+// stands: past the rest of the line, what is indented more, and brackets that
+// are closed.
+func (p *parser) nextLine(start int) {
+	level, lineStart, closed := 0, false, 0
+	for i := start; ; i++ {
+		t := p.tokens[i]
+		stop := i >= p.pos && i >= closed
+		switch t.kind {
+		case EOF:
+			p.pos = i
+			return
+		case NEWLINE:
+			lineStart = true
+			continue
+		case INDENT:
+			level++
+			continue
+		case DEDENT:
+			if t.n != 0 {
+				continue
 			}
-		}, func(t token) bool { return t.first && t.column <= column })
+			if level <= 0 && stop && i > start {
+				p.pos = i
+				return
+			}
+			level--
+			continue
+		case LPAREN, LBRACK, LBRACE:
+			closed = max(closed, int(t.n))
+		}
+		if lineStart && level <= 0 && stop && i > start {
+			p.pos = i
+			return
+		}
+		lineStart = false
 	}
 }

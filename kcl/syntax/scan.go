@@ -2,215 +2,235 @@ package syntax
 
 import (
 	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
-// tabWidth is what a tab counts for in indentation.
-const tabWidth = 4
-
-// scanner splits a source into tokens. It keeps no structure: brackets, lines
-// and indentation are the parser's.
+// scanner splits a source into tokens. It pairs the brackets, and turns the
+// indentation of lines into INDENT and DEDENT tokens, inside brackets too: the
+// parser knows where they mean nothing.
 type scanner struct {
-	src    *Source
-	text   string
-	pos    int
-	errorf func(start, end int, hint, format string, args ...any)
+	text     string
+	pos      int
+	tokens   []token
+	comments bool // keep comments as tokens
+	errorf   func(start, end int, hint, format string, args ...any)
 
-	indentChar byte // the first character that indents a line, ' ' or '\t'
+	lineStart bool     // only white space was seen on this line
+	indents   []indent // of the blocks that are open, outermost first
+	brackets  []int32  // tokens of the brackets that are open
 }
 
-// scan returns all tokens, the last of which is EOF.
+// scan returns all tokens, the last of which is EOF. The indentation of the
+// very first line does not count, as the runtime has it.
 func (s *scanner) scan() []token {
-	tokens := make([]token, 0, len(s.text)/4+1)
-	first, column := true, s.indent()
-	for {
-		newline, col := s.skip()
-		if newline {
-			first, column = true, col
-		}
-		t := token{start: s.pos, first: first, column: column}
-		if s.pos >= len(s.text) {
-			t.kind, t.end, t.first = EOF, s.pos, true
-			t.column = 0
-			return append(tokens, t)
-		}
-		t.kind = s.next()
-		t.end = s.pos
-		tokens = append(tokens, t)
-		first = false
-	}
-}
-
-// indent measures the white space at the start of a line.
-func (s *scanner) indent() int {
-	width, start := 0, s.pos
-	var mixed bool
-	for ; s.pos < len(s.text); s.pos++ {
-		c := s.text[s.pos]
-		if c != ' ' && c != '\t' {
-			break
-		}
-		if s.indentChar == 0 {
-			s.indentChar = c
-		}
-		mixed = mixed || c != s.indentChar
-		if c == '\t' {
-			width += tabWidth
-		} else {
-			width++
-		}
-	}
-	if mixed && s.pos < len(s.text) && !strings.ContainsRune("\r\n#", rune(s.text[s.pos])) {
-		s.errorf(start, s.pos, "indent with spaces only", "inconsistent use of tabs and spaces in indentation")
-	}
-	return width
-}
-
-// skip passes white space, comments and line breaks, and reports whether a
-// line began and how far it is indented.
-func (s *scanner) skip() (newline bool, column int) {
+	s.indents = append(s.indents, indent{})
 	for s.pos < len(s.text) {
 		switch c := s.text[s.pos]; {
-		case c == ' ' || c == '\t' || c == '\r' || c == '\f':
-			s.pos++
-		case c == '\n':
-			s.pos++
-			newline, column = true, s.indent()
-		case c == '#':
-			if i := strings.IndexByte(s.text[s.pos:], '\n'); i >= 0 {
-				s.pos += i
+		case c == ' ' || c == '\t':
+			if s.lineStart {
+				s.line()
 			} else {
-				s.pos = len(s.text)
+				s.pos++
 			}
-		case c == '\\':
-			rest := strings.TrimLeft(s.text[s.pos+1:], " \t\r")
-			if !strings.HasPrefix(rest, "\n") {
-				return newline, column
-			}
-			s.pos = len(s.text) - len(rest) + 1
+		case c == '\n':
+			s.newline(s.pos + 1)
+		case c == '\r' && strings.HasPrefix(s.text[s.pos:], "\r\n"):
+			s.newline(s.pos + 2)
+		case c == '#':
+			s.comment()
+		case s.lineStart:
+			s.line()
 		default:
-			return newline, column
+			s.next()
 		}
 	}
-	return newline, column
+	s.eof()
+	return s.tokens
 }
 
-// operators, longest first.
-var operators = [][]struct {
-	text string
-	kind Kind
-}{
-	{{"//=", FLOORDIV_ASSIGN}, {"**=", POW_ASSIGN}, {"<<=", SHL_ASSIGN}, {">>=", SHR_ASSIGN}, {"...", ELLIPSIS}},
-	{{"//", FLOORDIV}, {"**", POW}, {"<<", SHL}, {">>", SHR}, {"==", EQ}, {"!=", NE}, {"<=", LE}, {">=", GE}, {"->", ARROW},
-		{"+=", ADD_ASSIGN}, {"-=", SUB_ASSIGN}, {"*=", MUL_ASSIGN}, {"/=", DIV_ASSIGN}, {"%=", MOD_ASSIGN}, {"&=", AND_ASSIGN}, {"|=", OR_ASSIGN}, {"^=", XOR_ASSIGN}},
-	{{"(", LPAREN}, {")", RPAREN}, {"[", LBRACK}, {"]", RBRACK}, {"{", LBRACE}, {"}", RBRACE}, {",", COMMA}, {":", COLON}, {".", DOT},
-		{"?", QUESTION}, {"@", AT}, {"+", ADD}, {"-", SUB}, {"*", MUL}, {"/", DIV}, {"%", MOD}, {"&", AND_BIT}, {"|", OR_BIT}, {"^", XOR_BIT},
-		{"~", NOT_BIT}, {"<", LT}, {">", GT}, {"=", ASSIGN}},
+func (s *scanner) emit(kind Kind, start, end int, n int) {
+	s.tokens = append(s.tokens, token{kind, int32(start), int32(end), int32(n)})
 }
 
-// next reads one token at s.pos.
-func (s *scanner) next() Kind {
-	c := s.text[s.pos]
-	switch {
-	case c == '"' || c == '\'':
-		return s.str(s.pos)
-	case (c == 'r' || c == 'R') && s.pos+1 < len(s.text) && (s.text[s.pos+1] == '"' || s.text[s.pos+1] == '\''):
-		start := s.pos
-		s.pos++
-		return s.str(start)
-	case isDigit(c), c == '.' && s.pos+1 < len(s.text) && isDigit(s.text[s.pos+1]):
-		return s.number()
+// newline ends a line. Several make one token.
+func (s *scanner) newline(end int) {
+	if n := len(s.tokens); n == 0 || s.tokens[n-1].kind != NEWLINE {
+		s.emit(NEWLINE, s.pos, s.pos, 0)
 	}
-	if r, size := utf8.DecodeRuneInString(s.text[s.pos:]); c == '_' || c == '$' || unicode.IsLetter(r) {
-		return s.name(size)
-	}
-	for i, ops := range operators {
-		for _, op := range ops {
-			if strings.HasPrefix(s.text[s.pos:], op.text) {
-				s.pos += 3 - i
-				return op.kind
-			}
-		}
-	}
-	r, size := utf8.DecodeRuneInString(s.text[s.pos:])
-	switch {
-	case r == utf8.RuneError && size <= 1:
-		s.errorf(s.pos, s.pos+size, "save the file as UTF-8", "the text is not UTF-8")
-	case r == '!':
-		s.errorf(s.pos, s.pos+size, "write not x, or x != y", "unexpected character '!'")
-	case r == ';':
-		s.errorf(s.pos, s.pos+size, "start a new line instead", "unexpected character ';'")
-	default:
-		s.errorf(s.pos, s.pos+size, "", "unexpected character %q", r)
-	}
-	s.pos += size
-	return INVALID
+	s.pos, s.lineStart = end, true
 }
 
-func (s *scanner) name(size int) Kind {
+// comment passes a comment, the line break excepted.
+func (s *scanner) comment() {
 	start := s.pos
-	escaped := s.text[s.pos] == '$'
+	if i := strings.IndexByte(s.text[s.pos:], '\n'); i >= 0 {
+		s.pos += i
+	} else {
+		s.pos = len(s.text)
+	}
+	if s.comments {
+		s.emit(COMMENT, start, s.pos, 0)
+	}
+}
+
+// eof ends the last line and the blocks that are still open. The end of the
+// file is on its last line, not behind it.
+func (s *scanner) eof() {
+	if !s.lineStart || len(s.tokens) == 0 {
+		s.newline(s.pos)
+	}
+	end := len(s.text)
+	if strings.HasSuffix(s.text, "\n") {
+		end--
+	}
+	for range s.indents[1:] {
+		s.emit(DEDENT, end, end, 0)
+	}
+	s.newline(s.pos)
+	s.emit(EOF, end, end, 0)
+}
+
+// next reads one token, or passes what is none.
+func (s *scanner) next() {
+	start := s.pos
+	switch c := s.text[start]; class[c] {
+	case letter:
+		if (c == 'r' || c == 'R') && start+1 < len(s.text) && (s.text[start+1] == '"' || s.text[start+1] == '\'') {
+			s.str(start + 1)
+			return
+		}
+		s.name()
+	case digit:
+		sh := shapeOf(s.text[start:])
+		s.pos += sh.length
+		if fault, hint := sh.fault(s.text[start:s.pos]); fault != "" {
+			s.errorf(start, s.pos, hint, "%q is not a number: %s", s.text[start:s.pos], fault)
+		}
+		s.emit(NUMBER, start, s.pos, 0)
+	case quote:
+		s.str(start)
+	case open:
+		s.brackets = append(s.brackets, int32(len(s.tokens)))
+		s.pos++
+		s.emit(brackets[c], start, s.pos, 0)
+	case closing:
+		s.pos++
+		s.closing(brackets[c], start)
+	case operator:
+		kind, length := operatorOf(s.text[start:])
+		s.pos += length
+		if last := len(s.tokens) - 1; kind == GT && last >= 0 && s.tokens[last].kind == SUB {
+			s.tokens[last].kind, s.tokens[last].end = ARROW, int32(s.pos)
+			return
+		}
+		s.emit(kind, start, s.pos, 0)
+	default:
+		s.other()
+	}
+}
+
+// other reads what is neither a bracket, a literal nor an operator, nor a name
+// in ASCII: white space of other kinds, and what is no token at all.
+func (s *scanner) other() {
+	start := s.pos
+	r, size := utf8.DecodeRuneInString(s.text[start:])
 	s.pos += size
+	switch {
+	case isNameStart(r):
+		s.pos = start
+		s.name()
+	case r == '$':
+		if next, _ := utf8.DecodeRuneInString(s.text[s.pos:]); isNameStart(next) {
+			s.name()
+			s.tokens[len(s.tokens)-1].start = int32(start)
+			s.tokens[len(s.tokens)-1].kind = IDENT
+			return
+		}
+		s.errorf(start, s.pos, "", "unexpected character '$'")
+		s.emit(INVALID, start, s.pos, 0)
+	case r == '\\':
+		s.continued(start)
+	case strings.HasPrefix(s.text[start:], "!="):
+		s.pos++
+		s.emit(NE, start, s.pos, 0)
+	case r == '!':
+		s.errorf(start, s.pos, "write not x, or x != y", "unexpected character '!'")
+		s.emit(NOT, start, s.pos, 0)
+	case r == ';':
+		s.errorf(start, s.pos, "start a new line instead", "unexpected character ';'")
+	case r == utf8.RuneError && size <= 1: // reported
+	case !isSpace(r):
+		s.errorf(start, s.pos, "", "unexpected character %q", r)
+	}
+}
+
+// continued passes a backslash and the line break that it undoes.
+func (s *scanner) continued(start int) {
+	switch rest := s.text[s.pos:]; {
+	case rest == "" || rest[0] == '\n':
+		s.pos = min(s.pos+1, len(s.text))
+	case strings.HasPrefix(rest, "\r\n"):
+		s.pos += 2
+	default:
+		s.errorf(start, s.pos, "a line is continued by a \\ that is its last character", "unexpected character after the line continuation")
+	}
+}
+
+func (s *scanner) name() {
+	start := s.pos
 	for s.pos < len(s.text) {
+		if c := s.text[s.pos]; c < utf8.RuneSelf {
+			if class[c] != letter && class[c] != digit {
+				break
+			}
+			s.pos++
+			continue
+		}
 		r, size := utf8.DecodeRuneInString(s.text[s.pos:])
-		if r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+		if !isNamePart(r) {
 			break
 		}
 		s.pos += size
 	}
-	if escaped && s.pos == start+1 {
-		s.errorf(start, s.pos, "", "unexpected character '$'")
-		return INVALID
-	}
-	if k, ok := keywords[s.text[start:s.pos]]; ok {
-		return k
-	}
-	return IDENT
-}
-
-// number reads a number with its unit suffix. The parser checks and converts it.
-func (s *scanner) number() Kind {
-	start := s.pos
-	for s.pos < len(s.text) {
-		c := s.text[s.pos]
-		prev := s.text[max(s.pos-1, start)]
-		exponent := (c == '+' || c == '-') && (prev == 'e' || prev == 'E') && !strings.HasPrefix(strings.ToLower(s.text[start:s.pos]), "0x")
-		// A dot belongs to the number unless it starts a range or a method.
-		dot := c == '.' && !(s.pos+1 < len(s.text) && (s.text[s.pos+1] == '.' || isLetter(s.text[s.pos+1])))
-		if !isDigit(c) && !isLetter(c) && c != '_' && !dot && !exponent {
-			break
-		}
-		s.pos++
-	}
-	return NUMBER
-}
-
-// str reads a string that began at start; s.pos is at its quote.
-func (s *scanner) str(start int) Kind {
-	quote := s.text[s.pos : s.pos+1]
-	if triple := strings.Repeat(quote, 3); strings.HasPrefix(s.text[s.pos:], triple) {
-		quote = triple
-	}
-	s.pos += len(quote)
-	for s.pos < len(s.text) {
-		switch {
-		case s.text[s.pos] == '\\' && s.pos+1 < len(s.text):
-			s.pos += 2
-		case strings.HasPrefix(s.text[s.pos:], quote):
-			s.pos += len(quote)
-			return STRING
-		case s.text[s.pos] == '\n' && len(quote) == 1:
-			s.errorf(start, s.pos, "close it on the same line, or use three quotes", "unterminated string")
-			return STRING
-		default:
-			s.pos++
+	kind := IDENT
+	if n := s.pos - start; n <= len("Undefined") {
+		if k, ok := keywords[s.text[start:s.pos]]; ok {
+			kind = k
 		}
 	}
-	s.pos = min(s.pos, len(s.text))
-	s.errorf(start, min(start+len(quote), len(s.text)), "close it with "+quote, "unterminated string")
-	return STRING
+	s.emit(kind, start, s.pos, 0)
 }
 
-func isDigit(c byte) bool  { return '0' <= c && c <= '9' }
-func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
+// str reads a string whose first quote is at open. One quote holds a single
+// line; a backslash protects a quote and a backslash only.
+func (s *scanner) str(open int) {
+	start, mark := s.pos, s.text[open]
+	width := 1
+	if strings.HasPrefix(s.text[open:], tripleQuotes[mark]) {
+		width = 3
+	}
+	for i := open + width; i < len(s.text); i++ {
+		switch c := s.text[i]; {
+		case c == '\\' && i+1 < len(s.text) && (s.text[i+1] == '\\' || s.text[i+1] == mark):
+			i++
+		case c == mark && (width == 1 || strings.HasPrefix(s.text[i:], tripleQuotes[mark])):
+			s.pos = i + width
+			s.emit(STRING, start, s.pos, width)
+			return
+		case width == 1 && (c == '\n' || c == '\r'):
+			s.unterminated(start, i, width, "close it on the same line, or use three quotes")
+			return
+		}
+	}
+	s.unterminated(start, len(s.text), width, "close it with "+s.text[open:open+width])
+}
+
+func (s *scanner) unterminated(start, end, width int, hint string) {
+	shown := end
+	if width == 3 {
+		shown = min(start+width, end)
+	}
+	s.errorf(start, shown, hint, "unterminated string")
+	s.pos = end
+	s.emit(STRING, start, end, 0)
+}

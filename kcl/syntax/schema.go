@@ -1,201 +1,303 @@
 package syntax
 
-// schemaStmt reads a schema, mixin, protocol or rule with its decorators.
-func (p *parser) schemaStmt(column int) Stmt {
-	start := p.tok().start
-	s := &Schema{Decorators: p.decorators()}
-	if k := p.tok().kind; k != SCHEMA && k != MIXIN && k != PROTOCOL && k != RULE {
+// schemaStmt reads a schema, mixin or protocol with its decorators, or a rule
+// that has some.
+func (p *parser) schemaStmt() Stmt {
+	start := p.start()
+	decorators := p.decorators()
+	switch p.kind() {
+	case SCHEMA, MIXIN, PROTOCOL:
+	case RULE:
+		return p.ruleStmt(start, decorators)
+	default:
 		p.fail(p.span(start), "", "a decorator belongs above a schema or an attribute")
 	}
-	s.Kind = p.advance().kind
-	s.Name = p.name("after " + s.Kind.String())
-	if p.accept(LBRACK) {
-		s.Params = p.params(RBRACK)
-		p.expect(RBRACK, "after the parameters")
-	}
+	s := &Schema{Decorators: decorators, Kind: p.advance().kind}
+	s.Name = p.dottedName("after " + s.Kind.String())
+	s.Params = p.schemaParams()
 	if p.accept(LPAREN) {
-		for !p.is(RPAREN) {
-			base := p.simple()
-			if s.Kind == RULE {
-				s.Mixins = append(s.Mixins, base)
-			} else if s.Base == nil {
-				s.Base = base
-			} else {
-				p.fail(base.At(), "use mixins for more", "a schema has one parent only")
-			}
-			if !p.accept(COMMA) {
-				break
-			}
+		s.Base = p.identifier()
+		if p.kind() == COMMA {
+			p.fail(p.at(p.tok()), "use mixins for more", "a schema has one parent only")
 		}
 		p.expect(RPAREN, "after the parent")
 	}
-	if p.accept(FOR) {
-		s.For = p.simple()
-	}
+	s.For = p.host()
 	p.expect(COLON, "after the head of the "+s.Kind.String())
 	s.Range = p.span(start)
-	if !p.tok().first {
-		p.unexpected("expected a new line and an indented body of the %s", s.Kind)
+	p.newlines()
+	if p.kind() == INDENT {
+		p.pos++
+		p.schemaBody(s)
 	}
-	p.schemaBody(s, column)
 	s.Range = p.span(start)
 	return s
 }
 
+func (p *parser) schemaParams() []*Param {
+	if !p.accept(LBRACK) {
+		return nil
+	}
+	list := p.params(false, RBRACK)
+	p.advance()
+	p.newlines()
+	return list
+}
+
+// host reads `for Protocol`.
+func (p *parser) host() Expr {
+	if !p.accept(FOR) {
+		return nil
+	}
+	x := p.expr()
+	for y := x; ; {
+		switch e := y.(type) {
+		case *Ident:
+			return x
+		case *Selector:
+			y = e.X
+		default:
+			p.fail(x.At(), "", "expected the name of a protocol after for")
+		}
+	}
+}
+
+// ruleStmt reads a rule, the body of which is checks only.
+func (p *parser) ruleStmt(start int, decorators []*Call) Stmt {
+	s := &Schema{Decorators: decorators, Kind: p.advance().kind}
+	s.Name = p.dottedName("after rule")
+	s.Params = p.schemaParams()
+	if p.accept(LPAREN) {
+		for p.kind() != RPAREN {
+			base := p.expr()
+			if schemaName(base) == "" {
+				p.fail(base.At(), "", "expected the name of a rule")
+			}
+			s.Mixins = append(s.Mixins, base)
+			if !p.accept(COMMA) && p.kind() != RPAREN {
+				p.unexpected("expected a comma or %q", ")")
+			}
+		}
+		p.advance()
+	}
+	s.For = p.host()
+	p.expect(COLON, "after the head of the rule")
+	p.newlines()
+	p.expectIndent()
+	s.Doc = p.doc()
+	p.checks(s)
+	s.Range = p.span(start)
+	return s
+}
+
+// schemaName returns a name, with dots, that x is, or "".
+func schemaName(x Expr) string {
+	switch x := x.(type) {
+	case *Ident:
+		return x.Name
+	case *Selector:
+		if prefix := schemaName(x.X); prefix != "" && !x.Optional {
+			return prefix + "." + x.Name.Text
+		}
+	}
+	return ""
+}
+
+// decorators reads `@name` or `@name(...)`, one a line.
 func (p *parser) decorators() []*Call {
 	var list []*Call
-	for p.tok().kind == AT {
-		at := p.advance()
-		call, ok := p.postfix(p.primary(), at.start).(*Call)
+	for p.accept(AT) {
+		x := p.expr()
+		call, ok := x.(*Call)
 		if !ok {
-			id, isIdent := p.decoratorName(at)
-			if !isIdent {
-				p.fail(p.span(at.start), "", "invalid decorator")
+			if schemaName(x) == "" {
+				p.fail(x.At(), "", "invalid decorator")
 			}
-			call = &Call{Range: p.span(at.start), Fun: id}
+			call = &Call{Range: x.At(), Fun: x}
 		}
 		list = append(list, call)
+		p.newlines()
 	}
 	return list
 }
 
-// decoratorName reads back the bare name of a decorator without arguments.
-func (p *parser) decoratorName(at token) (*Ident, bool) {
-	t := p.tokens[p.pos-1]
-	if t.kind != IDENT || p.tokens[p.pos-2].start != at.start {
-		return nil, false
+// doc reads a documentation string, which has three quotes, if there is one.
+func (p *parser) doc() string {
+	t := p.tok()
+	if t.kind != STRING || t.n != 3 {
+		return ""
 	}
-	return &Ident{Range: Range{p.src, t.start, t.end}, Name: p.src.Text[t.start:t.end]}, true
+	p.advance()
+	p.stringLit(t)
+	p.newlines()
+	return p.stringValue(t)
 }
 
 // schemaBody reads doc string, mixins, attributes, statements and checks.
-func (p *parser) schemaBody(s *Schema, parent int) {
-	column := p.tok().column
-	if p.tok().kind == STRING && p.peek(1).first {
-		if doc, ok := p.expr().(*String); ok {
-			s.Doc = doc.Value
+func (p *parser) schemaBody(s *Schema) {
+	p.each(func() bool {
+		if p.peek(1) != COLON {
+			s.Doc = p.doc()
 		}
+		if p.kind() == MIXIN {
+			p.mixins(s)
+		}
+		return false
+	}, p.nextLine)
+	closed := false
+	p.each(func() bool {
+		p.newlines()
+		if p.bodyEnds() {
+			closed = true
+			return false
+		}
+		if p.kind() == CHECK {
+			p.checkBlock(s)
+			return false
+		}
+		if item := p.schemaItem(s); item != nil {
+			s.Body = append(s.Body, item)
+		}
+		return true
+	}, p.nextLine)
+	if !closed {
+		p.afterChecks(s)
 	}
-	for {
-		t := p.tok()
-		if t.kind == EOF || t.column <= parent {
-			return
+	p.newlines()
+}
+
+// bodyEnds is blockEnds for the body of a schema and its checks, which do not
+// end with the file: a line that begins with a \ hides the change of the
+// indentation that it brings.
+func (p *parser) bodyEnds() bool {
+	if t := p.tok(); t.kind == EOF {
+		p.errorAt(int(t.start), int(t.end), "do not begin a line with \\", "the end of the schema is hidden by a line continuation")
+	}
+	return p.blockEnds()
+}
+
+// afterChecks reports what follows the checks of a schema, which end it.
+func (p *parser) afterChecks(s *Schema) {
+	p.newlines()
+	for reported := false; !p.bodyEnds(); reported = true {
+		if t := p.tok(); !reported {
+			p.errorAt(int(t.start), int(t.end), "move it above check", "the checks are the last part of a %s", s.Kind)
 		}
-		if t.column != column {
-			p.errorAt(t.start, t.end, "indent the lines of a block alike", "unexpected indentation")
-			column = t.column
-		}
-		p.recoverAt(func() {
-			p.schemaItem(s, column)
-			if !p.tok().first {
-				p.unexpected("expected the end of the line")
-			}
-		}, func(t token) bool { return t.first && t.column <= column })
+		p.nextLine(p.pos)
 	}
 }
 
-func (p *parser) schemaItem(s *Schema, column int) {
-	next := p.peek(1)
-	switch p.tok().kind {
-	case MIXIN:
-		if next.kind == COLON || next.kind == QUESTION {
-			break
+// mixins reads `mixin [A, b.C]`, whose names may be on lines of their own.
+func (p *parser) mixins(s *Schema) {
+	p.advance()
+	p.expect(LBRACK, "after mixin")
+	lines := p.kind() == NEWLINE
+	if lines {
+		p.newlines()
+		p.expectIndent()
+	}
+	for p.misaligned(); p.kind() != RBRACK && p.kind() != DEDENT; p.misaligned() {
+		s.Mixins = append(s.Mixins, p.identifier())
+		p.accept(COMMA)
+		p.newlines()
+	}
+	if lines {
+		if p.kind() != DEDENT {
+			p.unexpected("expected %q on a line that is indented less", "]")
 		}
-		p.advance()
-		if !p.is(LBRACK) {
-			p.unexpected("expected [ after mixin")
-		}
-		if list, ok := p.list().(*List); ok {
-			s.Mixins = append(s.Mixins, list.Elems...)
-		}
-		return
-	case CHECK:
-		if next.kind == COLON {
-			p.advance()
-			p.advance()
-			p.checks(s, column)
-			return
-		}
-	case STRING:
-		if next.kind == COLON || next.kind == QUESTION {
-			s.Body = append(s.Body, p.attr())
-			return
-		}
-	case LBRACK:
-		if sig := p.indexSignature(); sig != nil {
+		p.pos++
+	}
+	p.expect(RBRACK, "after the mixins")
+	p.newlines()
+}
+
+// schemaItem reads an attribute or a statement, or the index signature, for
+// which it returns nil.
+func (p *parser) schemaItem(s *Schema) Stmt {
+	var item Stmt
+	switch k := p.kind(); {
+	case k == ASSERT:
+		item = p.assertStmt()
+	case k == IF:
+		item = p.ifStmt()
+	case k == AT, p.peek(1) == QUESTION, k == STRING && p.peek(1) == COLON:
+		item = p.attr()
+	case k == LBRACK:
+		open := p.advance()
+		if sig := p.indexSignature(int(open.start)); sig != nil {
 			if s.Index != nil {
 				p.fail(sig.Range, "", "a schema has one index signature only")
 			}
 			s.Index = sig
-			return
+			return nil
 		}
-	case AT:
-		s.Body = append(s.Body, p.attr())
-		return
+		item = &ExprStmt{X: p.list(open)}
+		item.(*ExprStmt).Range = p.span(int(open.start))
+	case k == INDENT:
+		p.stray()
+		return nil
+	default:
+		item = p.simpleStmt(true)
 	}
-	if k := p.tok().kind; k == IDENT || k.isKeyword() {
-		if (next.kind == COLON || next.kind == QUESTION && p.peek(2).kind == COLON) && !next.first {
-			s.Body = append(s.Body, p.attr())
-			return
-		}
-	}
-	if s.Kind == RULE {
-		s.Checks = append(s.Checks, p.check())
-		return
-	}
-	s.Body = append(s.Body, p.stmt(column))
+	return item
 }
 
+// attr reads an attribute that may have decorators, a quoted name, and be
+// optional.
 func (p *parser) attr() Stmt {
-	start := p.tok().start
+	start := p.start()
 	a := &Attr{Decorators: p.decorators()}
-	if p.tok().kind == STRING {
-		t := p.tok()
-		str, ok := p.primary().(*String)
+	if t := p.tok(); t.kind == STRING {
+		p.advance()
+		str, ok := p.stringLit(t).(*String)
 		if !ok {
-			p.fail(Range{p.src, t.start, t.end}, "", "the name of an attribute cannot be computed")
+			p.fail(p.at(t), "", "the name of an attribute cannot be computed")
 		}
 		a.Name = &Name{Range: str.Range, Text: str.Value}
 	} else {
-		if k := p.tok().kind; k != IDENT && !k.isKeyword() {
-			p.unexpected("expected the name of an attribute")
-		}
-		a.Name = p.nameOf(p.advance())
+		a.Name = p.dottedName("of an attribute")
+		p.undotted(a.Name, "the name of an attribute")
 	}
 	a.Optional = p.accept(QUESTION)
 	p.expect(COLON, "after the name of an attribute")
-	at := p.tok().start
 	a.Type = p.typeExpr()
-	if named, ok := a.Type.(*NamedType); ok && (p.is(LBRACE) || p.is(LPAREN)) {
-		a.Op, a.Value = COLON, p.postfix(named.expr(), at)
-	} else if p.is(ASSIGN) {
-		p.operandAfter()
-		a.Op, a.Value = ASSIGN, p.expr()
-	} else if op, ok := p.tok().kind.operator(); ok && !p.tok().first {
-		p.operandAfter()
-		a.Op, a.Value = op, p.expr()
+	op, augmented := p.kind().operator()
+	switch {
+	case p.kind() == ASSIGN:
+		a.Op = ASSIGN
+	case augmented:
+		a.Op = op
+	}
+	if a.Op != 0 {
+		p.advance()
+		a.Value = p.expr()
 	}
 	a.Range = p.span(start)
 	return a
 }
 
-// indexSignature reads `[name: K]: V = init`, or returns nil where the bracket
-// begins something else.
-func (p *parser) indexSignature() *IndexSignature {
-	named := p.peek(1).kind == IDENT && p.peek(2).kind == COLON
-	open := p.peek(1).kind == ELLIPSIS || named && p.peek(3).kind == ELLIPSIS
-	bare := p.peek(1).kind == IDENT && p.peek(2).kind == RBRACK && p.peek(3).kind == COLON
-	if !named && !open && !bare {
+// indexSignature reads `[name: K]: V = init` behind its bracket, or returns
+// nil where the bracket begins a list.
+func (p *parser) indexSignature(start int) *IndexSignature {
+	switch k := p.kind(); {
+	case k == ELLIPSIS && p.peek(1).isName():
+	case k == NEWLINE, k == RBRACK, k.isName() && p.peek(1) != COLON && p.peek(2) != COLON:
 		return nil
+	case !k.isName():
+		p.unexpected("expected an index signature, such as [str]: int")
 	}
-	start := p.advance().start
-	sig := &IndexSignature{Open: open}
-	if named {
-		sig.Name = p.name("")
-		p.advance()
+	sig := &IndexSignature{}
+	if p.accept(ELLIPSIS) {
+		sig.Open = true
+		sig.Key = p.typeExpr()
+	} else if name := p.dottedName(""); p.kind() == RBRACK {
+		sig.Key = &NamedType{Range: name.Range, Path: []*Name{name}}
+	} else {
+		sig.Name = name
+		p.expect(COLON, "after the name of the key")
+		sig.Open = p.accept(ELLIPSIS)
+		sig.Key = p.typeExpr()
 	}
-	p.accept(ELLIPSIS)
-	sig.Key = p.typeExpr()
 	p.expect(RBRACK, "after the key type")
 	p.expect(COLON, "before the value type")
 	sig.Value = p.typeExpr()
@@ -206,153 +308,36 @@ func (p *parser) indexSignature() *IndexSignature {
 	return sig
 }
 
-// checks reads the lines of a check block.
-func (p *parser) checks(s *Schema, parent int) {
-	if !p.tok().first {
-		s.Checks = append(s.Checks, p.check())
-		return
-	}
-	if p.tok().column <= parent {
-		p.unexpected("expected an indented check")
-	}
-	column := p.tok().column
-	for p.tok().kind != EOF && p.tok().column > parent {
-		if t := p.tok(); t.column != column {
-			p.errorAt(t.start, t.end, "indent the lines of a block alike", "unexpected indentation")
-			column = t.column
+// checkBlock reads `check:` and the checks of a schema.
+func (p *parser) checkBlock(s *Schema) {
+	p.advance()
+	p.expect(COLON, "after check")
+	p.newlines()
+	p.expectIndent()
+	p.checks(s)
+}
+
+// checks reads the checks of a block to its end.
+func (p *parser) checks(s *Schema) {
+	p.each(func() bool {
+		p.newlines()
+		if p.bodyEnds() {
+			return false
 		}
-		p.recoverAt(func() {
-			s.Checks = append(s.Checks, p.check())
-			if !p.tok().first {
-				p.unexpected("expected the end of the line")
-			}
-		}, func(t token) bool { return t.first && t.column <= column })
-	}
+		s.Checks = append(s.Checks, p.check())
+		return true
+	}, p.nextLine)
 }
 
 func (p *parser) check() *Check {
-	start := p.tok().start
+	start := p.start()
 	c := &Check{Cond: p.simple()}
 	if p.accept(IF) {
 		c.Guard = p.simple()
-		if p.accept(ELSE) {
-			c.Cond, c.Guard = &Cond{If: c.Guard, Then: c.Cond, Else: p.expr()}, nil
-			c.Cond.(*Cond).Range = p.span(start)
-		}
 	}
 	if p.accept(COMMA) {
-		c.Message = p.expr()
+		c.Message = p.primary()
 	}
 	c.Range = p.span(start)
 	return c
-}
-
-// params reads parameters up to the token end.
-func (p *parser) params(end Kind) []*Param {
-	var list []*Param
-	for !p.is(end) {
-		start := p.tok().start
-		param := &Param{Name: p.name("of a parameter")}
-		if p.accept(COLON) {
-			param.Type = p.typeExpr()
-		}
-		if p.accept(ASSIGN) {
-			param.Default = p.expr()
-		}
-		param.Range = p.span(start)
-		list = append(list, param)
-		if !p.accept(COMMA) {
-			break
-		}
-	}
-	return list
-}
-
-// typeExpr reads a type.
-func (p *parser) typeExpr() Type {
-	defer p.enter()()
-	start := p.tok().start
-	t := p.typeTerm()
-	if !p.is(OR_BIT) {
-		return t
-	}
-	u := &UnionType{Types: []Type{t}}
-	for p.accept(OR_BIT) {
-		u.Types = append(u.Types, p.typeTerm())
-	}
-	u.Range = p.span(start)
-	return u
-}
-
-func (p *parser) typeTerm() Type {
-	t := p.tok()
-	if t.first && p.callDepth == 0 {
-		p.unexpected("expected a type")
-	}
-	switch t.kind {
-	case IDENT, TYPE:
-		named := &NamedType{Path: []*Name{p.nameOf(p.advance())}}
-		for p.accept(DOT) {
-			named.Path = append(named.Path, p.name("in a type"))
-		}
-		named.Range = p.span(t.start)
-		return named
-	case ANY:
-		p.advance()
-		return &NamedType{Range: p.span(t.start), Path: []*Name{p.nameOf(t)}}
-	case STRING, NUMBER, TRUE, FALSE, NONE:
-		x := p.primary()
-		if _, ok := x.(*Interpolation); ok {
-			p.fail(x.At(), "", "a literal type cannot be computed")
-		}
-		return &LiteralType{Range: x.At(), Value: x}
-	case LBRACK:
-		p.advance()
-		list := &ListType{}
-		if !p.is(RBRACK) {
-			list.Elem = p.typeExpr()
-		}
-		p.expect(RBRACK, "after the element type")
-		list.Range = p.span(t.start)
-		return list
-	case LBRACE:
-		return p.dictType()
-	case LPAREN:
-		return p.funcType()
-	}
-	p.unexpected("expected a type")
-	return nil
-}
-
-func (p *parser) dictType() Type {
-	start := p.advance().start
-	dict := &DictType{}
-	p.accept(ELLIPSIS)
-	if !p.is(COLON) {
-		dict.Key = p.typeExpr()
-	}
-	p.expect(COLON, "between key and value type")
-	if !p.is(RBRACE) {
-		dict.Value = p.typeExpr()
-	}
-	p.expect(RBRACE, "after the value type")
-	dict.Range = p.span(start)
-	return dict
-}
-
-func (p *parser) funcType() Type {
-	start := p.advance().start
-	f := &FuncType{}
-	for !p.is(RPAREN) {
-		f.Params = append(f.Params, p.typeExpr())
-		if !p.accept(COMMA) {
-			break
-		}
-	}
-	p.expect(RPAREN, "after the parameter types")
-	if p.accept(ARROW) {
-		f.Result = p.typeExpr()
-	}
-	f.Range = p.span(start)
-	return f
 }

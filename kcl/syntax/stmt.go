@@ -1,142 +1,274 @@
 package syntax
 
-// stmt reads one statement of a block that is indented by column.
-func (p *parser) stmt(column int) Stmt {
-	defer p.enter()()
-	start := p.tok().start
-	switch p.tok().kind {
-	case IMPORT:
-		return p.importStmt()
-	case IF:
-		return p.ifStmt(column)
-	case ASSERT:
-		p.advance()
-		a := &Assert{Cond: p.simple()}
-		if p.accept(IF) {
-			a.Guard = p.simple()
-		}
-		if p.accept(COMMA) {
-			a.Message = p.expr()
-		}
-		a.Range = p.span(start)
-		return a
-	case AT, SCHEMA, MIXIN, PROTOCOL, RULE:
-		if next := p.peek(1); p.tok().kind == AT || next.kind == IDENT && !next.first {
-			return p.schemaStmt(column)
-		}
-	case TYPE:
-		if next := p.peek(1); next.kind == IDENT && !next.first {
-			p.advance()
-			t := &TypeAlias{Name: p.name("as the name of a type")}
-			p.expect(ASSIGN, "after the name of a type")
-			t.Type = p.typeExpr()
-			t.Range = p.span(start)
-			return t
-		}
+import (
+	"slices"
+	"strings"
+)
+
+// stmt reads one statement and the line breaks behind it. Statements need not
+// be on lines of their own.
+func (p *parser) stmt() Stmt {
+	p.enter()
+	for p.kind() == INDENT {
+		p.stray()
 	}
-	return p.simpleStmt()
+	var s Stmt
+	switch k := p.kind(); k {
+	case IF:
+		s = p.ifStmt()
+	case AT, SCHEMA, MIXIN, PROTOCOL:
+		s = p.schemaStmt()
+	case RULE:
+		s = p.ruleStmt(p.start(), nil)
+	case IMPORT:
+		s = p.importStmt()
+	case TYPE:
+		s = p.typeAlias()
+	case ASSERT:
+		s = p.assertStmt()
+	case NOT_BIT:
+		x := p.expr()
+		s = &ExprStmt{Range: x.At(), X: x}
+	default:
+		if !k.isName() && k != NUMBER && k != STRING && k != LPAREN && k != LBRACK && k != LBRACE {
+			p.unexpected("expected a statement")
+		}
+		s = p.simpleStmt(false)
+	}
+	p.newlines()
+	p.leave()
+	return s
+}
+
+// block reads the statements that are indented more.
+func (p *parser) block() []Stmt {
+	p.newlines()
+	p.expectIndent()
+	var list []Stmt
+	p.each(func() bool {
+		p.newlines()
+		if p.blockEnds() {
+			return false
+		}
+		list = append(list, p.stmt())
+		return true
+	}, p.nextLine)
+	return list
+}
+
+func (p *parser) expectIndent() {
+	if p.kind() != INDENT {
+		t := p.tok()
+		p.fail(Range{p.src, int(t.start), int(t.start) + 1}, "indent it by four spaces more than the line above", "expected an indented block")
+	}
+	p.pos++
+}
+
+// blockEnds passes the end of a block. A line that is indented like no block
+// is reported and stays in the block.
+func (p *parser) blockEnds() bool {
+	switch t := p.tok(); {
+	case t.kind == EOF:
+		return true
+	case t.kind != DEDENT:
+		return false
+	case t.n == 0 && p.strays > 0:
+		p.strays--
+		p.pos++
+		return p.blockEnds()
+	case t.n == 0:
+		p.pos++
+		return true
+	}
+	p.misaligned()
+	return false
+}
+
+// misaligned reports a line that is indented like no block.
+func (p *parser) misaligned() {
+	if t := p.tok(); t.kind == DEDENT && t.n != 0 {
+		p.errorAt(int(t.start), int(t.start)+1, "indent the lines of a block alike", "unexpected indentation")
+		p.pos++
+	}
+}
+
+func (p *parser) assertStmt() Stmt {
+	start := int(p.advance().start)
+	a := &Assert{Cond: p.simple()}
+	if p.accept(IF) {
+		a.Guard = p.simple()
+	}
+	if p.accept(COMMA) {
+		a.Message = p.expr()
+	}
+	a.Range = p.span(start)
+	return a
+}
+
+func (p *parser) typeAlias() Stmt {
+	start := int(p.advance().start)
+	t := &TypeAlias{Name: p.dottedName("as the name of a type")}
+	p.expect(ASSIGN, "after the name of a type")
+	t.Type = p.typeExpr()
+	t.Range = p.span(start)
+	return t
 }
 
 func (p *parser) importStmt() Stmt {
-	start := p.advance().start
+	start := int(p.advance().start)
 	imp := &Import{}
-	for p.is(DOT) || p.is(ELLIPSIS) {
+	for p.kind() == ELLIPSIS {
 		imp.Path += p.advance().kind.String()
 	}
-	imp.Path += p.name("as the package to import").Text
-	for p.accept(DOT) {
-		imp.Path += "." + p.name("in the path of a package").Text
+	for p.kind() == DOT {
+		imp.Path += p.advance().kind.String()
 	}
+	imp.Path += p.dottedName("as the package to import").Text
 	if p.accept(AS) {
-		imp.As = p.name("after as")
+		imp.As = p.dottedName("after as")
+		p.undotted(imp.As, "the name of an import")
 	}
 	imp.Range = p.span(start)
 	return imp
 }
 
-func (p *parser) ifStmt(column int) Stmt {
-	start := p.advance().start
-	s := &If{Cond: p.expr()}
-	s.Then = p.suite(column, "after the condition")
-	if t := p.tok(); t.column == column || !t.first {
-		switch t.kind {
-		case ELIF:
-			s.Else = []Stmt{p.ifStmt(column)}
-		case ELSE:
-			p.advance()
-			s.Else = p.suite(column, "after else")
-		}
+// ifStmt reads an if statement. Each elif nests in the Else of the one before.
+func (p *parser) ifStmt() Stmt {
+	start := p.start()
+	top := &If{}
+	last := top
+	p.advance()
+	last.Cond, last.Then = p.expr(), p.suite("after the condition")
+	last.Range = p.span(start)
+	p.newlines()
+	for n := 0; p.kind() == ELIF; n++ {
+		p.chain(n)
+		begin := int(p.advance().start)
+		next := &If{Cond: p.expr(), Then: p.suite("after the condition")}
+		next.Range = p.span(begin)
+		last.Else = []Stmt{next}
+		last = next
 	}
-	s.Range = p.span(start)
-	return s
-}
-
-// suite reads `:` and the block that follows, on the same line or indented.
-func (p *parser) suite(column int, where string) []Stmt {
-	p.expect(COLON, where)
-	if !p.tok().first {
-		return []Stmt{p.stmt(column)}
-	}
-	if p.tok().column <= column {
-		p.unexpected("expected an indented block")
-	}
-	return p.stmts(column)
-}
-
-// simpleStmt reads an assignment or an expression.
-func (p *parser) simpleStmt() Stmt {
-	start := p.tok().start
-	x := p.expr()
-	op := p.tok().kind
-	if p.tok().first {
-		op = 0
-	}
-	switch {
-	case op == COLON:
+	p.newlines()
+	if p.kind() == ELSE {
 		p.advance()
-		return p.declaration(start, x)
-	case op == ASSIGN:
-		s := &Assign{}
-		for p.is(ASSIGN) {
-			p.operandAfter()
-			s.Targets = append(s.Targets, p.target(x))
-			x = p.expr()
+		if p.kind() == IF {
+			p.fail(p.at(p.tok()), "write elif", "expected \":\" after else, found \"if\"")
 		}
-		s.Value, s.Range = x, p.span(start)
-		return s
+		last.Else = p.suite("after else")
 	}
-	if op, ok := op.operator(); ok {
-		p.operandAfter()
-		s := &AugAssign{Target: p.target(x), Op: op, Value: p.expr()}
+	end := p.span(start).End
+	for s := top; s != nil; {
+		s.End = end
+		next, _ := elseIf(s)
+		s = next
+	}
+	return top
+}
+
+// elseIf returns the elif that follows, if any.
+func elseIf(s *If) (*If, bool) {
+	if len(s.Else) != 1 {
+		return nil, false
+	}
+	next, ok := s.Else[0].(*If)
+	return next, ok
+}
+
+// suite reads `:` and what belongs to it, one statement of the same line or an
+// indented block.
+func (p *parser) suite(where string) []Stmt {
+	p.expect(COLON, where)
+	if p.kind() == NEWLINE {
+		list := p.block()
+		p.newlines()
+		return list
+	}
+	s := p.simpleStmt(false)
+	p.newlines()
+	return []Stmt{s}
+}
+
+// simpleStmt reads an assignment, a declaration, or an expression on its own.
+// In a schema a declaration is an attribute.
+func (p *parser) simpleStmt(inSchema bool) Stmt {
+	start := p.start()
+	x := p.expr()
+	var typ Type
+	if p.accept(COLON) {
+		at := p.start()
+		typ = p.typeExpr()
+		named, ok := typ.(*NamedType)
+		if ok && !isBasic(named.Path[0]) && (p.kind() == LBRACE || p.kind() == LPAREN) {
+			return p.unify(start, at, x, named, inSchema)
+		}
+	} else if op, ok := p.kind().operator(); ok {
+		target := p.target(x)
+		p.advance()
+		s := &AugAssign{Target: target, Op: op, Value: p.expr()}
 		s.Range = p.span(start)
 		return s
+	}
+	values := []Expr{x}
+	for n := 0; p.accept(ASSIGN); n++ {
+		p.chain(n)
+		values = append(values, p.expr())
+	}
+	last := len(values) - 1
+	switch name, isName := x.(*Ident); {
+	case typ != nil && inSchema && last == 0 && schemaName(x) == "":
+		p.undefined()
+	case typ != nil && inSchema && !isName:
+		p.fail(x.At(), "write a name", "this cannot be the name of an attribute")
+	case typ != nil && inSchema && last <= 1:
+		return p.attrOf(start, name, typ, values[1:])
+	case last > 0:
+		s := &Assign{Type: typ, Value: values[last], Range: p.span(start)}
+		for _, x := range values[:last] {
+			s.Targets = append(s.Targets, p.target(x))
+		}
+		return s
+	case typ != nil:
+		p.undefined()
 	}
 	return &ExprStmt{Range: p.span(start), X: x}
 }
 
-// declaration reads what follows `x:`: a type with a value, or a schema to
-// unify x with.
-func (p *parser) declaration(start int, x Expr) Stmt {
-	target := p.target(x)
-	at := p.tok().start
-	typ := p.typeExpr()
-	if named, ok := typ.(*NamedType); ok && (p.is(LBRACE) || p.is(LPAREN)) {
-		if len(target.Path) > 0 {
-			p.fail(target.Range, "", "a schema can only be unified with a name")
-		}
-		value, ok := p.postfix(named.expr(), at).(*SchemaExpr)
-		if !ok {
-			p.unexpected("expected the config of the schema")
-		}
-		return &Unify{Range: p.span(start), Target: target.Name, Value: value}
+// undefined reports a declaration without value.
+func (p *parser) undefined() {
+	p.newlines() // the runtime looks for the = on the next line
+	p.unexpected("expected %q after the declared type", "=")
+}
+
+// attrOf makes an attribute of a declaration in a schema, whose value may be
+// an augmented one.
+func (p *parser) attrOf(start int, name *Ident, typ Type, value []Expr) Stmt {
+	a := &Attr{Name: &Name{name.Range, name.Name}, Type: typ}
+	if len(value) > 0 {
+		a.Op, a.Value = ASSIGN, value[0]
+	} else if op, ok := p.kind().operator(); ok {
+		p.advance()
+		a.Op, a.Value = op, p.expr()
 	}
-	if !p.is(ASSIGN) {
-		p.unexpected("expected %q after the declared type", "=")
+	a.Range = p.span(start)
+	return a
+}
+
+// unify reads the schema expression of `x: Schema {...}`, the type of which
+// was read and begins at typeStart.
+func (p *parser) unify(start, typeStart int, x Expr, named *NamedType, inSchema bool) Stmt {
+	name, ok := x.(*Ident)
+	if !ok {
+		p.fail(x.At(), "", "a schema can only be unified with a name")
 	}
-	p.operandAfter()
-	s := &Assign{Targets: []*Target{target}, Type: typ, Value: p.expr()}
-	s.Range = p.span(start)
-	return s
+	value, ok := p.schemaOrCall(named.expr(), typeStart).(*SchemaExpr)
+	if !ok {
+		p.unexpected("expected the config of the schema")
+	}
+	if inSchema {
+		return &Attr{Range: p.span(start), Name: &Name{name.Range, name.Name}, Type: named, Op: COLON, Value: value}
+	}
+	return &Unify{Range: p.span(start), Target: &Name{name.Range, name.Name}, Value: value}
 }
 
 // expr returns the type's name as an expression.
@@ -155,29 +287,32 @@ func (p *parser) target(x Expr) *Target {
 		switch e := x.(type) {
 		case *Ident:
 			t.Name = &Name{Range: e.Range, Text: e.Name}
+			slices.Reverse(t.Path)
 			return t
 		case *Selector:
 			if e.Optional {
 				p.fail(e.Range, "", "cannot assign to an optional attribute")
 			}
-			t.Path = append([]TargetStep{{Name: e.Name}}, t.Path...)
+			t.Path = append(t.Path, TargetStep{Name: e.Name})
 			x = e.X
 		case *Index:
-			t.Path = append([]TargetStep{{Index: e.I}}, t.Path...)
+			if e.Optional {
+				p.fail(e.Range, "", "cannot assign to an optional element")
+			}
+			t.Path = append(t.Path, TargetStep{Index: e.I})
 			x = e.X
 		default:
-			p.fail(x.At(), "", "cannot assign to this expression")
+			p.fail(t.Range, "", "cannot assign to this expression")
 		}
 	}
 }
 
-// name reads an identifier. Keywords are names only where `type` is.
+// name reads one identifier. Keywords are names too.
 func (p *parser) name(where string) *Name {
-	if !p.is(IDENT) && !p.is(TYPE) {
+	if !p.kind().isName() {
 		p.unexpected("expected a name %s", where)
 	}
-	t := p.advance()
-	return p.nameOf(t)
+	return p.nameOf(p.advance())
 }
 
 func (p *parser) nameOf(t token) *Name {
@@ -185,5 +320,22 @@ func (p *parser) nameOf(t token) *Name {
 	if text[0] == '$' {
 		text = text[1:]
 	}
-	return &Name{Range: Range{p.src, t.start, t.end}, Text: text}
+	return &Name{Range: p.at(t), Text: text}
+}
+
+// dottedName reads names with dots between them as one.
+func (p *parser) dottedName(where string) *Name {
+	name := p.name(where)
+	for p.accept(DOT) {
+		name.Text += "." + p.name("after the dot").Text
+	}
+	name.End = p.end
+	return name
+}
+
+// undotted reports a name with dots where there is to be none.
+func (p *parser) undotted(name *Name, what string) {
+	if strings.Contains(name.Text, ".") {
+		p.fail(name.Range, "", "%s cannot have dots", what)
+	}
 }

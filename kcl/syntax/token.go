@@ -12,6 +12,12 @@ const (
 	NUMBER
 	STRING
 
+	// Layout: the end of a line, and where lines begin to be indented more or less.
+	NEWLINE
+	INDENT
+	DEDENT
+	COMMENT // only inside an interpolation, where it is the format
+
 	LPAREN
 	RPAREN
 	LBRACK
@@ -97,6 +103,7 @@ const (
 
 var kindText = [...]string{
 	EOF: "end of file", INVALID: "invalid character", IDENT: "name", NUMBER: "number", STRING: "string",
+	NEWLINE: "end of line", INDENT: "indentation", DEDENT: "end of the indentation", COMMENT: "comment",
 	LPAREN: "(", RPAREN: ")", LBRACK: "[", RBRACK: "]", LBRACE: "{", RBRACE: "}",
 	COMMA: ",", COLON: ":", DOT: ".", QUESTION: "?", AT: "@", ARROW: "->", ELLIPSIS: "...",
 	ADD: "+", SUB: "-", MUL: "*", DIV: "/", FLOORDIV: "//", MOD: "%", POW: "**",
@@ -122,17 +129,12 @@ var keywords = func() map[string]Kind {
 	return m
 }()
 
-// isKeyword reports whether the token is a reserved word.
-func (k Kind) isKeyword() bool { return k >= ALL && k <= UNDEFINED }
+// isName reports whether the token is an identifier or a keyword: keywords are
+// names wherever no construct begins with them.
+func (k Kind) isName() bool { return k == IDENT || k >= ALL && k <= UNDEFINED }
 
-// beginsExpr reports whether a keyword can be the start of an expression.
-func (k Kind) beginsExpr() bool {
-	switch k {
-	case IF, NOT, LAMBDA, ALL, ANY, MAP, FILTER, TRUE, FALSE, NONE, UNDEFINED:
-		return true
-	}
-	return false
-}
+// isLayout reports whether the token stands for no text of its own.
+func (k Kind) isLayout() bool { return k == EOF || k >= NEWLINE && k <= DEDENT }
 
 // operator returns the operator of an augmented assignment, and whether k is one.
 func (k Kind) operator() (Kind, bool) {
@@ -165,13 +167,19 @@ func (k Kind) operator() (Kind, bool) {
 	return 0, false
 }
 
-// token is one token. Strings are decoded by the parser, from its range.
+// token is one token. Strings and numbers are decoded by the parser, from
+// their range.
 type token struct {
 	kind       Kind
-	start, end int
-	first      bool // first of its line
-	column     int  // of a first token: width of its indentation
+	start, end int32
+	n          int32 // see below
 }
+
+// What n of a token is:
+//   - of an opening bracket, the index of its closing one, 0 when it has none;
+//   - of a STRING, the length of its quote, 0 when it is not terminated;
+//   - of a DEDENT, by how much the line is indented more than the block that it
+//     is to belong to: 0 where the lines are aligned.
 
 // IsReserved reports whether a name must be written as $name where a name is
 // declared or used as a key.

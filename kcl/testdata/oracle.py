@@ -9,8 +9,8 @@ One JSON object a line, answers in the order of the requests:
 {"dir": D, "schema": FILE, "name": SCHEMA, "data": FILE, "format": "yaml"|"json"}
                                  check data against a schema of a file
 
-{"value": TEXT}                  accepted; the JSON value, exactly as the runtime prints it,
-                                 and "" where only data was checked
+{"value": TEXT, "yaml": TEXT}    accepted; the value as JSON and as YAML, exactly as the runtime
+                                 prints it, and "" where only data was checked
 {"error": TEXT}                  rejected; as the .err records that record.py describes
 
 Needs the runtime: pip install kcl-lib==0.13.2
@@ -61,17 +61,22 @@ def record(request, text):
     return "\n".join(lines).replace(directory + "/", "").replace(directory, ".") + "\n"
 
 
-def dependencies(directory):
-    """The path dependencies that kcl.mod names; the runtime itself does not read them."""
+def dependencies(directory, vendor, seen):
+    """The modules that kcl.mod names, theirs too: the runtime itself does not read it."""
     path = os.path.join(directory, "kcl.mod")
-    if os.path.exists(path):
-        with open(path) as f:
-            for name, target in re.findall(r'^([\w-]+) = \{ path = "(.*)" \}$', f.read(), re.M):
-                yield name.replace("-", "_"), os.path.join(directory, target)
+    if not os.path.exists(path):
+        return
+    with open(path) as f:
+        text = f.read()
+    for name, target, version in re.findall(r'^([\w-]+) = (?:\{ path = "(.*)" \}|"(.*)")$', text.partition("[dependencies]")[2], re.M):
+        found = os.path.join(directory, target) if target else os.path.join(vendor, f"{name}_{version}")
+        if name.replace("-", "_") not in seen:
+            seen[name.replace("-", "_")] = os.path.normpath(found)
+            dependencies(found, vendor, seen)
 
 
 def ask(api, kcl, request):
-    """The error text and the value of one program."""
+    """The error text and the value of one program, as JSON and as YAML."""
     directory = request["dir"]
     if "schema" in request:
         r = api.validate_code(
@@ -83,12 +88,14 @@ def ask(api, kcl, request):
                 format=request["format"],
             )
         )
-        return r.err_message, ""
+        return r.err_message, "", ""
     args = kcl.ExecProgramArgs(work_dir=directory, k_filename_list=request["files"])
-    for name, path in dependencies(directory):
+    modules = {}
+    dependencies(directory, os.path.join(directory, "vendor"), modules)
+    for name, path in modules.items():
         args.external_pkgs.add(pkg_name=name, pkg_path=path)
     r = api.exec_program(args)
-    return r.err_message, r.json_result
+    return r.err_message, r.json_result, r.yaml_result
 
 
 def work(pipe):
@@ -105,7 +112,7 @@ def work(pipe):
         try:
             answer = ask(api, kcl, request)
         except Exception as e:  # the binding raises plain Exception for parse and resolve errors
-            answer = str(e), ""
+            answer = str(e), "", ""
         pipe.send(answer)
 
 
@@ -139,11 +146,11 @@ class Worker:
             if not self.pipe.poll(TIMEOUT):
                 self.stop()
                 return {"error": record(request, "no answer")}
-            err, value = self.pipe.recv()
+            err, value, yaml = self.pipe.recv()
         except (EOFError, ConnectionError):
             self.stop()
             return {"error": record(request, "the runtime crashed")}
-        return {"error": record(request, err)} if err else {"value": value}
+        return {"error": record(request, err)} if err else {"value": value, "yaml": yaml}
 
 
 def answers(requests):

@@ -8,9 +8,10 @@
 Needs the runtime: pip install kcl-lib==0.13.2
 
 programs/NAME.k, or programs/NAME/ with a main.k, or without one, when all of its
-.k files are the main package, has one record:
+.k files are the main package, has these records:
 
 NAME.json  the program is accepted; the JSON value, exactly as the runtime prints it
+NAME.yaml  the same as YAML
 NAME.err   the program is rejected; "[file:]line" of the first error, then
            "class: message", then one "[file:]line: message" for every further frame.
            The file is given where it is not the program's first one.
@@ -25,22 +26,27 @@ import oracle  # noqa: E402
 
 
 def save(path, answer, check):
-    """Write the record, or compare it. Reports whether it was as given."""
-    ending, text, other = ".err", answer.get("error"), path + ".json"
-    if text is None:
-        ending, text, other = ".json", answer["value"] + "\n", path + ".err"
-    old = None
-    if os.path.exists(path + ending):
-        with open(path + ending) as f:
-            old = f.read()
-    same = old == text and not os.path.exists(other)
-    if not check and not same:
-        with open(path + ending, "w") as f:
-            f.write(text)
-        if os.path.exists(other):
-            os.remove(other)
-    if check and not same:
-        print(f"{path}{ending}: recorded\n{old}\nnow\n{text}")
+    """Write the records, or compare them. Reports whether they were as given."""
+    if "error" in answer:
+        records = {".err": answer["error"]}
+    else:
+        records = {"." + form: answer[key] + "\n" for form, key in (("json", "value"), ("yaml", "yaml")) if key in answer}
+    same = True
+    for ending in (".json", ".yaml", ".err"):
+        old, text = None, records.get(ending)
+        if os.path.exists(path + ending):
+            with open(path + ending) as f:
+                old = f.read()
+        if old == text:
+            continue
+        same = False
+        if check:
+            print(f"{path}{ending}: recorded\n{old}\nnow\n{text}")
+        elif text is None:
+            os.remove(path + ending)
+        else:
+            with open(path + ending, "w") as f:
+                f.write(text)
     return same
 
 

@@ -1,0 +1,86 @@
+package program
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/berth-oci/berth/diag"
+)
+
+// ModFile is the name of the file that makes a directory a module.
+const ModFile = "kcl.mod"
+
+// lockFile says what versions the dependencies of a module have.
+const lockFile = "kcl.mod.lock"
+
+// modFile is what is used of a kcl.mod.
+type modFile struct {
+	Package struct {
+		Name    string `toml:"name"`
+		Version string `toml:"version"`
+	} `toml:"package"`
+	Profile struct {
+		Entries     []string `toml:"entries"`
+		DisableNone *bool    `toml:"disable_none"`
+		SortKeys    *bool    `toml:"sort_keys"`
+		Selectors   []string `toml:"selectors"`
+		Overrides   []string `toml:"overrides"`
+		Options     []string `toml:"options"`
+	} `toml:"profile"`
+	Dependencies map[string]any `toml:"dependencies"`
+}
+
+// lock is what is used of a kcl.mod.lock.
+type lock struct {
+	Dependencies map[string]struct {
+		Name     string `toml:"name"`
+		FullName string `toml:"full_name"`
+		Version  string `toml:"version"`
+	} `toml:"dependencies"`
+}
+
+// readTOML reads a file of a module. ok is false where there is none.
+func readTOML(name string, v any) (ok bool, fault *diag.Diagnostic) {
+	info, err := os.Stat(name)
+	if err == nil && info.Size() > MaxFile {
+		return false, tooLarge(display(name), info.Size())
+	}
+	data, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, diag.Errorf(diag.ConfigUnread, "cannot read %s: %w", display(name), err)
+	}
+	err = toml.Unmarshal(data, v)
+	if err == nil {
+		return true, nil
+	}
+	fault = diag.Errorf(diag.Syntax, "%s", strings.TrimPrefix(err.Error(), "toml: ")).WithHint("%s is TOML", filepath.Base(name))
+	at := diag.Pos{File: display(name), Line: 1, Column: 1}
+	var placed *toml.DecodeError
+	if errors.As(err, &placed) {
+		at.Line, at.Column = placed.Position()
+	}
+	return true, fault.At(diag.Span{Start: at, End: at})
+}
+
+// Profile returns the settings that the [profile] of the kcl.mod in a directory
+// gives for running its module; nil where it has no kcl.mod. Its options are
+// texts NAME=VALUE.
+func Profile(dir string) (settings *Settings, options []string, fault *diag.Diagnostic) {
+	var file modFile
+	ok, fault := readTOML(filepath.Join(dir, ModFile), &file)
+	if !ok || fault != nil {
+		return nil, nil, fault
+	}
+	p := file.Profile
+	return &Settings{
+		Files: p.Entries, Dir: dir, DisableNone: p.DisableNone, SortKeys: p.SortKeys, Paths: p.Selectors, Overrides: p.Overrides,
+	}, p.Options, nil
+}

@@ -1,0 +1,5 @@
+[package]
+name = "top"
+
+[dependencies]
+lib = { path = "dep" }

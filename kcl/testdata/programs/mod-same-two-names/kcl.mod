@@ -1,0 +1,6 @@
+[package]
+name = "top"
+
+[dependencies]
+one = { path = "lib" }
+two = { path = "lib" }

@@ -1,0 +1,5 @@
+[package]
+name = "one"
+
+[dependencies]
+two-b = { path = "../two" }

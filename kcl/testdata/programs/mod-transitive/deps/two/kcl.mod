@@ -1,0 +1,2 @@
+[package]
+name = "two-b"

@@ -1,0 +1,5 @@
+[package]
+name = "top"
+
+[dependencies]
+one = { path = "deps/one" }

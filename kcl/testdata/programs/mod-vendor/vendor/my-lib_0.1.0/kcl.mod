@@ -1,0 +1,5 @@
+[package]
+name = "my-lib"
+
+[dependencies]
+other = "2.0"
