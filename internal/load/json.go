@@ -129,6 +129,9 @@ func (doc *document) outOfRange(at syntax.Range) syntax.Expr {
 	return &syntax.Bad{Range: at}
 }
 
+// maxDecoder is about the depth at which the decoder gives up.
+const maxDecoder = 9_990
+
 // checkJSON makes sure that a text is JSON and not merely YAML.
 func checkJSON(src *syntax.Source) *diag.Diagnostic {
 	dec := json.NewDecoder(strings.NewReader(src.Text))
@@ -152,6 +155,9 @@ func checkJSON(src *syntax.Source) *diag.Diagnostic {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || offset >= len(strings.TrimRight(src.Text, " \t\r\n")) {
 		return diag.Errorf(diag.Syntax, "the file ends in the middle of a JSON value").
 			At(syntax.Range{Source: src, Start: len(src.Text), End: len(src.Text)}.Span()).WithHint("close every brace, bracket and string")
+	}
+	if strings.Count(src.Text[:offset], "[")+strings.Count(src.Text[:offset], "{") > maxDecoder {
+		return diag.Errorf(diag.LimitExceeded, "nested too deeply (limit %d)", maxNesting).At(syntax.Range{Source: src, Start: offset, End: offset + 1}.Span())
 	}
 	d := diag.Errorf(diag.Syntax, "not JSON: %s", err).At(syntax.Range{Source: src, Start: offset, End: offset + 1}.Span())
 	before := strings.TrimRight(src.Text[:offset], " \t\r\n")
