@@ -60,8 +60,8 @@ type checker struct {
 	// partial holds instances that get more attributes than their own config
 	// gives.
 	partial map[*syntax.SchemaExpr]bool
-	store bool // a name is being assigned to
-	depth int
+	store   bool // a name is being assigned to
+	depth   int
 
 	faults      diag.List
 	seen        map[fault]bool

@@ -85,7 +85,7 @@ func (s *scanner) dedent(in indent, start int) {
 	}
 }
 
-func (s *scanner) mixed() {
+func (s *scanner) mixed(start int) {
 	s.errorf(start, s.pos, "indent with spaces only", "inconsistent use of tabs and spaces in indentation")
 }
 
