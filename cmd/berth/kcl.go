@@ -42,7 +42,7 @@ kcl.mod names, else all its .k files.`,
 			if a.file != "" || a.name != "" {
 				return diag.Errorf(diag.Usage, "kcl run evaluates programs and uses no config").WithHint("name the program without -f: berth kcl run FILE")
 			}
-			opts.Files, opts.Stdin, opts.Print = files, a.stdin, a.stderr
+			opts.Files, opts.Stdin, opts.Print = files, a.stdin, a.stdout
 			return a.kclRun(opts, format, output)
 		},
 	}

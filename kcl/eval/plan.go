@@ -350,32 +350,24 @@ func (p Plan) sorted(o *Object) *Object {
 // several statements give count as one statement, in the place of the last.
 func outputOrder(source *program.Package) []string {
 	var names []string
-	joined := func(stmt syntax.Stmt) bool {
-		value, ok := source.Unified[stmt]
-		return ok && value == nil
-	}
-	var visit func(body []syntax.Stmt)
-	visit = func(body []syntax.Stmt) {
-		for _, stmt := range body {
+	var visit func(stmts []syntax.Stmt)
+	visit = func(stmts []syntax.Stmt) {
+		for _, stmt := range stmts {
 			switch stmt := stmt.(type) {
 			case *syntax.If:
 				visit(stmt.Then)
 				visit(stmt.Else)
 			case *syntax.Assign:
 				for _, t := range stmt.Targets {
-					if !joined(stmt) {
-						names = append(names, t.Name.Text)
-					}
+					names = append(names, t.Name.Text)
 				}
 			case *syntax.Unify:
-				if !joined(stmt) {
-					names = append(names, stmt.Target.Text)
-				}
+				names = append(names, stmt.Target.Text)
 			}
 		}
 	}
 	for _, f := range source.Files {
-		visit(f.Body)
+		visit(body(source, f))
 	}
 	return names
 }

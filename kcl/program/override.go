@@ -1,6 +1,7 @@
 package program
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -33,22 +34,22 @@ func parseOverride(text string) (*override, *syntax.Source, diag.List) {
 	if op == 0 {
 		return &override{path: steps}, nil, nil
 	}
-	src := syntax.NewSource("override "+path, value)
-	if strings.HasPrefix(value, "-") { // no statement begins so, but the right side of one may
-		src = syntax.NewSource("override "+path, "0 "+value)
-	}
+	src := syntax.NewSource("override "+path, "value = "+value)
 	f, faults := syntax.Parse(src)
 	if faults.Err() != nil {
+		for _, d := range faults {
+			d.Hint = cmp.Or(d.Hint, "put a text in quotes, and those in quotes for the shell")
+		}
 		return nil, src, faults
 	}
-	stmt, ok := (*syntax.ExprStmt)(nil), len(f.Body) == 1
+	stmt, ok := (*syntax.Assign)(nil), len(f.Body) == 1
 	if ok {
-		stmt, ok = f.Body[0].(*syntax.ExprStmt)
+		stmt, ok = f.Body[0].(*syntax.Assign)
 	}
-	if !ok {
+	if !ok || len(stmt.Targets) != 1 {
 		return bad("the value is no expression; put a text in quotes")
 	}
-	x := stmt.X
+	x := stmt.Value
 	switch x.(type) {
 	case *syntax.Unary, *syntax.Binary: // a text, as the reference runtime has it
 		x = &syntax.String{Range: x.At(), Value: value}

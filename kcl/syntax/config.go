@@ -2,12 +2,10 @@ package syntax
 
 // configOnly reads the config of a schema.
 func (p *parser) configOnly() *Config {
-	start := p.start()
 	x := p.config()
 	c, ok := x.(*Config)
-	if !ok { // a comprehension: its dict is spread into the config
-		star := &Entry{Range: x.At(), Star: x}
-		c = &Config{Range: p.span(start), Entries: []*Entry{star}}
+	if !ok {
+		p.fail(x.At(), "unpack it: {**{...}}", "the config of a schema cannot be a comprehension")
 	}
 	return c
 }
@@ -51,7 +49,14 @@ func (p *parser) dictComp(c *Config, open token) Expr {
 	if len(c.Entries) != 1 {
 		p.fail(p.at(p.tok()), "", "a comprehension has one entry before its for, not %d", len(c.Entries))
 	}
-	comp := &DictComp{Entry: c.Entries[0], Fors: p.fors()}
+	e := c.Entries[0]
+	switch {
+	case e.Key == nil && e.Path == nil:
+		p.fail(e.Range, "", "the entry of a comprehension needs a key")
+	case e.Path != nil: // each turn has its own key, so it is a value and no path
+		e.Key, e.Path = pathExpr(e.Path), nil
+	}
+	comp := &DictComp{Entry: e, Fors: p.fors()}
 	p.layout()
 	p.expectClosing(RBRACE, open)
 	comp.Range = p.span(int(open.start))
@@ -135,6 +140,27 @@ func keyPath(x Expr, after int) []Expr {
 		}
 	}
 	return nil
+}
+
+// pathExpr returns the expression that keyPath made a path of.
+func pathExpr(path []Expr) Expr {
+	x := path[0]
+	for _, step := range path[1:] {
+		r := Range{x.At().Source, x.At().Start, step.At().End}
+		switch step := step.(type) {
+		case *Ident:
+			x = &Selector{Range: r, X: x, Name: &Name{step.Range, step.Name}}
+		case *Paren:
+			i := Expr(step)
+			if id, ok := step.X.(*Ident); ok {
+				i = id
+			}
+			x = &Index{Range: r, X: x, I: i}
+		default:
+			x = &Index{Range: r, X: x, I: step}
+		}
+	}
+	return x
 }
 
 // ifEntry reads an if-entry with its branches.

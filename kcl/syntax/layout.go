@@ -21,6 +21,7 @@ func (a indent) compare(b indent) (order int, ok bool) {
 // the block. Blank lines and comments do not count.
 func (s *scanner) line() {
 	var in indent
+	start := s.pos
 	for ; s.pos < len(s.text); s.pos++ {
 		switch s.text[s.pos] {
 		case ' ':
@@ -38,7 +39,7 @@ func (s *scanner) line() {
 	}
 	s.lineStart = false
 	before := len(s.tokens)
-	s.layout(in)
+	s.layout(in, start)
 	count := len(s.tokens)
 	s.next()
 	if len(s.tokens) == count { // no token, and so no place for a change
@@ -46,24 +47,25 @@ func (s *scanner) line() {
 	}
 }
 
-// layout compares the indentation of a line with the open blocks.
-func (s *scanner) layout(in indent) {
+// layout compares the indentation of a line, which begins at start, with the
+// open blocks.
+func (s *scanner) layout(in indent, start int) {
 	order, ok := in.compare(s.indents[len(s.indents)-1])
 	switch {
 	case ok && order > 0:
 		s.indents = append(s.indents, in)
 		s.emit(INDENT, s.pos, s.pos, 0)
 	case ok && order < 0:
-		s.dedent(in)
+		s.dedent(in, start)
 	case !ok:
-		s.mixed()
+		s.mixed(start)
 	}
 }
 
 // dedent closes the blocks that are indented more than in. The line belongs to
 // none when that leaves one that is indented less: the block stays open, and
 // its token says so.
-func (s *scanner) dedent(in indent) {
+func (s *scanner) dedent(in indent, start int) {
 	for len(s.indents) > 1 {
 		below := s.indents[len(s.indents)-2]
 		order, ok := in.compare(below)
@@ -74,7 +76,7 @@ func (s *scanner) dedent(in indent) {
 		s.indents = s.indents[:len(s.indents)-1]
 		s.emit(DEDENT, s.pos, s.pos, 0)
 		if !ok {
-			s.mixed()
+			s.mixed(start)
 			return
 		}
 		if order == 0 {
@@ -83,8 +85,8 @@ func (s *scanner) dedent(in indent) {
 	}
 }
 
-func (s *scanner) mixed() {
-	s.errorf(s.pos, s.pos+1, "indent with spaces only", "inconsistent use of tabs and spaces in indentation")
+func (s *scanner) mixed(start int) {
+	s.errorf(start, s.pos, "indent with spaces only", "inconsistent use of tabs and spaces in indentation")
 }
 
 // closing reads a closing bracket. One that closes no open bracket of its kind

@@ -21,15 +21,11 @@ const (
 // Parse reads the text of a file. The tree is always usable: where the text is
 // wrong it has gaps, and each error is in the list, in order of appearance.
 func Parse(src *Source) (*File, diag.List) {
-	p := &parser{src: src}
 	f := &File{Source: src}
-	if len(src.Text) > maxBytes {
-		p.errorAt(0, 0, "", "the file is too large (limit %d bytes)", maxBytes)
+	p, ok := newParser(src)
+	if !ok {
 		return f, p.faults
 	}
-	p.encoding()
-	s := &scanner{text: src.Text, errorf: p.errorAt, tokens: make([]token, 0, len(src.Text)/4+4)}
-	p.tokens = s.scan()
 	p.each(func() bool {
 		f.Doc = p.doc()
 		return false
@@ -47,6 +43,38 @@ func Parse(src *Source) (*File, diag.List) {
 		return true
 	}, p.nextLine)
 	return f, p.faults.Sort()
+}
+
+// ParseExpr reads a text that is one expression. It is a Bad one where the text
+// is wrong, and the list says how.
+func ParseExpr(src *Source) (Expr, diag.List) {
+	p, ok := newParser(src)
+	var x Expr = &Bad{Range{src, 0, len(src.Text)}}
+	if ok {
+		p.each(func() bool {
+			y := p.expr()
+			p.newlines()
+			if p.kind() != EOF {
+				p.unexpected("expected the end of the expression")
+			}
+			x = y
+			return false
+		}, func(int) { p.pos = len(p.tokens) - 1 })
+	}
+	return x, p.faults.Sort()
+}
+
+// newParser scans a source, unless it is too large.
+func newParser(src *Source) (*parser, bool) {
+	p := &parser{src: src}
+	if len(src.Text) > maxBytes {
+		p.errorAt(0, 0, "", "the file is too large (limit %d bytes)", maxBytes)
+		return p, false
+	}
+	p.encoding()
+	s := &scanner{text: src.Text, errorf: p.errorAt, tokens: make([]token, 0, len(src.Text)/4+4)}
+	p.tokens = s.scan()
+	return p, true
 }
 
 // encoding reports the first byte that is not UTF-8.

@@ -118,7 +118,7 @@ func (p *printer) suffixed(x Expr) {
 			p.args(x.Args, x.Keywords)
 		}
 		p.text(" ")
-		p.expr(x.Config)
+		p.config(x.Config)
 	}
 }
 
@@ -302,16 +302,8 @@ func (p *printer) config(x *Config) {
 
 func (p *printer) dictComp(x *DictComp) {
 	p.text("{")
-	if x.Entry.If != nil {
-		lines(p, []*Entry{x.Entry}, p.entry)
-		p.line()
-		p.text("   ")
-		p.fors(x.Fors)
-		p.line()
-	} else {
-		p.entry(x.Entry)
-		p.fors(x.Fors)
-	}
+	p.entry(x.Entry)
+	p.fors(x.Fors)
 	p.text("}")
 }
 
