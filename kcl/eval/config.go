@@ -139,6 +139,7 @@ func (ev *evaluator) merge(d *Dict, e *Entry, mode unionMode, at syntax.Range) {
 		return
 	}
 	joined := *e // the last operator decides how a default is met
+	joined.Overrides = append(old.Overrides[:len(old.Overrides):len(old.Overrides)], old.Place)
 	joined.Value, joined.insert = ev.apply(old.Value, e, mode, at), nil
 	if _, isDict := joined.Value.(*Dict); isDict && e.Op != syntax.ASSIGN {
 		joined.KeyPlace, joined.Place, joined.Overrides = old.KeyPlace, old.Place, old.Overrides
