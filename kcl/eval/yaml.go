@@ -2,7 +2,6 @@ package eval
 
 import (
 	"fmt"
-	"math"
 	"regexp"
 	"strconv"
 	"strings"
@@ -23,23 +22,22 @@ func WriteYAML(b *strings.Builder, v any) {
 var blockHeader = regexp.MustCompile(`^( *).*: \|[+-]?$`)
 
 // document returns a document without the line break at its end. That stays
-// where the last literal block of an entry goes on to the end, by the
-// indentation of its line, as the reference runtime has it.
+// where the line before the last one that is indented less begins a literal
+// block, as the reference runtime has it.
 func document(text string) string {
 	stripped := strings.TrimSuffix(text, "\n")
-	shallow := math.MaxInt // of the lines behind
+	last := -1
 	for lines := strings.Split(stripped, "\n"); len(lines) > 0; lines = lines[:len(lines)-1] {
 		line := lines[len(lines)-1]
-		if m := blockHeader.FindStringSubmatch(line); m != nil {
-			if len(m[1]) < shallow {
-				return text
-			}
+		indent := len(line) - len(strings.TrimLeft(line, " "))
+		switch {
+		case indent == len(line): // empty
+		case last < 0:
+			last = indent
+		case indent < last && blockHeader.MatchString(line):
+			return text
+		case indent < last:
 			return stripped
-		}
-		if s := strings.TrimLeft(line, " "); s != "" {
-			if shallow = min(shallow, len(line)-len(s)); shallow == 0 {
-				return stripped
-			}
 		}
 	}
 	return stripped
