@@ -27,11 +27,11 @@ var known = []kcltest.Known{
 	},
 	{
 		Kind: kcltest.OtherLine, Want: `^EvaluationError: conflicting values`, Source: `\*\*_v`, Most: 7,
-		Why: "open: the runtime blames where a dict is expanded",
+		Why: "the runtime blames where a dict is expanded; berth the entry in it",
 	},
 	{
 		Kind: kcltest.OtherVerdict, Want: `^$`, Got: `is required and cannot be None`, Source: `[:,] *null`, Most: 4,
-		Why: "open: the runtime takes null in data for absent",
+		Why: "the runtime takes null in data for absent; to berth it means None, in every format",
 	},
 	{
 		Kind: kcltest.OtherValue, Most: 10,
