@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"encoding/base64"
 	"errors"
 	"io/fs"
 	"os"
@@ -18,17 +19,21 @@ import (
 // outside of that directory is reached, as in the reference runtime.
 func fileModule() map[string]func(*call) Value {
 	members := map[string]func(*call) Value{
-		"abs":      fileAbs,
-		"append":   fileAppend,
-		"cp":       fileCopy,
-		"current":  func(c *call) Value { return String(c.currentFile()) },
-		"delete":   inRoot("filepath", func(r *os.Root, path string) (Value, error) { return None{}, r.Remove(path) }),
-		"exists":   fileExists,
-		"glob":     fileGlob,
-		"mkdir":    fileMkdir,
-		"modpath":  func(c *call) Value { return String(program.Root(c.currentDir())) },
-		"mv":       fileMove,
-		"read":     fileRead,
+		"abs":     fileAbs,
+		"append":  fileAppend,
+		"cp":      fileCopy,
+		"current": func(c *call) Value { return String(c.currentFile()) },
+		"delete":  inRoot("filepath", func(r *os.Root, path string) (Value, error) { return None{}, r.Remove(path) }),
+		"exists":  fileExists,
+		"glob":    fileGlob,
+		"mkdir":   fileMkdir,
+		"modpath": func(c *call) Value { return String(program.Root(c.currentDir())) },
+		"mv":      fileMove,
+		"read":    fileRead,
+		"readbase64": inRoot("filepath", func(r *os.Root, path string) (Value, error) {
+			data, err := readIn(r, path)
+			return String(base64.StdEncoding.EncodeToString(data)), err
+		}),
 		"read_env": fileReadEnv,
 		"size":     inRoot("filepath", fileSize),
 		"workdir":  func(c *call) Value { return String(absolutePath(c.ev.opts.WorkDir)) },

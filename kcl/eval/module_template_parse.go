@@ -44,13 +44,12 @@ type hashPair struct {
 
 // templateToken is text, or what is between braces.
 type templateToken struct {
-	text       string
-	tag        bool
-	raw        bool // triple braces
-	trimL      bool
-	trimR      bool
-	isVerbatim bool // the text of a raw block
-	stand      bool // alone on its line if the text around allows it
+	text  string
+	tag   bool
+	raw   bool // triple braces
+	trimL bool
+	trimR bool
+	stand bool // alone on its line if the text around allows it
 }
 
 func parseTemplate(source string) ([]templateNode, error) {

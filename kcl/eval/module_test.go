@@ -50,6 +50,7 @@ func TestFile(t *testing.T) {
 		{`file.append("a.txt", " two")`, `null`},
 		{`file.append("new.txt", "x")`, `null`},
 		{`file.read("a.txt")`, `"one two"`},
+		{`file.readbase64("a.txt")`, `"b25lIHR3bw=="`},
 		{`file.size("a.txt")`, `7`},
 		{`file.exists("a.txt")`, `true`},
 		{`file.exists("none.txt")`, `false`},

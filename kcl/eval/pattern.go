@@ -134,7 +134,7 @@ func (t *translator) flags(flags string, opens bool) error {
 		t.spaced = false
 	}
 	if strings.Contains(off, "u") {
-		return errors.New("Unicode cannot be turned off")
+		return errors.New("support for Unicode cannot be turned off")
 	}
 	kept := strings.NewReplacer("x", "", "u", "").Replace(flags)
 	kept = strings.TrimSuffix(kept, "-")

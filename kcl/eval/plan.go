@@ -68,8 +68,8 @@ type stream struct {
 // Plan returns what the program outputs. The faults are values that stand
 // alone and cannot be merged, and paths that lead nowhere.
 func (p *Program) Plan(opts Plan) (*Output, diag.List) {
-	value, before := Value(Undefined{}), len(p.ev.faults)
-	separator := ""
+	var value Value
+	before, separator := len(p.ev.faults), ""
 	if s := p.ev.stream; s != nil {
 		opts, separator, value = s.plan.with(opts.Paths), s.separator, s.value()
 	} else {

@@ -471,9 +471,6 @@ func (l *level) checkOne(f *frame, s *scope, c *syntax.Check) {
 	}
 	d.Span = at.Span()
 	d.Related = []diag.Related{{Span: c.Cond.At().Span(), Message: "the check of " + l.schema.Name}}
-	if at != f.inst.Place {
-		d.Related = append(d.Related, diag.Related{Span: f.inst.Place.Span(), Message: "in this " + f.inst.Schema.Name})
-	}
 	ev.report(d)
 }
 
