@@ -125,8 +125,7 @@ func (r *jsonReader) number(text string, at syntax.Range) syntax.Expr {
 }
 
 func (doc *document) outOfRange(at syntax.Range) syntax.Expr {
-	doc.fault(at, "%s does not fit 64 bits", firstLine(at.Text())).WithHint("quote it if it is a text")
-	return &syntax.Bad{Range: at}
+	return doc.report(at, diag.Errorf(diag.Syntax, "%s does not fit 64 bits", firstLine(at.Text())).WithHint("quote it if it is a text"))
 }
 
 // maxDecoder is about the depth at which the decoder gives up.
