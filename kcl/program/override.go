@@ -34,22 +34,14 @@ func parseOverride(text string) (*override, *syntax.Source, diag.List) {
 	if op == 0 {
 		return &override{path: steps}, nil, nil
 	}
-	src := syntax.NewSource("override "+path, "value = "+value)
-	f, faults := syntax.Parse(src)
+	src := syntax.NewSource("override "+path, value)
+	x, faults := syntax.ParseExpr(src)
 	if faults.Err() != nil {
 		for _, d := range faults {
 			d.Hint = cmp.Or(d.Hint, "put a text in quotes, and those in quotes for the shell")
 		}
 		return nil, src, faults
 	}
-	stmt, ok := (*syntax.Assign)(nil), len(f.Body) == 1
-	if ok {
-		stmt, ok = f.Body[0].(*syntax.Assign)
-	}
-	if !ok || len(stmt.Targets) != 1 {
-		return bad("the value is no expression; put a text in quotes")
-	}
-	x := stmt.Value
 	switch x.(type) {
 	case *syntax.Unary, *syntax.Binary: // a text, as the reference runtime has it
 		x = &syntax.String{Range: x.At(), Value: value}

@@ -51,7 +51,7 @@ func ParseExpr(src *Source) (Expr, diag.List) {
 	p, ok := newParser(src)
 	var x Expr = &Bad{Range{src, 0, len(src.Text)}}
 	if ok {
-		p.each(func() bool {
+		p.attempt(func() bool {
 			y := p.expr()
 			p.newlines()
 			if p.kind() != EOF {
@@ -59,7 +59,7 @@ func ParseExpr(src *Source) (Expr, diag.List) {
 			}
 			x = y
 			return false
-		}, func(int) { p.pos = len(p.tokens) - 1 })
+		}, func(int) {})
 	}
 	return x, p.faults.Sort()
 }
@@ -264,7 +264,7 @@ func (p *parser) chain(n int) {
 // each calls parse until it returns false. After an error it lets resync find
 // the place to go on from, given the token at which parse began.
 func (p *parser) each(parse func() bool, resync func(start int)) {
-	for !p.attempt(parse, resync) {
+	for !p.attempt(parse, resync) && p.kind() != EOF {
 		continue
 	}
 }
