@@ -321,7 +321,7 @@ func (f *frame) applyAttr(set *setter, decl *syntax.Attr, prev Value) (Value, sy
 	if decl.Value != nil && !overridden {
 		at = decl.Value.At()
 		v = set.scope.eval(decl.Value)
-		if decl.Op != syntax.ASSIGN && decl.Op != syntax.COLON {
+		if decl.Op == syntax.OR_BIT { // every other operator only assigns
 			v = f.ev.binary(decl.Op, prev, v, at)
 		}
 		if a := set.slot.attr; a != nil {
