@@ -464,7 +464,7 @@ func (l *level) checkOne(f *frame, s *scope, c *syntax.Check) {
 	d := diag.Errorf(diag.CheckFailed, "%s", message)
 	at := checkPlace(f.inst, used)
 	if at != f.inst.Place {
-		if f.inst.blamed[at] { // one fault for a value is enough
+		if f.inst.blamed[at] && isScalar(f.inst.Attrs.Get(used[0]).Value) { // one fault for a value is enough
 			return
 		}
 		f.inst.blame(at)
