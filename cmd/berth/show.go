@@ -30,14 +30,16 @@ list of {"path", "value", "default", "schema", "place", "file", "line",
 			if err := oneOf("format", format, "yaml", "json", "kcl"); err != nil {
 				return err
 			}
-			config, err := load.File(a.file, load.Options{Stdin: a.stdin, Name: a.name, Schema: schema})
-			if err != nil {
-				return err
-			}
-			if explain {
-				return a.explain(config, format)
-			}
-			return a.show(config, format)
+			return interruptible(cmd.Context(), func() error {
+				config, err := load.File(a.file, load.Options{Stdin: a.stdin, Name: a.name, Schema: schema})
+				if err != nil {
+					return err
+				}
+				if explain {
+					return a.explain(config, format)
+				}
+				return a.show(config, format)
+			})
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "yaml", "`FORMAT` of the result: yaml, json or kcl")

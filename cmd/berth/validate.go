@@ -35,7 +35,7 @@ config. A diagnostic has "code", "severity", "exit", "message" and where known
 			if len(files) == 0 {
 				files = []string{a.file}
 			}
-			return a.validate(files, format, schema)
+			return interruptible(cmd.Context(), func() error { return a.validate(files, format, schema) })
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "text", "`FORMAT` of the result: text, json, sarif or github")
