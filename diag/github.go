@@ -15,7 +15,7 @@ func WriteGitHub(w io.Writer, list List) {
 	for _, d := range list {
 		message := d.Message
 		for _, r := range d.Related {
-			message += fmt.Sprintf("\n%s: %s", r.Span.Start, r.Message)
+			message += strings.TrimSuffix(fmt.Sprintf("\n%s: %s", r.Span.Start, r.Message), ": ")
 		}
 		if d.Hint != "" {
 			message += "\nhint: " + d.Hint

@@ -26,12 +26,20 @@ func (s Style) severity(v Severity, text string) string {
 	return s.paint("1;31", text)
 }
 
+// maxShown is how many diagnostics are written as text. Nobody reads more, and
+// the frames of very many take long.
+const maxShown = 500
+
 // WriteText writes each diagnostic with its place, a frame of the source that
 // marks the value, further places and the hint.
 func (s Style) WriteText(w io.Writer, list List, sources map[string]Source) {
 	for i, d := range list {
 		if i > 0 {
 			fmt.Fprintln(w)
+		}
+		if i == maxShown {
+			fmt.Fprintf(w, "... and %d more\n", len(list)-maxShown)
+			return
 		}
 		s.write(w, d, sources)
 	}

@@ -40,6 +40,9 @@ func evaluate(linked *program.Program, faults diag.List, opts eval.Options) (*Ev
 		return result, faults
 	}
 	faults = append(faults, check.Program(linked)...)
+	if faults.Err() != nil { // evaluated for its faults: not to be seen at work
+		opts.Print = nil
+	}
 	evaluated, more := eval.Run(linked, opts)
 	result.Program = evaluated
 	return result, join(faults, more)

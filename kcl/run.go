@@ -28,7 +28,8 @@ type Options struct {
 	Modules   []string // NAME=DIR: where modules are
 	Overrides []string // of configs: PATH=VALUE, PATH:VALUE, PATH+=VALUE, PATH-
 	Plan      eval.Plan
-	AllowFile bool // let the program read and write files
+	AllowFile bool      // let the program read and write files
+	Print     io.Writer // gets what the program prints; nil drops it
 	Stdin     io.Reader
 }
 
@@ -63,7 +64,7 @@ func Run(opts Options) (*Result, error) {
 		texts[src.Name] = src
 	}
 	find := program.Options{Dependencies: modules, Overrides: opts.overrides(settings)}
-	evaluated, faults := Evaluate(sources, find, eval.Options{Arguments: arguments, AllowFile: opts.AllowFile})
+	evaluated, faults := Evaluate(sources, find, eval.Options{Arguments: arguments, AllowFile: opts.AllowFile, Print: opts.Print})
 	maps.Copy(texts, evaluated.Sources)
 	if faults.Err() != nil {
 		return nil, located(faults, texts)

@@ -21,27 +21,28 @@ const (
 
 var known = []kcltest.Known{
 	{
-		Kind: kcltest.OtherLine,
+		Kind: kcltest.OtherLine, Most: 163,
 		Want: `^EvaluationError: (attribute .* is required|object of type .* has no len|.* not supported between|expect )`,
-		Why:  "the runtime blames what it evaluated last; berth the value, or the instance that lacks it",
+		Why:  "the runtime blames the first entry of an instance, a check that cannot be evaluated, or what it evaluated last",
 	},
 	{
-		Kind: kcltest.OtherLine, Want: `^EvaluationError: conflicting values`, Source: `\*\*_v`,
-		Why: "open: the runtime blames where a dict is expanded",
+		Kind: kcltest.OtherLine, Want: `^EvaluationError: conflicting values`, Source: `\*\*_v`, Most: 7,
+		Why: "the runtime blames where a dict is expanded; berth the entry in it",
 	},
 	{
-		Kind: kcltest.OtherVerdict, Want: `^$`, Got: `is required and cannot be None`, Source: `[:,] *null`,
-		Why: "open: the runtime takes null in data for absent",
+		Kind: kcltest.OtherVerdict, Want: `^$`, Got: `is required and cannot be None`, Source: `[:,] *null`, Most: 4,
+		Why: "the runtime takes null in data for absent; to berth it means None, in every format",
 	},
 	{
-		Kind: kcltest.OtherValue,
-		Why:  "quirk: a dict that the runtime merges into an instance stays a dict below the first level, without the schema's defaults",
+		Kind: kcltest.OtherValue, Most: 10,
+		Why: "quirk: a dict that the runtime merges into an instance stays a dict below the first level, without the schema's defaults",
 	},
 }
 
 // TestGeneratedConfigs compares berth with the reference runtime on configs
 // made from the schema.
 func TestGeneratedConfigs(t *testing.T) {
+	kcltest.Interpreter(t)
 	prelude, _ := syntax.Parse(syntax.NewSource(schema.File, schema.Source))
 	bare, module := t.TempDir(), t.TempDir()
 	kcltest.Write(t, filepath.Join(bare, schema.File), schema.Source)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/berth-oci/berth/kcl/eval"
+	"github.com/berth-oci/berth/kcl/program"
 	"github.com/berth-oci/berth/kcl/syntax"
 	"github.com/berth-oci/berth/schema"
 	"github.com/berth-oci/berth/spec"
@@ -13,11 +14,11 @@ import (
 // TestSpecMatchesSchema walks the schema and the structs together and fails on
 // every attribute that one has and the other lacks or types differently.
 func TestSpecMatchesSchema(t *testing.T) {
-	f, faults := syntax.Parse(syntax.NewSource(schema.File, schema.Source))
+	p, faults := program.Load([]*syntax.Source{syntax.NewSource(schema.File, schema.Source)}, program.Options{})
 	if err := faults.Err(); err != nil {
 		t.Fatal(err)
 	}
-	schemas, err := eval.Describe([]*syntax.File{f})
+	schemas, err := eval.Describe(p)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -112,6 +112,20 @@ func (a *app) config() (*load.Config, error) {
 	return config, err
 }
 
+// interruptible runs work that knows no context, such as evaluating a program or
+// waiting for standard input, and returns at once when ctx is done. What work
+// still does then ends with the process.
+func interruptible(ctx context.Context, work func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- work() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // exitCode is the only place where an error becomes an exit code.
 func exitCode(err error) int {
 	var d *diag.Diagnostic

@@ -35,15 +35,15 @@ the working directory: the files that its kcl.yaml or the [profile] of its
 kcl.mod names, else all its .k files.`,
 		Example: `  berth kcl run main.k -D env=prod
   berth kcl run --format json -S app.spec config/`,
-		RunE: func(_ *cobra.Command, files []string) error {
+		RunE: func(cmd *cobra.Command, files []string) error {
 			if err := oneOf("format", format, "yaml", "json"); err != nil {
 				return err
 			}
 			if a.file != "" || a.name != "" {
 				return diag.Errorf(diag.Usage, "kcl run evaluates programs and uses no config").WithHint("name the program without -f: berth kcl run FILE")
 			}
-			opts.Files, opts.Stdin = files, a.stdin
-			return a.kclRun(opts, format, output)
+			opts.Files, opts.Stdin, opts.Print = files, a.stdin, a.stdout
+			return interruptible(cmd.Context(), func() error { return a.kclRun(opts, format, output) })
 		},
 	}
 	flags := cmd.Flags()

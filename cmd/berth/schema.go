@@ -7,14 +7,23 @@ import (
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/jsonschema"
+	"github.com/berth-oci/berth/internal/load"
 	"github.com/berth-oci/berth/schema"
 )
 
 func (a *app) schemaCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:       "schema kcl|json",
-		Short:     "Print the schema of a config",
-		Long:      "Print the schema of a config: the KCL package itself, or a JSON Schema that is made from it, which editors use for YAML and JSON configs.",
+	var name string
+	cmd := &cobra.Command{
+		Use:   "schema kcl|json",
+		Short: "Print the schema of a config",
+		Long: `Print the schema of a config: the KCL package itself, or a JSON Schema (draft
+2020-12) that is made from it, which editors use for YAML and JSON configs.
+
+The JSON Schema has the types, defaults, descriptions and, as far as JSON Schema
+can say them, the checks. It never rejects what berth validate accepts; what it
+lets through is listed in its $comment.
+
+--schema FILE.k:NAME prints the JSON Schema of a schema of your own.`,
 		ValidArgs: []string{"kcl", "json"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -24,15 +33,28 @@ func (a *app) schemaCommand() *cobra.Command {
 				return diag.Errorf(diag.Usage, "there is no schema in %s, only in kcl and json", args[0])
 			}
 			if args[0] == "kcl" {
+				if name != "" {
+					return diag.Errorf(diag.Usage, "--schema goes with json: in KCL a schema is its own file")
+				}
 				fmt.Fprint(a.stdout, schema.Source)
 				return nil
 			}
-			text, err := jsonschema.Generate()
-			if err != nil {
-				return err
-			}
-			a.print("%s", text)
-			return nil
+			return a.jsonSchema(name)
 		},
 	}
+	schemaFlag(cmd, &name)
+	return cmd
+}
+
+func (a *app) jsonSchema(name string) error {
+	p, name, err := load.Schema(name)
+	if err != nil {
+		return err
+	}
+	s, err := jsonschema.Generate(p, name)
+	if err != nil {
+		return err
+	}
+	a.print("%s", s.Text)
+	return nil
 }

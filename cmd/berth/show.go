@@ -12,28 +12,39 @@ import (
 )
 
 func (a *app) showCommand() *cobra.Command {
-	var format string
+	var format, schema string
 	var explain bool
 	cmd := &cobra.Command{
 		Use:   "show",
 		Short: "Print the config with all defaults applied",
-		Args:  noArgs,
+		Long: `Print the config with all defaults applied, as YAML, JSON or KCL; each is a
+config itself.
+
+--explain prints one line for each value: the place that gave it, in the config,
+in what it imports or in a schema, which makes it a default; what it is computed
+from; and what it overrides where configs are merged. With --format json it is a
+list of {"path", "value", "default", "schema", "place", "file", "line",
+"column", "from", "overrides"}.`,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := oneOf("format", format, "yaml", "json", "kcl"); err != nil {
 				return err
 			}
-			config, err := load.File(a.file, load.Options{Stdin: a.stdin, Name: a.name})
-			if err != nil {
-				return err
-			}
-			if explain {
-				return a.explain(config, format)
-			}
-			return a.show(config, format)
+			return interruptible(cmd.Context(), func() error {
+				config, err := load.File(a.file, load.Options{Stdin: a.stdin, Name: a.name, Schema: schema})
+				if err != nil {
+					return err
+				}
+				if explain {
+					return a.explain(config, format)
+				}
+				return a.show(config, format)
+			})
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "yaml", "`FORMAT` of the result: yaml, json or kcl")
 	cmd.Flags().BoolVar(&explain, "explain", false, "say where each value came from")
+	schemaFlag(cmd, &schema)
 	return cmd
 }
 

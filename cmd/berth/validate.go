@@ -16,8 +16,18 @@ func (a *app) validateCommand() *cobra.Command {
 		Use:   "validate [FILE...]",
 		Short: "Check configs and report every fault",
 		Long: `Check configs, KCL, YAML or JSON, and report every fault at once, each at the
-place of the offending value. Nothing is read but the configs and what they
-import, and nothing is contacted.`,
+place of the offending value. A directory is a KCL package, - is standard
+input. Nothing is read but the configs and what they import, and nothing is
+contacted.
+
+--schema NAME asks for instances of one schema: a built-in one, or with
+FILE.k:NAME or DIRECTORY:NAME one of your own, which derives from
+OCIRegistryConfig. YAML and JSON configs become instances of it.
+
+--format json prints a list with {"file", "valid", "diagnostics"} for each
+config. A diagnostic has "code", "severity", "exit", "message" and where known
+"path", "file", "line", "column", "end_line", "end_column", "hint" and
+"related", a list of further places with a "message".`,
 		RunE: func(cmd *cobra.Command, files []string) error {
 			if err := oneOf("format", format, "text", "json", "sarif", "github"); err != nil {
 				return err
@@ -25,15 +35,20 @@ import, and nothing is contacted.`,
 			if len(files) == 0 {
 				files = []string{a.file}
 			}
-			return a.validate(files, format, schema)
+			return interruptible(cmd.Context(), func() error { return a.validate(files, format, schema) })
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "text", "`FORMAT` of the result: text, json, sarif or github")
-	cmd.Flags().StringVar(&schema, "schema", "", "`NAME` of the schema that YAML and JSON configs are instances of")
+	schemaFlag(cmd, &schema)
 	return cmd
 }
 
-// verdict is the result for one config.
+// schemaFlag adds --schema to a command that reads a config.
+func schemaFlag(cmd *cobra.Command, schema *string) {
+	cmd.Flags().StringVar(schema, "schema", "", "the schema of the registry: `[PATH:]NAME`, PATH being a .k file or a directory (default what the type of a YAML or JSON config implies)")
+}
+
+// verdict is the result for one config. Its JSON form is stable.
 type verdict struct {
 	File        string    `json:"file"`
 	Valid       bool      `json:"valid"`
@@ -54,7 +69,7 @@ func (a *app) validate(files []string, format, schema string) error {
 		var sources map[string]diag.Source
 		if err == nil {
 			file, sources = config.File, config.Sources
-			list = warnings(config)
+			list = append(config.Warnings, warnings(config)...)
 		} else {
 			list, sources = diagnostics(err)
 			if failure == nil || exitCode(err) > exitCode(failure) {
@@ -67,7 +82,11 @@ func (a *app) validate(files []string, format, schema string) error {
 		}
 		verdicts = append(verdicts, verdict{File: file, Valid: err == nil, Diagnostics: append(diag.List{}, list...)})
 	}
-	if err := a.renderVerdicts(verdicts, all, format); err != nil {
+	exit := diag.ExitOK
+	if failure != nil {
+		exit = exitCode(failure)
+	}
+	if err := a.renderVerdicts(verdicts, all, format, exit); err != nil {
 		return err
 	}
 	if failure != nil {
@@ -76,12 +95,12 @@ func (a *app) validate(files []string, format, schema string) error {
 	return nil
 }
 
-func (a *app) renderVerdicts(verdicts []verdict, all *diag.Faults, format string) error {
+func (a *app) renderVerdicts(verdicts []verdict, all *diag.Faults, format string, exit int) error {
 	switch format {
 	case "json":
 		return a.printJSON(verdicts)
 	case "sarif":
-		return diag.WriteSARIF(a.stdout, all.List, version(), 0)
+		return diag.WriteSARIF(a.stdout, all.List, version(), exit)
 	case "github":
 		diag.WriteGitHub(a.stdout, all.List)
 		return nil

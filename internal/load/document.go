@@ -34,7 +34,7 @@ func parseDocument(src *syntax.Source) *document {
 	}
 	config, ok := x.(*syntax.Config)
 	if x != nil && !ok && len(doc.faults) == 0 {
-		doc.fault(x.At(), "the config must be a mapping of attributes to values")
+		doc.report(x.At(), diag.Errorf(diag.Syntax, "the config must be a mapping of attributes to values"))
 	}
 	doc.config = config
 	if config == nil && doc.faults.Err() != nil && guess(src.Text) == "kcl" {
@@ -58,11 +58,11 @@ func (doc *document) at(start, end int) syntax.Range {
 	return syntax.Range{Source: doc.src, Start: start, End: min(end, len(doc.src.Text))}
 }
 
-// fault reports a syntax error and returns what stands for the value.
-func (doc *document) fault(at syntax.Range, format string, args ...any) *diag.Diagnostic {
-	d := diag.Errorf(diag.Syntax, format, args...).At(at.Span())
+// report reports a fault at a place and returns what stands for the value there.
+func (doc *document) report(at syntax.Range, d *diag.Diagnostic) syntax.Expr {
+	d.Span = at.Span()
 	doc.faults = append(doc.faults, d)
-	return d
+	return &syntax.Bad{Range: at}
 }
 
 // maxNesting bounds how deep a document may nest.
@@ -71,7 +71,7 @@ const maxNesting = 200
 // enter counts a level of nesting and reports one too many.
 func (doc *document) enter(at syntax.Range) bool {
 	if doc.depth >= maxNesting {
-		doc.fault(at, "nested too deeply (limit %d)", maxNesting).Code = diag.LimitExceeded
+		doc.report(at, diag.Errorf(diag.LimitExceeded, "nested too deeply (limit %d)", maxNesting))
 		return false
 	}
 	doc.depth++
@@ -93,8 +93,9 @@ func (doc *document) entries() *entries { return &entries{doc: doc, keys: map[st
 // a fault: readers differ in which of the two they take.
 func (e *entries) add(key string, at syntax.Range, value syntax.Expr) {
 	if old := e.keys[key]; old != nil {
-		d := e.doc.fault(at, "%s is given twice", key).WithHint("remove one of the two")
+		d := diag.Errorf(diag.Syntax, "%s is given twice", key).WithHint("remove one of the two")
 		d.Related = []diag.Related{{Span: old.Span(), Message: "first given here"}}
+		e.doc.report(at, d)
 		return
 	}
 	if inner, ok := value.(*syntax.Config); ok {

@@ -42,13 +42,16 @@ func (o Origin) String() string {
 		text = fmt.Sprintf("default, %s (%s)", o.Place, o.Schema)
 	}
 	for i, r := range o.From {
-		text += map[bool]string{true: ", from ", false: " and "}[i == 0] + r.Name
+		if text += ", "; i == 0 {
+			text += "from "
+		}
+		text += r.Name
 		if r.Place != "" {
 			text += " (" + r.Place + ")"
 		}
 	}
 	if len(o.Overrides) > 0 {
-		text += ", overrides " + strings.Join(o.Overrides, " and ")
+		text += ", overrides " + strings.Join(o.Overrides, ", ")
 	}
 	return text
 }
@@ -71,7 +74,11 @@ func (x *explainer) walk(path string, v eval.Value, from *eval.Entry) {
 	switch v := v.(type) {
 	case *eval.Instance:
 		for _, e := range v.Attrs.Entries() {
-			x.walk(join(path, e.Key), e.Value, e)
+			entry := *e
+			if given := v.Config.Get(e.Key); given != nil {
+				entry.Overrides = given.Overrides
+			}
+			x.walk(join(path, e.Key), e.Value, &entry)
 		}
 		return
 	case *eval.Dict:

@@ -27,7 +27,7 @@ var (
 	yamlLine = regexp.MustCompile(`^(?:---|%YAML|- |-$|\? |&|(?:"[^"]*"|'[^']*'|[^\s#:{}\[\]"'][^\s:]*)\s*:(?:\s|$))`)
 	// kclValue is what stands after the colon in KCL and not in YAML: a schema
 	// with its config, or a type with a value.
-	kclValue = regexp.MustCompile(`^[^:]*:\s*(?:[A-Za-z_][\w.]*\s*(?:\([^)]*\))?\s*\{|[^"'#]*[^=!<>"'#]=[^=])`)
+	kclValue = regexp.MustCompile(`^[^:]*:\s*(?:[A-Za-z_][\w.]*\s*(?:\([^)]*\))?\s*\{|[^"'#]*\s=\s)`)
 	jsonText = regexp.MustCompile(`^\{\s*["}]`)
 )
 

@@ -31,8 +31,15 @@ func (c *Config) hints(faults diag.List) {
 			d.Hint = strings.TrimPrefix("write a value after the colon: nothing there means null; "+d.Hint, "; ")
 			continue
 		}
-		if hint := spelling(typeAt(c.value.Schema, d.Path), s); hint != "" && d.Hint == "" {
+		hint := spelling(typeAt(c.value.Schema, d.Path), s)
+		switch {
+		case d.Code == diag.MissingAttr: // given as null
+			d.Hint += ", or leave the key out where there is a default"
+		case hint != "" && d.Hint == "":
 			d.Hint = hint
+			if s.quoted && strings.HasPrefix(hint, "write ") {
+				d.Hint += ", without quotes"
+			}
 		}
 	}
 }
@@ -60,7 +67,7 @@ func spelling(want eval.TypeShape, s scalar) string {
 	return ""
 }
 
-// number returns how a number is written that reads like word.
+// number says how a number is written that reads like word.
 func number(kind, word string) string {
 	digits := strings.NewReplacer("_", "", ",", "", " ", "").Replace(word)
 	v, err := yaml.Scalar(digits)

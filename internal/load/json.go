@@ -125,9 +125,11 @@ func (r *jsonReader) number(text string, at syntax.Range) syntax.Expr {
 }
 
 func (doc *document) outOfRange(at syntax.Range) syntax.Expr {
-	doc.fault(at, "%s does not fit 64 bits", firstLine(at.Text())).WithHint("quote it if it is a text")
-	return &syntax.Bad{Range: at}
+	return doc.report(at, diag.Errorf(diag.Syntax, "%s does not fit 64 bits", firstLine(at.Text())).WithHint("quote it if it is a text"))
 }
+
+// maxDecoder is about the depth at which the decoder gives up.
+const maxDecoder = 9_990
 
 // checkJSON makes sure that a text is JSON and not merely YAML.
 func checkJSON(src *syntax.Source) *diag.Diagnostic {
@@ -152,6 +154,9 @@ func checkJSON(src *syntax.Source) *diag.Diagnostic {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || offset >= len(strings.TrimRight(src.Text, " \t\r\n")) {
 		return diag.Errorf(diag.Syntax, "the file ends in the middle of a JSON value").
 			At(syntax.Range{Source: src, Start: len(src.Text), End: len(src.Text)}.Span()).WithHint("close every brace, bracket and string")
+	}
+	if strings.Count(src.Text[:offset], "[")+strings.Count(src.Text[:offset], "{") > maxDecoder {
+		return diag.Errorf(diag.LimitExceeded, "nested too deeply (limit %d)", maxNesting).At(syntax.Range{Source: src, Start: offset, End: offset + 1}.Span())
 	}
 	d := diag.Errorf(diag.Syntax, "not JSON: %s", err).At(syntax.Range{Source: src, Start: offset, End: offset + 1}.Span())
 	before := strings.TrimRight(src.Text[:offset], " \t\r\n")

@@ -26,6 +26,7 @@ type Config struct {
 	Registry *spec.Registry
 	Defaults spec.Defaults
 	Sources  map[string]diag.Source
+	Warnings diag.List // of the program, none of which stops it
 
 	value        *eval.Instance
 	program      *program.Program
@@ -126,6 +127,7 @@ func evaluate(file string, sources []*syntax.Source, opts Options) (*Config, err
 	if err := want.holds(c); err != nil {
 		return nil, err
 	}
+	c.Warnings = faults.Sort()
 	return c, c.decode()
 }
 

@@ -70,8 +70,8 @@ func (p places) fill(faults diag.List) {
 		line int
 		col  int
 	}
-	paths := map[start]string{}
-	note := func(r syntax.Range, path string) {
+	keys, values := map[start]string{}, map[start]string{}
+	note := func(paths map[start]string, r syntax.Range, path string) {
 		s := r.Span().Start
 		at := start{s.File, s.Line, s.Column}
 		if old, ok := paths[at]; !ok || len(path) > len(old) {
@@ -80,13 +80,19 @@ func (p places) fill(faults diag.List) {
 	}
 	for path, pl := range p {
 		if pl.given {
-			note(pl.key, path)
-			note(pl.value, path)
+			note(keys, pl.key, path)
+			note(values, pl.value, path)
 		}
 	}
 	for _, d := range faults {
-		s := d.Span.Start
-		d.Path = paths[start{s.File, s.Line, s.Column}]
+		at := start{d.Span.Start.File, d.Span.Start.Line, d.Span.Start.Column}
+		path, ok := values[at]
+		// A block of YAML begins where its first key does; what fails a check
+		// there is the block.
+		if key, isKey := keys[at]; isKey && (!ok || d.Code != diag.CheckFailed && len(key) > len(path)) {
+			path = key
+		}
+		d.Path = path
 	}
 }
 

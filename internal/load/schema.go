@@ -8,7 +8,9 @@ import (
 	"strings"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/kcl/program"
 	"github.com/berth-oci/berth/kcl/syntax"
+	"github.com/berth-oci/berth/schema"
 )
 
 // rootSchema is the schema that all schemas of registries derive from.
@@ -54,6 +56,32 @@ func (c *Config) selectSchema(text string, prelude *syntax.File) (*selection, di
 		return sel, faults, nil
 	}
 	return sel, faults, sel.find(prelude)
+}
+
+// Schema returns a program that defines the schema that a text stands for (see
+// Options.Schema), and its name; "" where the text is empty. The schemas of
+// package schema are its prelude.
+func Schema(text string) (*program.Program, string, error) {
+	c := &Config{Sources: map[string]diag.Source{}}
+	prelude, faults := c.parse(schema.File, schema.Source)
+	sel, more, err := c.selectSchema(text, prelude)
+	if faults = append(faults, more...); err != nil || faults.Err() != nil {
+		return nil, "", firstError(err, c.faults(faults))
+	}
+	if sel.name != "" && sel.path == "" {
+		all, registries := definitions([]*syntax.File{prelude}, prelude)
+		if err := sel.known(all, registries, "built in are"); err != nil {
+			return nil, "", err
+		}
+	}
+	p, faults := program.Link(sel.files, program.Options{Prelude: []*syntax.File{prelude}, PreludeName: schema.Package})
+	for name, src := range p.Sources() {
+		c.Sources[name] = src
+	}
+	if faults.Err() != nil {
+		return nil, "", c.faults(faults)
+	}
+	return p, sel.name, nil
 }
 
 func isDir(name string) bool {

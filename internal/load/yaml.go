@@ -29,8 +29,8 @@ func (doc *document) parseYAML() syntax.Expr {
 			continue
 		}
 		if body != nil {
-			doc.fault(c.place(d.Body.GetToken()), "a config is one document; here a second one begins").
-				WithHint("put each config into a file of its own")
+			doc.report(c.place(d.Body.GetToken()), diag.Errorf(diag.Syntax, "a config is one document; here a second one begins").
+				WithHint("put each config into a file of its own"))
 			return nil
 		}
 		body = d.Body
@@ -130,11 +130,6 @@ func quotedLength(text string) int {
 	return len(text)
 }
 
-func (c *yamlConverter) bad(t *token.Token, format string, args ...any) (syntax.Expr, *diag.Diagnostic) {
-	at := c.place(t)
-	return &syntax.Bad{Range: at}, c.fault(at, format, args...)
-}
-
 func (c *yamlConverter) expr(n ast.Node) syntax.Expr {
 	r := c.place(n.GetToken())
 	if !c.grow(1, r) || !c.enter(r) {
@@ -178,8 +173,7 @@ func (c *yamlConverter) expr(n ast.Node) syntax.Expr {
 	case *ast.TagNode:
 		return c.tagged(n)
 	}
-	x, _ := c.bad(n.GetToken(), "a config cannot hold %s", n.Type())
-	return x
+	return c.report(r, diag.Errorf(diag.Syntax, "a config cannot hold %s", n.Type()))
 }
 
 // grow counts n nodes and reports when there are too many.
@@ -187,7 +181,7 @@ func (c *yamlConverter) grow(n int, at syntax.Range) bool {
 	before := c.size
 	c.size += n
 	if c.size > maxSize && before <= maxSize {
-		c.fault(at, "the document has too many values, those behind aliases counted each time (limit %d)", maxSize).Code = diag.LimitExceeded
+		c.report(at, diag.Errorf(diag.LimitExceeded, "the document has too many values, those behind aliases counted each time (limit %d)", maxSize))
 	}
 	return c.size <= maxSize
 }
@@ -200,7 +194,7 @@ func (c *yamlConverter) alias(n *ast.AliasNode) syntax.Expr {
 	r := c.at(star.Start, star.Start+1+len(name))
 	known, ok := c.anchors[name]
 	if !ok {
-		d := c.fault(r, "no anchor %s is defined above", name)
+		d := diag.Errorf(diag.Syntax, "no anchor %s is defined above", name)
 		var names []string
 		for name := range c.anchors {
 			names = append(names, name)
@@ -210,7 +204,7 @@ func (c *yamlConverter) alias(n *ast.AliasNode) syntax.Expr {
 		} else {
 			d.Hint = "an anchor is written &" + name + " before its value; quote a text that begins with *"
 		}
-		return &syntax.Bad{Range: r}
+		return c.report(r, d)
 	}
 	if !c.grow(known.size, r) {
 		return &syntax.Bad{Range: r}
@@ -235,8 +229,7 @@ func (c *yamlConverter) alias(n *ast.AliasNode) syntax.Expr {
 func (c *yamlConverter) tagged(n *ast.TagNode) syntax.Expr {
 	tag := n.Start.Value
 	if n.Value == nil {
-		x, _ := c.bad(n.Start, "nothing stands after the tag %s", tag)
-		return x
+		return c.report(c.place(n.Start), diag.Errorf(diag.Syntax, "nothing stands after the tag %s", tag))
 	}
 	if tok := n.Value.GetToken(); tag == "!!str" {
 		if _, ok := n.Value.(ast.ScalarNode); ok {
@@ -263,8 +256,8 @@ func (c *yamlConverter) tagged(n *ast.TagNode) syntax.Expr {
 		fits = tag == "!!null" && v.Kind == syntax.NONE || tag == "!!bool" && v.Kind != syntax.NONE
 	}
 	if !fits {
-		_, d := c.bad(n.Start, "the tag %s does not go with this value", tag)
-		d.Hint = "leave the tag out; only those of plain values are known, as in !!str 5"
+		c.report(c.place(n.Start), diag.Errorf(diag.Syntax, "the tag %s does not go with this value", tag).
+			WithHint("leave the tag out; only those of plain values are known, as in !!str 5"))
 	}
 	return x
 }
@@ -283,15 +276,13 @@ func (c *yamlConverter) plain(text string, r syntax.Range) syntax.Expr {
 		return boolean(r, v)
 	case int64:
 		if yaml.Ambiguous(text) {
-			c.fault(r, "%s is one number to YAML 1.1 and another to YAML 1.2", text).
-				WithHint("write it without the leading zero, as 0o%s if it is octal, or in quotes if it is a text", strings.TrimLeft(text, "+-0"))
-			return &syntax.Bad{Range: r}
+			return c.report(r, diag.Errorf(diag.Syntax, "%s is one number to YAML 1.1 and another to YAML 1.2", text).
+				WithHint("write it without the leading zero, as 0o%s if it is octal, or in quotes if it is a text", strings.TrimLeft(text, "+-0")))
 		}
 		return &syntax.Number{Range: r, Int: v}
 	case float64:
 		if math.IsInf(v, 0) || math.IsNaN(v) {
-			c.fault(r, "a config cannot hold %s", text).WithHint("write a number, or quotes around a text")
-			return &syntax.Bad{Range: r}
+			return c.report(r, diag.Errorf(diag.Syntax, "a config cannot hold %s", text).WithHint("write a number, or quotes around a text"))
 		}
 		return &syntax.Number{Range: r, IsFloat: true, Float: v}
 	}
@@ -334,7 +325,7 @@ func (c *yamlConverter) merged(v *ast.MappingValueNode) []*syntax.Config {
 			configs = append(configs, x)
 		case *syntax.Bad: // reported
 		default:
-			c.fault(x.At(), "<< merges mappings, and this is none").WithHint("write <<: *NAME for a mapping with the anchor &NAME")
+			c.report(x.At(), diag.Errorf(diag.Syntax, "<< merges mappings, and this is none").WithHint("write <<: *NAME for a mapping with the anchor &NAME"))
 		}
 	}
 	return configs
@@ -358,9 +349,9 @@ func (c *yamlConverter) key(n ast.MapKeyNode) (string, syntax.Range, bool) {
 			return tok.Value, at, true
 		}
 	default:
-		c.fault(at, "a key must be a text").WithHint("write a plain key")
+		c.report(at, diag.Errorf(diag.Syntax, "a key must be a text").WithHint("write a plain key"))
 		return "", at, false
 	}
-	c.fault(at, "a key must be a text, and %s is none", tok.Value).WithHint("quote it: %q", tok.Value)
+	c.report(at, diag.Errorf(diag.Syntax, "a key must be a text, and %s is none", tok.Value).WithHint("quote it: %q", tok.Value))
 	return "", at, false
 }

@@ -16,8 +16,10 @@ import (
 // with the square of how deep brackets nest, and time that grows with the square
 // of the number of keys.
 const (
-	maxFlow = 500
-	maxKeys = 10_000
+	maxFlow  = 500
+	maxKeys  = 10_000
+	maxItems = 100_000 // lines and commas
+	maxDash  = 500     // on one line
 )
 
 // LimitError says where a text goes beyond a limit.
@@ -44,13 +46,30 @@ func Parse(text []byte) (f *ast.File, err error) {
 	return parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey())
 }
 
+// dashes returns how many sequences begin at the start of a text.
+func dashes(text []byte) int {
+	n := 0
+	for text = bytes.TrimLeft(text, " "); n <= maxDash && bytes.HasPrefix(text, []byte("- ")); n++ {
+		text = bytes.TrimLeft(text[2:], " ")
+	}
+	return n
+}
+
 // checkLimits counts open brackets and keys outside of quotes and comments. In
 // plain and block texts it may count some that mean nothing: the limits leave
 // room.
 func checkLimits(text []byte) error {
-	depth, keys, line, start := 0, 0, 1, 0
+	depth, keys, items, line, start := 0, 0, 0, 1, 0
 	var quote byte
 	for i, c := range text {
+		if c == '\n' || c == ',' {
+			if items++; items > maxItems {
+				return &LimitError{line, i - start + 1, fmt.Sprintf("too many lines and elements (limit %d)", maxItems)}
+			}
+		}
+		if i == start && dashes(text[i:]) > maxDash {
+			return &LimitError{line, 1, fmt.Sprintf("sequences nest too deeply (limit %d)", maxDash)}
+		}
 		switch {
 		case c == '\n':
 			line, start = line+1, i+1

@@ -19,12 +19,14 @@ func TestParseLimits(t *testing.T) {
 		"a: don't\nb: 'x'\nc: '" + deep + "'":      false,
 		"\ufeffa: 1":                               false,
 		strings.Repeat("k: {}, ", maxKeys+1):       true,
+		"a: [" + strings.Repeat("1, ", maxItems+1): true,
+		strings.Repeat("- ", maxDash+1):            true,
 		"a: '" + strings.Repeat(": ", 11000) + "'": false,
 	} {
 		_, err := Parse([]byte(text))
 		var limit *LimitError
 		if errors.As(err, &limit) != refused || !refused && err != nil {
-			t.Errorf("%.20q: %v", text, err)
+			t.Errorf("%.20q: %.200v", text, err)
 		}
 		if refused && limit != nil && limit.Line != 1 {
 			t.Errorf("%.20q: at %d:%d", text, limit.Line, limit.Column)

@@ -177,7 +177,7 @@ func (c *checker) schemaExpr(x *syntax.SchemaExpr) *typ {
 		right := c.only(t, config(x))
 		return c.binary(syntax.OR_BIT, t, right, x.Range)
 	case kindSchema:
-		if !t.instance && c.body == nil {
+		if !t.instance && c.body == nil && !c.partial[x] {
 			c.missing(t.schema, x)
 		}
 		c.only(t, config(x))

@@ -57,8 +57,11 @@ type checker struct {
 	// loops holds the variables of the comprehensions around. They are
 	// forgotten when any scope ends.
 	loops []string
-	store bool // a name is being assigned to
-	depth int
+	// partial holds instances that get more attributes than their own config
+	// gives.
+	partial map[*syntax.SchemaExpr]bool
+	store   bool // a name is being assigned to
+	depth   int
 
 	faults      diag.List
 	seen        map[fault]bool
@@ -112,7 +115,7 @@ func (c *checker) check(source *program.Package, prelude *scope) {
 
 // imports binds the packages that the files import.
 func (c *checker) imports() {
-	paths := map[string]string{}
+	bound := map[string]*syntax.Import{}
 	for _, f := range c.pkg.source.Files {
 		for _, stmt := range f.Body {
 			stmt, ok := stmt.(*syntax.Import)
@@ -120,12 +123,12 @@ func (c *checker) imports() {
 				continue
 			}
 			name := program.Name(stmt)
-			if path, ok := paths[name]; ok && path != stmt.Path {
+			if before, ok := bound[name]; ok && !c.same(before, stmt) {
 				c.report(diag.Immutable, stmt.Range, "%s is defined twice", name).
 					WithHint("give one of them another name: import %s as …", stmt.Path)
 				continue
 			}
-			paths[name] = stmt.Path
+			bound[name] = stmt
 			m := &module{}
 			if imp := c.pkg.source.Imports[stmt]; imp != nil {
 				m.pkg, m.system = imp.Package, imp.System
@@ -133,6 +136,16 @@ func (c *checker) imports() {
 			c.bind(name, &typ{kind: kindModule, module: m}, stmt.Range)
 		}
 	}
+}
+
+// same reports whether two import statements mean one package. Files of several
+// modules may mean different ones by the same path.
+func (c *checker) same(a, b *syntax.Import) bool {
+	x, y := c.pkg.source.Imports[a], c.pkg.source.Imports[b]
+	if x == nil || y == nil || x.Package == nil || y.Package == nil {
+		return a.Path == b.Path
+	}
+	return x.Package == y.Package
 }
 
 // report adds an error, unless it is known, and returns it for a hint.

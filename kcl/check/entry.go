@@ -11,12 +11,58 @@ func (c *checker) entries(list []*syntax.Entry) *typ {
 	defer c.pop()
 	c.scope.names.list = make([]field, 0, len(list))
 	d := newDict(c, len(list))
+	c.completed(list)
 	for _, e := range list {
 		if e != nil {
 			d.add(e)
 		}
 	}
 	return d.typ()
+}
+
+// completed notes the instances in entries that others may add to: those of
+// keys that come several times, and those that meet the default of an index
+// signature. They may lack required attributes.
+func (c *checker) completed(list []*syntax.Entry) {
+	count := map[string]int{}
+	for _, e := range list {
+		if name, ok := entryName(e); ok {
+			count[name]++
+		}
+	}
+	want := c.top()
+	indexed := want != nil && want.kind == kindSchema && want.schema.index != nil
+	for _, e := range list {
+		name, ok := entryName(e)
+		if !ok {
+			continue
+		}
+		if x, ok := e.Value.(*syntax.SchemaExpr); ok && (count[name] > 1 || indexed) {
+			if c.partial == nil {
+				c.partial = map[*syntax.SchemaExpr]bool{}
+			}
+			c.partial[x] = true
+		}
+	}
+}
+
+// entryName returns the name or the text that an entry gives a value, or begins
+// its path with.
+func entryName(e *syntax.Entry) (string, bool) {
+	if e == nil {
+		return "", false
+	}
+	key := e.Key
+	if len(e.Path) > 0 {
+		key = e.Path[0]
+	}
+	switch key := key.(type) {
+	case *syntax.Ident:
+		return key.Name, true
+	case *syntax.String:
+		return key.Value, true
+	}
+	return "", false
 }
 
 // dict collects the type of a config.

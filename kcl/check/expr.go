@@ -235,7 +235,7 @@ func (c *checker) ifElem(x *syntax.IfElem) *typ {
 		types = append(types, anyType)
 	default:
 		elif, ok := x.Else[0].(*syntax.IfElem)
-		t := anyType
+		var t *typ
 		if ok && len(x.Else) == 1 {
 			t = c.ifElem(elif)
 		} else { // a list of its own for the reference

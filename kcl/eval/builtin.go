@@ -327,7 +327,7 @@ func builtinSorted(c *call) Value {
 	var a, b Value // that cannot be compared
 	slices.SortStableFunc(out, func(x, y Value) int {
 		o, ok := order(x, y)
-		if !ok || isNaN(x) || isNaN(y) {
+		if !ok || !sortable(x) || !sortable(y) {
 			a, b = x, y
 		}
 		return o * sign
@@ -338,9 +338,14 @@ func builtinSorted(c *call) Value {
 	return c.newList(out)
 }
 
-func isNaN(v Value) bool {
+// sortable reports whether v has a place among others: neither bools nor what
+// is no number have one.
+func sortable(v Value) bool {
+	if _, isBool := v.(Bool); isBool {
+		return false
+	}
 	f, ok := v.(Float)
-	return ok && math.IsNaN(float64(f))
+	return !ok || !math.IsNaN(float64(f))
 }
 
 func builtinSum(c *call) Value {
@@ -388,8 +393,8 @@ func builtinZip(c *call) Value {
 // turn. Without an initial value it begins with the first element.
 func builtinReduce(c *call) Value {
 	f, list := c.value(0, "reducer"), c.list(1, "list")
-	total, ok := c.given(2, "initial")
-	if !ok {
+	total := c.arg(2, "initial")
+	if total == nil {
 		if len(list) == 0 {
 			return None{}
 		}

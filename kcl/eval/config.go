@@ -138,11 +138,8 @@ func (ev *evaluator) merge(d *Dict, e *Entry, mode unionMode, at syntax.Range) {
 		d.set(e)
 		return
 	}
-	joined := *e
+	joined := *e // the last operator decides how a default is met
 	joined.Overrides = append(old.Overrides[:len(old.Overrides):len(old.Overrides)], old.Place)
-	if old.Op == syntax.ASSIGN && e.Op == syntax.COLON || old.Op == syntax.ADD_ASSIGN && e.Op != syntax.ASSIGN {
-		joined.Op = old.Op
-	}
 	joined.Value, joined.insert = ev.apply(old.Value, e, mode, at), nil
 	if _, isDict := joined.Value.(*Dict); isDict && e.Op != syntax.ASSIGN {
 		joined.KeyPlace, joined.Place, joined.Overrides = old.KeyPlace, old.Place, old.Overrides

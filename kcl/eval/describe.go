@@ -16,23 +16,50 @@ type Attribute struct {
 	Doc      string      // the comment above it
 }
 
-// Describe returns the schemas that the files of a package define, by name, in
-// order of definition, with the faults in their types.
-func Describe(files []*syntax.File) ([]*Schema, error) {
-	source, faults := program.Link(files, program.Options{})
-	if err := faults.Err(); err != nil {
-		return nil, err
+// Describe returns the schemas that a program defines, those of its prelude
+// first, in order of definition, with the faults in their types.
+func Describe(source *program.Program) ([]*Schema, error) {
+	ev := &evaluator{lang: newLanguage(), imported: map[*program.Package]*pkg{}, complete: map[Value]bool{}, instances: instances{all: map[*Schema][]*Instance{}}}
+	var packages []*pkg
+	if source.Prelude != nil {
+		ev.prelude = ev.load(source.Prelude, nil)
+		ev.imported[source.Prelude] = ev.prelude
+		packages = append(packages, ev.prelude)
 	}
-	ev := &evaluator{lang: newLanguage(), imported: map[*program.Package]*pkg{}, instances: instances{all: map[*Schema][]*Instance{}}}
-	p := ev.load(source.Main, nil)
+	packages = append(packages, ev.load(source.Main, ev.prelude))
 	var list []*Schema
-	for _, s := range p.frame.order {
-		if schema, ok := p.frame.read(s).(*Schema); ok {
-			schema.resolve()
-			list = append(list, schema)
+	for _, p := range packages {
+		for _, s := range p.frame.order {
+			if schema, ok := p.frame.read(s).(*Schema); ok {
+				schema.resolve()
+				list = append(list, schema)
+			}
 		}
 	}
 	return list, ev.faults.Err()
+}
+
+// Checks returns the checks of a schema in the order in which they run: those of
+// its parents first, those of its mixins last.
+func (s *Schema) Checks() []*syntax.Check {
+	var list []*syntax.Check
+	for _, level := range s.lineage() {
+		list = append(list, level.def.Checks...)
+		for _, m := range level.mixins {
+			list = append(list, m.def.Checks...)
+		}
+	}
+	return list
+}
+
+// Index returns the type of attributes that the schema does not declare: ok is
+// false where it admits none.
+func (s *Schema) Index() (t Type, ok bool) {
+	sig := s.def.Index
+	if sig == nil {
+		return nil, false
+	}
+	return s.scope.ev.resolveType(sig.Value, s.scope), true
 }
 
 // Base returns the parent, or nil.

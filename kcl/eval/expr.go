@@ -327,6 +327,8 @@ func (s *scope) compare(x *syntax.Compare) Value {
 }
 
 func (s *scope) schemaExpr(x *syntax.SchemaExpr) Value {
+	s.ev.configs++
+	defer func() { s.ev.configs-- }()
 	v := s.eval(x.Schema)
 	switch v := v.(type) {
 	case *Schema:

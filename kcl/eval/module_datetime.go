@@ -42,7 +42,7 @@ func datetimeNow(c *call) Value {
 // composed are the specifiers that stand for several.
 var composed = map[string]string{
 	"D": "%m/%d/%y", "x": "%m/%d/%y", "F": "%Y-%m-%d", "v": "%e-%b-%Y", "R": "%H:%M", "T": "%H:%M:%S", "X": "%H:%M:%S",
-	"r": "%I:%M:%S %p", "c": "%a %b %e %H:%M:%S %Y", "+": "%Y-%m-%dT%H:%M:%S%.f%:z",
+	"r": "%I:%M:%S %p", "c": "%a %b %e %H:%M:%S %Y", "+": "%Y-%m-%dT%H:%M:%S%.f%+z",
 }
 
 // timeItem is a piece of a format: literal text or, with a name, a specifier.
@@ -70,7 +70,7 @@ func timeFormat(format string) ([]timeItem, bool) {
 		if format != "" && strings.IndexByte("-_0", format[0]) >= 0 {
 			item.pad, format = format[0], format[1:]
 		}
-		for _, name := range []string{".3f", ".6f", ".9f", ".f", "3f", "6f", "9f", ":::z", "::z", ":z", "#z"} {
+		for _, name := range []string{".3f", ".6f", ".9f", ".f", "3f", "6f", "9f", ":::z", "::z", ":z", "#z", "+z"} {
 			if strings.HasPrefix(format, name) {
 				item.name = name
 			}
@@ -92,7 +92,7 @@ func timeFormat(format string) ([]timeItem, bool) {
 			continue
 		}
 		_, isNumber := timeNumbers[item.name]
-		if item.name == "" || !isNumber && (item.pad != 0 || !strings.Contains(" b h B a A P p .f .3f .6f .9f 3f 6f 9f Z z :z ::z :::z #z ", " "+item.name+" ")) {
+		if item.name == "" || !isNumber && (item.pad != 0 || !strings.Contains(" b h B a A P p .f .3f .6f .9f 3f 6f 9f Z z :z ::z :::z #z +z ", " "+item.name+" ")) {
 			return nil, false
 		}
 		items = append(items, item)
@@ -174,7 +174,7 @@ func timeName(t time.Time, name string) string {
 		return t.Format("pm")
 	case "z":
 		return t.Format("-0700")
-	case ":z", "Z": // the reference runtime knows the offset and not the name
+	case ":z", "+z", "Z": // the reference runtime knows the offset and not the name
 		return t.Format("-07:00")
 	case "::z":
 		return t.Format("-07:00:00")

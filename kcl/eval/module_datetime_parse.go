@@ -67,20 +67,27 @@ func (t *timeText) item(item timeItem) bool {
 	case "Z":
 		t.rest = strings.TrimLeftFunc(t.rest, func(r rune) bool { return !unicode.IsSpace(r) })
 		return true
+	case "+z":
+		if rest, ok := strings.CutPrefix(strings.ToUpper(t.rest), "Z"); ok {
+			t.rest = rest
+			return true
+		}
+		return t.offset(false)
 	case "z", ":z", "::z", ":::z", "#z":
 		return t.offset(item.name == "#z")
 	}
-	width, fixed := 9, !strings.HasPrefix(item.name, ".")
-	if !fixed {
+	digits, optional := strings.CutPrefix(strings.TrimSuffix(item.name, "f"), ".")
+	if optional {
 		rest, ok := strings.CutPrefix(t.rest, ".")
 		if !ok {
 			return true
 		}
 		t.rest = rest
-	} else {
-		width = int(item.name[0] - '0')
 	}
-	return t.fraction(width, fixed)
+	if digits == "" {
+		return t.fraction(9, false)
+	}
+	return t.fraction(int(digits[0]-'0'), true)
 }
 
 // literal reads text of the format. White space stands for any white space.
@@ -282,7 +289,7 @@ var rfc3339 = regexp.MustCompile(`^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d+)
 
 func isRFC3339(s string) bool {
 	m := rfc3339.FindStringSubmatch(s)
-	if m == nil || !validTime(m[1]+" "+m[2], "%Y-%m-%d %H:%M:%S") {
+	if m == nil || !validTime(m[1], "%F") || !validTime(m[2], "%T") {
 		return false
 	}
 	hours, err := strconv.Atoi(strings.TrimLeft(m[4], "+-−Zz")[:min(2, len(strings.TrimLeft(m[4], "+-−Zz")))])

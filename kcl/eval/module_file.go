@@ -1,10 +1,12 @@
 package eval
 
 import (
+	"encoding/base64"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -13,23 +15,29 @@ import (
 )
 
 // fileModule reads and writes files, if the caller of the program allows it.
+// Paths start from the directory of the file that has the call, and nothing
+// outside of that directory is reached, as in the reference runtime.
 func fileModule() map[string]func(*call) Value {
 	members := map[string]func(*call) Value{
-		"abs":      fileAbs,
-		"append":   func(c *call) Value { return c.appendFile(c.text(0, "filepath"), c.text(1, "content")) },
-		"cp":       fileCopy,
-		"current":  func(c *call) Value { return String(c.at.Source.Name) },
-		"delete":   func(c *call) Value { return c.done(os.Remove(c.path(0, "filepath"))) },
-		"exists":   func(c *call) Value { _, err := os.Stat(c.path(0, "filepath")); return Bool(err == nil) },
-		"glob":     fileGlob,
-		"mkdir":    fileMkdir,
-		"modpath":  func(c *call) Value { return String(program.Root(c.workDir())) },
-		"mv":       func(c *call) Value { return c.done(os.Rename(c.path(0, "src"), c.path(1, "dest"))) },
-		"read":     fileRead,
+		"abs":     fileAbs,
+		"append":  fileAppend,
+		"cp":      fileCopy,
+		"current": func(c *call) Value { return String(c.currentFile()) },
+		"delete":  inRoot("filepath", func(r *os.Root, path string) (Value, error) { return None{}, r.Remove(path) }),
+		"exists":  fileExists,
+		"glob":    fileGlob,
+		"mkdir":   fileMkdir,
+		"modpath": func(c *call) Value { return String(program.Root(c.currentDir())) },
+		"mv":      fileMove,
+		"read":    fileRead,
+		"readbase64": inRoot("filepath", func(r *os.Root, path string) (Value, error) {
+			data, err := readIn(r, path)
+			return String(base64.StdEncoding.EncodeToString(data)), err
+		}),
 		"read_env": fileReadEnv,
-		"size":     fileSize,
-		"workdir":  func(c *call) Value { return String(c.workDir()) },
-		"write":    func(c *call) Value { return c.writeFile(c.text(0, "filepath"), c.text(1, "content"), None{}) },
+		"size":     inRoot("filepath", fileSize),
+		"workdir":  func(c *call) Value { return String(absolutePath(c.ev.opts.WorkDir)) },
+		"write":    fileWrite,
 	}
 	for name, f := range members {
 		members[name] = func(c *call) Value {
@@ -56,52 +64,93 @@ func (c *call) allowed() bool {
 	return false
 }
 
-func (c *call) workDir() string {
-	dir, err := filepath.Abs(c.ev.opts.WorkDir)
-	if err != nil {
-		return c.ev.opts.WorkDir
+func absolutePath(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
 	}
-	return dir
+	return path
 }
 
-// path returns an argument as a path. A relative one starts from the work
-// directory. A wrong argument gives a path that does not exist.
+// currentFile returns the path of the file that has the call. A program that is
+// no file counts as one in the work directory.
+func (c *call) currentFile() string {
+	name := c.at.Source.Name
+	if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() {
+		return absolutePath(name)
+	}
+	return filepath.Join(absolutePath(c.ev.opts.WorkDir), filepath.Base(name))
+}
+
+func (c *call) currentDir() string { return filepath.Dir(c.currentFile()) }
+
+// root opens the directory that the program may use; the caller closes it.
+func (c *call) root() (*os.Root, error) { return os.OpenRoot(c.currentDir()) }
+
+// path returns an argument as a path in the directory of the program. One that
+// leads out of it is a fault.
 func (c *call) path(i int, name string) string {
 	s := c.text(i, name)
-	if c.failed || strings.Contains(s, "\x00") {
-		return "\x00"
+	path := s
+	if filepath.IsAbs(s) {
+		rel, err := filepath.Rel(c.currentDir(), s)
+		if err != nil {
+			rel = ".."
+		}
+		path = rel
 	}
-	return c.resolve(s)
+	if slices.Contains(strings.Split(filepath.ToSlash(path), "/"), "..") && !c.failed {
+		c.failed = true
+		c.errorf("%s leads out of %s", quote(s, '"'), c.currentDir())
+	}
+	return filepath.Clean(path)
 }
 
-func (c *call) resolve(path string) string {
-	if path == "" || filepath.IsAbs(path) || c.ev.opts.WorkDir == "" {
-		return path
+// inRoot makes a function of what a path in the directory of the program gives.
+func inRoot(name string, f func(*os.Root, string) (Value, error)) func(*call) Value {
+	return func(c *call) Value {
+		path := c.path(0, name)
+		return c.withRoot(func(r *os.Root) (Value, error) { return f(r, path) })
 	}
-	return filepath.Join(c.ev.opts.WorkDir, path)
 }
 
-// done reports the error of a file operation.
-func (c *call) done(err error) Value {
-	if err != nil && !c.failed {
+// withRoot calls f with the directory of the program unless an argument was
+// wrong, and reports its error.
+func (c *call) withRoot(f func(*os.Root) (Value, error)) Value {
+	if c.failed {
+		return bad{}
+	}
+	r, err := c.root()
+	if err != nil {
 		return c.errorf("%v", err)
 	}
-	return None{}
+	defer r.Close()
+	v, err := f(r)
+	if err != nil {
+		return c.errorf("%v", err)
+	}
+	return v
 }
 
 // maxFile is the size up to which a file is read.
 const maxFile = 16 * maxSize
 
+var errTooLarge = errors.New("the file is too large")
+
+// readFile reads a file outside of the module file: relative paths start from
+// the work directory, and none is refused.
 func (c *call) readFile(path string) ([]byte, bool) {
-	if !c.allowed() {
+	if c.failed || !c.allowed() {
 		return nil, false
 	}
-	path = c.resolve(path)
-	if info, err := os.Stat(path); err == nil && info.Size() > maxFile {
-		c.errorf("%s is too large", path)
-		return nil, false
+	path = c.inWorkDir(path)
+	info, err := os.Stat(path)
+	if err == nil && info.Size() > maxFile {
+		err = errTooLarge
 	}
-	data, err := os.ReadFile(path)
+	var data []byte
+	if err == nil {
+		data, err = os.ReadFile(path)
+	}
 	if err != nil {
 		c.errorf("%v", err)
 		return nil, false
@@ -109,104 +158,145 @@ func (c *call) readFile(path string) ([]byte, bool) {
 	return data, true
 }
 
-// writeFile writes a file and returns what the program gets.
+// writeFile does the same to write one. It returns what the program gets.
 func (c *call) writeFile(path, content string, result Value) Value {
 	if c.failed || !c.allowed() {
 		return bad{}
 	}
-	if err := os.WriteFile(c.resolve(path), []byte(content), 0o666); err != nil {
+	if err := os.WriteFile(c.inWorkDir(path), []byte(content), 0o666); err != nil {
 		return c.errorf("%v", err)
 	}
 	return result
 }
 
-func (c *call) appendFile(path, content string) Value {
-	if c.failed {
-		return bad{}
+func (c *call) inWorkDir(path string) string {
+	if path == "" || filepath.IsAbs(path) || c.ev.opts.WorkDir == "" {
+		return path
 	}
-	f, err := os.OpenFile(c.resolve(path), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666)
+	return filepath.Join(c.ev.opts.WorkDir, path)
+}
+
+func readIn(r *os.Root, path string) ([]byte, error) {
+	info, err := r.Stat(path)
 	if err != nil {
-		return c.errorf("%v", err)
+		return nil, err
 	}
-	_, err = f.WriteString(content)
-	return c.done(errors.Join(err, f.Close()))
+	if info.Size() > maxFile {
+		return nil, errTooLarge
+	}
+	return r.ReadFile(path)
 }
 
 func fileRead(c *call) Value {
-	data, ok := c.readFile(c.text(0, "filepath"))
-	switch {
-	case !ok:
-		return bad{}
-	case !utf8.Valid(data):
-		return c.errorf("the file is no UTF-8 text")
-	}
-	return c.newStr(string(data))
+	path := c.path(0, "filepath")
+	return c.withRoot(func(r *os.Root) (Value, error) {
+		data, err := readIn(r, path)
+		if err == nil && !utf8.Valid(data) {
+			err = errors.New("the file is no UTF-8 text")
+		}
+		return c.newStr(string(data)), err
+	})
 }
 
+func fileWrite(c *call) Value {
+	path, content := c.path(0, "filepath"), c.text(1, "content")
+	return c.withRoot(func(r *os.Root) (Value, error) { return None{}, r.WriteFile(path, []byte(content), 0o666) })
+}
+
+func fileAppend(c *call) Value {
+	path, content := c.path(0, "filepath"), c.text(1, "content")
+	return c.withRoot(func(r *os.Root) (Value, error) {
+		f, err := r.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666)
+		if err != nil {
+			return nil, err
+		}
+		_, err = f.WriteString(content)
+		return None{}, errors.Join(err, f.Close())
+	})
+}
+
+func fileExists(c *call) Value {
+	path := c.path(0, "filepath")
+	return c.withRoot(func(r *os.Root) (Value, error) {
+		_, err := r.Stat(path)
+		return Bool(err == nil), nil
+	})
+}
+
+func fileSize(r *os.Root, path string) (Value, error) {
+	info, err := r.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	return Int(info.Size()), nil
+}
+
+// fileAbs returns a path with its links resolved.
 func fileAbs(c *call) Value {
-	path, err := filepath.EvalSymlinks(c.path(0, "filepath"))
-	if err == nil {
-		path, err = filepath.Abs(path)
-	}
-	if err != nil {
-		return c.done(err)
-	}
-	return String(path)
-}
-
-func fileSize(c *call) Value {
-	info, err := os.Stat(c.path(0, "filepath"))
-	if err != nil {
-		return c.done(err)
-	}
-	return Int(info.Size())
+	path := c.path(0, "filepath")
+	return c.withRoot(func(r *os.Root) (Value, error) {
+		if _, err := r.Stat(path); err != nil {
+			return nil, err
+		}
+		resolved, err := filepath.EvalSymlinks(filepath.Join(c.currentDir(), path))
+		return String(resolved), err
+	})
 }
 
 // fileMkdir makes a directory and those above. One that is there is no fault;
 // a file in its place is, unless exists is set.
 func fileMkdir(c *call) Value {
-	path := c.path(0, "directory")
-	err := os.MkdirAll(path, 0o777)
-	if info, statErr := os.Stat(path); err != nil && statErr == nil && !info.IsDir() && c.flag(1, "exists") {
-		return None{}
-	}
-	return c.done(err)
+	path, exists := c.path(0, "directory"), c.flag(1, "exists")
+	return c.withRoot(func(r *os.Root) (Value, error) {
+		err := r.MkdirAll(path, 0o777)
+		if info, statErr := r.Stat(path); err != nil && statErr == nil && (exists || info.IsDir()) {
+			err = nil
+		}
+		return None{}, err
+	})
 }
 
+func fileMove(c *call) Value {
+	src, dest := c.path(0, "src"), c.path(1, "dest")
+	return c.withRoot(func(r *os.Root) (Value, error) { return None{}, r.Rename(src, dest) })
+}
+
+// fileCopy copies a file, or a directory with the files and directories in it.
 func fileCopy(c *call) Value {
 	src, dest := c.path(0, "src"), c.path(1, "dest")
-	info, err := os.Stat(src)
-	if err != nil || !info.IsDir() {
-		return c.done(errors.Join(err, c.copyFile(src, dest)))
-	}
-	return c.done(filepath.WalkDir(src, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
+	return c.withRoot(func(r *os.Root) (Value, error) {
+		if info, err := r.Stat(src); err != nil || !info.IsDir() {
+			return None{}, errors.Join(err, copyFile(r, src, dest))
 		}
-		rel, err := filepath.Rel(src, path)
-		if err != nil {
-			return err
-		}
-		switch target := filepath.Join(dest, rel); {
-		case entry.IsDir():
-			return os.MkdirAll(target, 0o777)
-		case entry.Type().IsRegular():
-			return c.copyFile(path, target)
-		}
-		return nil
-	}))
+		return None{}, fs.WalkDir(r.FS(), filepath.ToSlash(src), func(path string, entry fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			rel, err := filepath.Rel(src, path)
+			if err != nil {
+				return err
+			}
+			switch target := filepath.Join(dest, rel); {
+			case entry.IsDir():
+				return r.MkdirAll(target, 0o777)
+			case entry.Type().IsRegular():
+				return copyFile(r, path, target)
+			}
+			return nil
+		})
+	})
 }
 
-func (c *call) copyFile(src, dest string) error {
-	data, err := os.ReadFile(src)
+func copyFile(r *os.Root, src, dest string) error {
+	data, err := readIn(r, src)
 	if err != nil {
 		return err
 	}
-	info, err := os.Stat(src)
+	info, err := r.Stat(src)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(dest, data, info.Mode().Perm())
+	return r.WriteFile(dest, data, info.Mode().Perm())
 }
 
 func fileReadEnv(c *call) Value {
@@ -216,24 +306,21 @@ func fileReadEnv(c *call) Value {
 	return Undefined{}
 }
 
-// fileGlob returns the paths that match, in order and as the pattern writes
-// them: relative ones to the work directory. ** stands for any directories.
+// fileGlob returns the paths that match, in order and absolute. ** stands for
+// any directories.
 func fileGlob(c *call) Value {
+	c.path(0, "pattern") // for the fault
 	pattern := c.text(0, "pattern")
-	if c.failed {
-		return bad{}
-	}
-	root := os.DirFS(c.resolve("."))
-	base := pattern
-	if filepath.IsAbs(pattern) {
-		root, base = os.DirFS("/"), strings.TrimPrefix(pattern, "/")
-	}
-	matches, err := globFS(root, strings.TrimPrefix(base, "./"))
-	if err != nil {
-		return c.errorf("%v", err)
-	}
-	for i := range matches {
-		matches[i] = strings.TrimSuffix(pattern, base) + matches[i]
-	}
-	return c.newStrings(matches)
+	return c.withRoot(func(r *os.Root) (Value, error) {
+		prefix := c.currentDir() + "/"
+		rest := strings.TrimPrefix(pattern, prefix)
+		if inner, ok := strings.CutPrefix(rest, "./"); ok {
+			prefix, rest = prefix+"./", inner
+		}
+		matches, err := globFS(r.FS(), rest)
+		for i := range matches {
+			matches[i] = prefix + matches[i]
+		}
+		return c.newStrings(matches), err
+	})
 }

@@ -27,7 +27,7 @@ func mathModule() map[string]func(*call) Value {
 func (c *call) number(i int, name string) (f float64, n Int, isInt bool) {
 	v := c.value(i, name)
 	f, ok := number(v)
-	if !ok {
+	if _, isBool := v.(Bool); isBool || !ok {
 		c.mismatch(v, name, "a number")
 	}
 	n, isInt = v.(Int)

@@ -72,7 +72,7 @@ func (r *renderer) nodes(nodes []templateNode, s *templateScope) error {
 		return errors.New("the template nests too deeply; is a partial part of itself?")
 	}
 	for i := range nodes {
-		if tooLong(&r.out) || !r.ev.spend(1) {
+		if tooLong(&r.out) || !r.ev.spend(10) {
 			return nil // reported with the result
 		}
 		if err := r.node(&nodes[i], s); err != nil {

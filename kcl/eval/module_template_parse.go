@@ -44,13 +44,12 @@ type hashPair struct {
 
 // templateToken is text, or what is between braces.
 type templateToken struct {
-	text       string
-	tag        bool
-	raw        bool // triple braces
-	trimL      bool
-	trimR      bool
-	isVerbatim bool // the text of a raw block
-	stand      bool // alone on its line if the text around allows it
+	text  string
+	tag   bool
+	raw   bool // triple braces
+	trimL bool
+	trimR bool
+	stand bool // alone on its line if the text around allows it
 }
 
 func parseTemplate(source string) ([]templateNode, error) {
@@ -84,13 +83,8 @@ func scanTemplate(s string) ([]templateToken, error) {
 			break
 		}
 		if before := s[:i]; strings.HasSuffix(before, `\`) && !strings.HasSuffix(before, `\\`) {
-			// an escaped tag is text up to the next one
-			end := strings.Index(s[i+2:], "{{")
-			if end < 0 {
-				end = len(s) - i - 2
-			}
-			text.WriteString(before[:i-1] + s[i:i+2+end])
-			s = s[i+2+end:]
+			text.WriteString(before[:i-1] + "{{")
+			s = s[i+2:]
 			continue
 		}
 		text.WriteString(strings.TrimSuffix(s[:i], `\`))

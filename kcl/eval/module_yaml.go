@@ -198,7 +198,7 @@ func taggedScalar(n *yaml.Node) (Value, error) {
 		return v, nil
 	}
 	v := resolveScalar(n.Value)
-	ok := true
+	var ok bool
 	switch tag := n.ShortTag(); tag {
 	case "!!int":
 		_, ok = v.(Int)

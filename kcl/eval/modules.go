@@ -20,6 +20,7 @@ func newModules() map[string]map[string]Value {
 		"collection": {"union_all": collectionUnionAll},
 		"crypto":     cryptoModule(),
 		"datetime":   datetimeModule(),
+		"duration":   durationModule(),
 		"file":       fileModule(),
 		"json":       jsonModule(),
 		"manifests":  {"yaml_stream": manifestsYAMLStream},

@@ -316,8 +316,6 @@ func (ev *evaluator) contains(c, x Value) (found, ok bool) {
 	case String:
 		part, ok := x.(String)
 		return ok && strings.Contains(string(c), string(part)), ok
-	case None, Undefined:
-		return false, true
 	}
 	return false, false
 }

@@ -29,14 +29,15 @@ type translator struct {
 	extended []bool // whether (?x) holds, for each open group
 	spaced   bool   // whether it holds here
 	repeated bool   // the last thing was a repetition
+	start    bool   // the last thing was ^
 }
 
 func (t *translator) rest() string { return t.src[t.pos:] }
 
 func (t *translator) next() error {
 	r, size := utf8.DecodeRuneInString(t.rest())
-	wasRepeated := t.repeated
-	t.repeated = false
+	wasRepeated, wasStart := t.repeated, t.start
+	t.repeated, t.start = false, r == '^'
 	switch {
 	case t.spaced && unicode.IsSpace(r):
 		t.pos += size
@@ -67,6 +68,8 @@ func (t *translator) next() error {
 		t.out.WriteString("{0")
 		t.pos++
 		return nil
+	case wasStart && strings.ContainsRune("*+?", r):
+		return errors.New("^ cannot be repeated")
 	case r == '+' && wasRepeated:
 		return unsupported{"the possessive repetition " + t.src[t.pos-1:t.pos+1], "write the repetition without the second +"}
 	case r == '*' || r == '+' || r == '?' && !wasRepeated || r == '}':
@@ -131,7 +134,7 @@ func (t *translator) flags(flags string, opens bool) error {
 		t.spaced = false
 	}
 	if strings.Contains(off, "u") {
-		return errors.New("Unicode cannot be turned off")
+		return errors.New("support for Unicode cannot be turned off")
 	}
 	kept := strings.NewReplacer("x", "", "u", "").Replace(flags)
 	kept = strings.TrimSuffix(kept, "-")

@@ -129,8 +129,6 @@ func (t *translator) class(depth int) (runeSet, error) {
 			finish()
 			left, set, op = set, nil, rest[:2]
 			t.pos += 2
-		case t.spaced && unicode.IsSpace(rune(rest[0])):
-			t.pos++
 		default:
 			item, err := t.classItem(depth)
 			if err != nil {
@@ -226,6 +224,9 @@ func (t *translator) classEscape() (runeSet, error) {
 			set = set.complement()
 		}
 		return set, nil
+	}
+	if digit := t.rest(); ch == '0' && digit != "" && '0' <= digit[0] && digit[0] <= '9' {
+		return nil, errors.New("octal escapes are not known")
 	}
 	if i := strings.IndexRune("aftnrve0", ch); i >= 0 {
 		r := rune("\a\f\t\n\r\v\x1b\x00"[i])

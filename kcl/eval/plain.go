@@ -75,8 +75,6 @@ func (enc encoding) plain(v Value) (any, bool) {
 	return nil, false
 }
 
-func plainDict(d *Dict) *Object { return encoding{hidePrivate: true}.dict(d) }
-
 func (enc encoding) dict(d *Dict) *Object {
 	o := &Object{Values: make(map[string]any, d.Len())}
 	for _, e := range d.entries {

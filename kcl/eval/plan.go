@@ -68,8 +68,8 @@ type stream struct {
 // Plan returns what the program outputs. The faults are values that stand
 // alone and cannot be merged, and paths that lead nowhere.
 func (p *Program) Plan(opts Plan) (*Output, diag.List) {
-	value, before := Value(Undefined{}), len(p.ev.faults)
-	separator := ""
+	var value Value
+	before, separator := len(p.ev.faults), ""
 	if s := p.ev.stream; s != nil {
 		opts, separator, value = s.plan.with(opts.Paths), s.separator, s.value()
 	} else {
@@ -350,32 +350,24 @@ func (p Plan) sorted(o *Object) *Object {
 // several statements give count as one statement, in the place of the last.
 func outputOrder(source *program.Package) []string {
 	var names []string
-	joined := func(stmt syntax.Stmt) bool {
-		value, ok := source.Unified[stmt]
-		return ok && value == nil
-	}
-	var visit func(body []syntax.Stmt)
-	visit = func(body []syntax.Stmt) {
-		for _, stmt := range body {
+	var visit func(stmts []syntax.Stmt)
+	visit = func(stmts []syntax.Stmt) {
+		for _, stmt := range stmts {
 			switch stmt := stmt.(type) {
 			case *syntax.If:
 				visit(stmt.Then)
 				visit(stmt.Else)
 			case *syntax.Assign:
 				for _, t := range stmt.Targets {
-					if !joined(stmt) {
-						names = append(names, t.Name.Text)
-					}
+					names = append(names, t.Name.Text)
 				}
 			case *syntax.Unify:
-				if !joined(stmt) {
-					names = append(names, stmt.Target.Text)
-				}
+				names = append(names, stmt.Target.Text)
 			}
 		}
 	}
 	for _, f := range source.Files {
-		visit(f.Body)
+		visit(body(source, f))
 	}
 	return names
 }

@@ -49,7 +49,7 @@ type Program struct {
 // Run evaluates a program. The result is usable as far as the faults leave
 // values; every one of them is in the list.
 func Run(source *program.Program, opts Options) (*Program, diag.List) {
-	ev := &evaluator{opts: opts, lang: newLanguage(), imported: map[*program.Package]*pkg{}, instances: instances{main: map[*syntax.Source]bool{}, all: map[*Schema][]*Instance{}}}
+	ev := &evaluator{opts: opts, lang: newLanguage(), imported: map[*program.Package]*pkg{}, complete: map[Value]bool{}, instances: instances{main: map[*syntax.Source]bool{}, all: map[*Schema][]*Instance{}}}
 	if source.Prelude != nil {
 		ev.prelude = ev.load(source.Prelude, nil)
 		ev.imported[source.Prelude] = ev.prelude
@@ -61,17 +61,16 @@ func Run(source *program.Program, opts Options) (*Program, diag.List) {
 	result := &Program{ev: ev}
 	ev.finish(main)
 	main.frame.sort(outputOrder(source.Main))
-	seen := map[Value]bool{}
 	for _, s := range main.frame.order {
 		if _, internal := s.value.(typeAlias); internal {
 			continue
 		}
 		result.Globals = append(result.Globals, &Entry{Key: s.name, Value: s.value, Op: syntax.ASSIGN, Place: s.place})
-		ev.required(s.value, seen)
+		ev.required(s.value)
 	}
 	for _, e := range main.outputs {
 		result.Outputs = append(result.Outputs, e)
-		ev.required(e.Value, seen)
+		ev.required(e.Value)
 	}
 	ev.boundOutput(result)
 	return result, ev.faults.Sort()
@@ -132,6 +131,10 @@ type evaluator struct {
 	faults    diag.List
 	instances instances
 	stream    *stream // nil: the program outputs its value
+
+	complete map[Value]bool // collections whose required attributes were looked for
+	bodies   int            // schema bodies being evaluated, in each other
+	configs  int            // schema expressions being evaluated, in each other
 
 	positions int
 	depth     int

@@ -177,6 +177,8 @@ func (ev *evaluator) instantiate(s *Schema, a *args, config *Dict, at syntax.Ran
 		return bad{}
 	}
 	defer ev.leave()
+	ev.bodies++
+	defer func() { ev.bodies-- }()
 	s.resolve()
 	inst := &Instance{Schema: s, Attrs: &Dict{}, Config: config, Place: at, args: a}
 	f := &frame{ev: ev, slots: map[string]*slot{}, conds: map[*syntax.If]Value{}, inst: inst}
@@ -199,6 +201,9 @@ func (ev *evaluator) instantiate(s *Schema, a *args, config *Dict, at syntax.Ran
 			e.Op = syntax.COLON // nothing overrides nothing
 		}
 		inst.Attrs.set(e)
+	}
+	if ev.bodies == 1 && ev.configs <= 1 {
+		ev.required(inst) // one in another gets its last values with that
 	}
 	ev.instances.add(inst)
 	for _, l := range levels {
@@ -310,10 +315,13 @@ func (f *frame) applyAttr(set *setter, decl *syntax.Attr, prev Value) (Value, sy
 	v, at := prev, syntax.Range{}
 	entry := f.inst.Config.Get(decl.Name.Text)
 	overridden := entry != nil && entry.Op == syntax.ASSIGN && entry.insert == nil
+	if lit, ok := decl.Type.(*syntax.LiteralType); ok && decl.Value == nil && !decl.Optional && !overridden {
+		v, at = set.scope.eval(lit.Value), lit.Range // the one value that it can have
+	}
 	if decl.Value != nil && !overridden {
 		at = decl.Value.At()
 		v = set.scope.eval(decl.Value)
-		if decl.Op != syntax.ASSIGN && decl.Op != syntax.COLON {
+		if decl.Op == syntax.OR_BIT { // every other operator only assigns
 			v = f.ev.binary(decl.Op, prev, v, at)
 		}
 		if a := set.slot.attr; a != nil {
@@ -456,16 +464,13 @@ func (l *level) checkOne(f *frame, s *scope, c *syntax.Check) {
 	d := diag.Errorf(diag.CheckFailed, "%s", message)
 	at := checkPlace(f.inst, used)
 	if at != f.inst.Place {
-		if f.inst.blamed[at] { // one fault for a value is enough
+		if f.inst.blamed[at] && isScalar(f.inst.Attrs.Get(used[0]).Value) { // one fault for a value is enough
 			return
 		}
 		f.inst.blame(at)
 	}
 	d.Span = at.Span()
 	d.Related = []diag.Related{{Span: c.Cond.At().Span(), Message: "the check of " + l.schema.Name}}
-	if at != f.inst.Place {
-		d.Related = append(d.Related, diag.Related{Span: f.inst.Place.Span(), Message: "in this " + f.inst.Schema.Name})
-	}
 	ev.report(d)
 }
 
@@ -482,22 +487,22 @@ func checkPlace(inst *Instance, used []string) syntax.Range {
 
 // required reports every required attribute without a value in v, nested
 // instances included.
-func (ev *evaluator) required(v Value, seen map[Value]bool) {
+func (ev *evaluator) required(v Value) {
 	switch v.(type) {
 	case *List, *Dict, *Instance:
-		if seen[v] {
+		if ev.complete[v] {
 			return
 		}
-		seen[v] = true
+		ev.complete[v] = true
 	}
 	switch v := v.(type) {
 	case *List:
 		for _, elem := range v.Elems {
-			ev.required(elem, seen)
+			ev.required(elem)
 		}
 	case *Dict:
 		for _, e := range v.entries {
-			ev.required(e.Value, seen)
+			ev.required(e.Value)
 		}
 	case *Instance:
 		for _, e := range v.Attrs.entries {
@@ -512,7 +517,7 @@ func (ev *evaluator) required(v Value, seen map[Value]bool) {
 				}
 				ev.report(d)
 			default:
-				ev.required(e.Value, seen)
+				ev.required(e.Value)
 			}
 		}
 	}

@@ -184,6 +184,15 @@ func isBad(values ...Value) bool {
 	return false
 }
 
+// isScalar reports whether v has no parts.
+func isScalar(v Value) bool {
+	switch v.(type) {
+	case *List, *Dict, *Instance:
+		return false
+	}
+	return true
+}
+
 // isMissing reports whether v is Undefined or None.
 func isMissing(v Value) bool {
 	switch v.(type) {

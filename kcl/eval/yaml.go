@@ -2,7 +2,6 @@ package eval
 
 import (
 	"fmt"
-	"math"
 	"regexp"
 	"strconv"
 	"strings"
@@ -15,9 +14,7 @@ import (
 func WriteYAML(b *strings.Builder, v any) {
 	w := &yamlWriter{b: b}
 	w.node(v, -2, atStart)
-	if !strings.HasSuffix(b.String(), "\n") {
-		b.WriteByte('\n')
-	}
+	w.line(0)
 }
 
 // blockHeader matches the last line but the text of an entry that is a literal
@@ -25,23 +22,22 @@ func WriteYAML(b *strings.Builder, v any) {
 var blockHeader = regexp.MustCompile(`^( *).*: \|[+-]?$`)
 
 // document returns a document without the line break at its end. That stays
-// where the last literal block of an entry goes on to the end, by the
-// indentation of its line, as the reference runtime has it.
+// where the line before the last one that is indented less begins a literal
+// block, as the reference runtime has it.
 func document(text string) string {
 	stripped := strings.TrimSuffix(text, "\n")
-	shallow := math.MaxInt // of the lines behind
+	last := -1
 	for lines := strings.Split(stripped, "\n"); len(lines) > 0; lines = lines[:len(lines)-1] {
 		line := lines[len(lines)-1]
-		if m := blockHeader.FindStringSubmatch(line); m != nil {
-			if len(m[1]) < shallow {
-				return text
-			}
+		indent := len(line) - len(strings.TrimLeft(line, " "))
+		switch {
+		case indent == len(line): // empty
+		case last < 0:
+			last = indent
+		case indent < last && blockHeader.MatchString(line):
+			return text
+		case indent < last:
 			return stripped
-		}
-		if s := strings.TrimLeft(line, " "); s != "" {
-			if shallow = min(shallow, len(line)-len(s)); shallow == 0 {
-				return stripped
-			}
 		}
 	}
 	return stripped
@@ -122,7 +118,7 @@ func (w *yamlWriter) begin(i, indent int, place yamlPlace) {
 
 // line goes to a new line unless the last value ended its own.
 func (w *yamlWriter) line(indent int) {
-	if s := w.b.String(); s != "" && s[len(s)-1] != '\n' {
+	if last, _ := utf8.DecodeLastRuneInString(w.b.String()); w.b.Len() > 0 && !isLineBreak(last) {
 		w.b.WriteByte('\n')
 	}
 	w.b.WriteString(strings.Repeat(" ", indent))

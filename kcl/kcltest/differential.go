@@ -26,6 +26,7 @@ func (c Case) file() string {
 type Known struct {
 	Kind              Difference
 	Want, Got, Source string
+	Most              int // how many cases there may be
 	Why               string
 }
 
@@ -35,8 +36,8 @@ func (k Known) matches(d Difference, want, got, source string) bool {
 }
 
 // Differ runs the cases here and in the reference runtime, and fails for each
-// difference that is not known, and for each that is known and no more. script
-// is the path of kcl/testdata/oracle.py.
+// difference that is not known, and for each that is known and is no more or has
+// become more frequent. script is the path of kcl/testdata/oracle.py.
 func Differ(t *testing.T, script string, cases []Case, known []Known) {
 	t.Helper()
 	requests := make([]Request, len(cases))
@@ -72,8 +73,11 @@ func Differ(t *testing.T, script string, cases []Case, known []Known) {
 		seen[n]++
 	}
 	for i, k := range known {
-		if seen[i] == 0 {
+		switch {
+		case seen[i] == 0:
 			t.Errorf("nothing differs any more as in: %s: %s", k.Kind, k.Why)
+		case seen[i] > k.Most:
+			t.Errorf("%d cases differ, not at most %d, as in: %s: %s", seen[i], k.Most, k.Kind, k.Why)
 		}
 		t.Logf("%d: %s: %s", seen[i], k.Kind, k.Why)
 	}

@@ -26,10 +26,9 @@ type Request struct {
 	Format string `json:"format,omitempty"`
 }
 
-// Ask returns what the reference runtime makes of each request. script is the
-// path of kcl/testdata/oracle.py. Without the runtime the test is skipped, or
-// fails where BERTH_TEST_NO_SKIP is 1, as in CI.
-func Ask(t *testing.T, script string, requests []Request) []Outcome {
+// Interpreter returns the interpreter that has the reference runtime. Without it
+// the test is skipped, or fails where BERTH_TEST_NO_SKIP is 1, as in CI.
+func Interpreter(t *testing.T) string {
 	t.Helper()
 	python := os.Getenv(Python)
 	if python == "" && os.Getenv("BERTH_TEST_NO_SKIP") == "1" {
@@ -38,6 +37,14 @@ func Ask(t *testing.T, script string, requests []Request) []Outcome {
 	if python == "" {
 		t.Skipf("%s does not name a Python that has kcl-lib, the reference runtime", Python)
 	}
+	return python
+}
+
+// Ask returns what the reference runtime makes of each request. script is the
+// path of kcl/testdata/oracle.py.
+func Ask(t *testing.T, script string, requests []Request) []Outcome {
+	t.Helper()
+	python := Interpreter(t)
 	var in bytes.Buffer
 	enc := json.NewEncoder(&in)
 	for _, r := range requests {

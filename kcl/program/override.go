@@ -1,6 +1,7 @@
 package program
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -36,6 +37,9 @@ func parseOverride(text string) (*override, *syntax.Source, diag.List) {
 	src := syntax.NewSource("override "+path, value)
 	x, faults := syntax.ParseExpr(src)
 	if faults.Err() != nil {
+		for _, d := range faults {
+			d.Hint = cmp.Or(d.Hint, "put a text in quotes, and those in quotes for the shell")
+		}
 		return nil, src, faults
 	}
 	switch x.(type) {

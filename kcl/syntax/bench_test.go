@@ -96,10 +96,14 @@ func TestParseIsLinear(t *testing.T) {
 	}
 	for name, text := range kinds {
 		t.Run(name, func(t *testing.T) {
-			small, big := quickest(text(2_000)), quickest(text(20_000))
-			if limit := 30*small + 20*time.Millisecond; big > limit {
-				t.Errorf("2000 take %v, 20000 take %v", small, big)
+			var small, big time.Duration
+			for range 5 { // another process may have taken the time
+				small, big = quickest(text(2_000)), quickest(text(20_000))
+				if big <= 30*small+20*time.Millisecond {
+					return
+				}
 			}
+			t.Errorf("2000 take %v, 20000 take %v", small, big)
 		})
 	}
 }

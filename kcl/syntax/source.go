@@ -13,27 +13,50 @@ type Source struct {
 	Text string
 
 	lines []int // offset of the start of each line
+	runes []int // characters before each block of the text: columns of long lines stay cheap
 }
+
+// block is the number of bytes after which characters are counted anew.
+const block = 512
 
 // NewSource prepares text for positions. A byte order mark is dropped.
 func NewSource(name, text string) *Source {
 	if len(text) >= 3 && text[:3] == "\ufeff" {
 		text = text[3:]
 	}
-	s := &Source{Name: name, Text: text, lines: []int{0}}
+	s := &Source{Name: name, Text: text, lines: []int{0}, runes: make([]int, 0, len(text)/block+1)}
+	count := 0
 	for i := 0; i < len(text); i++ {
+		if i%block == 0 {
+			s.runes = append(s.runes, count)
+		}
+		if utf8.RuneStart(text[i]) {
+			count++
+		}
 		if text[i] == '\n' {
 			s.lines = append(s.lines, i+1)
 		}
 	}
+	s.runes = append(s.runes, count)
 	return s
+}
+
+// runesBefore returns the number of characters before an offset.
+func (s *Source) runesBefore(offset int) int {
+	count := s.runes[offset/block]
+	for i := offset / block * block; i < offset; i++ {
+		if utf8.RuneStart(s.Text[i]) {
+			count++
+		}
+	}
+	return count
 }
 
 // Pos converts an offset.
 func (s *Source) Pos(offset int) diag.Pos {
 	offset = min(max(offset, 0), len(s.Text))
 	line := sort.Search(len(s.lines), func(i int) bool { return s.lines[i] > offset }) - 1
-	column := utf8.RuneCountInString(s.Text[s.lines[line]:offset]) + 1
+	column := s.runesBefore(offset) - s.runesBefore(s.lines[line]) + 1
 	return diag.Pos{File: s.Name, Line: line + 1, Column: column}
 }
 
@@ -44,6 +67,16 @@ func (s *Source) Offset(line, column int) int {
 		return len(s.Text)
 	}
 	offset := s.lines[line-1]
+	if column > block { // near the place: the last block that begins at or before it
+		want := s.runesBefore(offset) + column - 1
+		at := min((sort.SearchInts(s.runes, want+1)-1)*block, len(s.Text))
+		for at < len(s.Text) && !utf8.RuneStart(s.Text[at]) {
+			at++
+		}
+		if at > offset && s.Pos(at).Line == line {
+			offset, column = at, want-s.runesBefore(at)+1
+		}
+	}
 	for ; column > 1 && offset < len(s.Text) && s.Text[offset] != '\n'; column-- {
 		_, size := utf8.DecodeRuneInString(s.Text[offset:])
 		offset += size

@@ -27,7 +27,10 @@ import oracle  # noqa: E402
 
 def save(path, answer, check):
     """Write the records, or compare them. Reports whether they were as given."""
-    records = {".err": answer["error"]} if "error" in answer else {".json": answer["value"] + "\n", ".yaml": answer["yaml"] + "\n"}
+    if "error" in answer:
+        records = {".err": answer["error"]}
+    else:
+        records = {"." + form: answer[key] + "\n" for form, key in (("json", "value"), ("yaml", "yaml")) if key in answer}
     same = True
     for ending in (".json", ".yaml", ".err"):
         old, text = None, records.get(ending)
