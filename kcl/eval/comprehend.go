@@ -44,6 +44,24 @@ func (s *scope) elems(list []syntax.Expr, l *List) {
 	}
 }
 
+// comprehended adds the element of one round of a comprehension to l. An
+// if-entry is a list of its own there, or None.
+func (s *scope) comprehended(x syntax.Expr, l *List) {
+	entry, ok := x.(*syntax.IfElem)
+	if !ok {
+		s.elems([]syntax.Expr{x}, l)
+		return
+	}
+	inner := &List{}
+	s.elems([]syntax.Expr{entry}, inner)
+	var v Value = inner
+	if len(inner.Elems) == 0 && len(entry.Else) == 0 {
+		v = None{}
+	}
+	l.Elems, l.Places = append(l.Elems, v), append(l.Places, x.At())
+	s.ev.grow(1, x.At())
+}
+
 // comprehend runs body for every combination of the clauses.
 func (s *scope) comprehend(fors []*syntax.For, body func(*scope)) {
 	if len(fors) == 0 {

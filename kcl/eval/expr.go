@@ -55,7 +55,7 @@ func (s *scope) eval(x syntax.Expr) Value {
 		return l
 	case *syntax.ListComp:
 		l := &List{}
-		s.comprehend(x.Fors, func(s *scope) { s.elems([]syntax.Expr{x.Elem}, l) })
+		s.comprehend(x.Fors, func(s *scope) { s.comprehended(x.Elem, l) })
 		return l
 	case *syntax.DictComp:
 		return s.dictComp(x)
