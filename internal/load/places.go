@@ -65,6 +65,9 @@ func (p places) dict(path string, d *eval.Dict, given bool) {
 
 // fill gives each fault the path of the attribute that it points at.
 func (p places) fill(faults diag.List) {
+	if len(faults) == 0 {
+		return
+	}
 	type start struct {
 		file string
 		line int
