@@ -81,7 +81,6 @@ type pkg struct {
 	scope      *scope
 	globals    map[string]syntax.Range // names that statements have given values so far
 	lambdas    map[string]*function    // of names that are given a lambda, once
-	merged     map[syntax.Stmt]*syntax.SchemaExpr
 	schemas    []*schema
 	redeclared []declaration   // the types of hidden names
 	twice      map[string]bool // names with two values, of which nothing is known
@@ -96,9 +95,6 @@ func (c *checker) check(source *program.Package, prelude *scope) {
 	}
 	c.packages[source] = p
 	c.pkg, c.scope, c.level = p, p.scope, 0
-	if source.Path == program.MainPath {
-		p.merged = merge(source.Files)
-	}
 	c.imports()
 	c.declareSchemas()
 	c.declareGlobals()

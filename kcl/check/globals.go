@@ -25,7 +25,7 @@ func (c *checker) declareIn(list []syntax.Stmt) {
 	for _, stmt := range list {
 		switch stmt := stmt.(type) {
 		case *syntax.Assign:
-			if merged, ok := c.pkg.merged[stmt]; ok && merged == nil {
+			if merged, ok := c.pkg.source.Unified[stmt]; ok && merged == nil {
 				continue
 			}
 			for _, target := range stmt.Targets {
@@ -34,7 +34,7 @@ func (c *checker) declareIn(list []syntax.Stmt) {
 				}
 			}
 		case *syntax.Unify:
-			if merged, ok := c.pkg.merged[stmt]; ok && merged == nil {
+			if merged, ok := c.pkg.source.Unified[stmt]; ok && merged == nil {
 				continue
 			}
 			if stmt.Target != nil && stmt.Value != nil {

@@ -72,7 +72,7 @@ func (c *checker) given(t *syntax.Target, value syntax.Expr) {
 func (c *checker) assignStmt(stmt *syntax.Assign) *typ {
 	c.loops = c.loops[:0]
 	value := stmt.Value
-	if merged, ok := c.pkg.merged[stmt]; ok {
+	if merged, ok := c.pkg.source.Unified[stmt]; ok {
 		if merged == nil {
 			return anyType
 		}
@@ -195,7 +195,7 @@ func (c *checker) immutable(name string, at, first syntax.Range) {
 
 // unify checks `name: Schema {...}`, a statement or an attribute.
 func (c *checker) unify(stmt syntax.Stmt, name *syntax.Name, value *syntax.SchemaExpr) *typ {
-	if merged, ok := c.pkg.merged[stmt]; ok {
+	if merged, ok := c.pkg.source.Unified[stmt]; ok {
 		if merged == nil {
 			return anyType
 		}

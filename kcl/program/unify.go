@@ -1,6 +1,8 @@
 package program
 
 import (
+	"strings"
+
 	"github.com/berth-oci/berth/kcl/syntax"
 )
 
@@ -16,17 +18,20 @@ func unified(files []*syntax.File) map[syntax.Stmt]*syntax.SchemaExpr {
 		for _, stmt := range f.Body {
 			switch stmt := stmt.(type) {
 			case *syntax.Unify:
+				if stmt.Target == nil || stmt.Value == nil { // not whole
+					continue
+				}
 				name := stmt.Target.Text
 				groups[name] = append(groups[name], stmt)
 				values[stmt] = stmt.Value
 			case *syntax.Assign:
 				x, ok := stmt.Value.(*syntax.SchemaExpr)
-				if !ok || len(stmt.Targets) != 1 || len(stmt.Targets[0].Path) > 0 {
+				if !ok || len(stmt.Targets) != 1 || stmt.Targets[0] == nil || stmt.Targets[0].Name == nil || len(stmt.Targets[0].Path) > 0 {
 					continue
 				}
 				// One to a hidden name starts anew; a second one to any other
 				// name is a fault, and left to be found.
-				if name := stmt.Targets[0].Name.Text; groups[name] == nil || name[0] == '_' {
+				if name := stmt.Targets[0].Name.Text; groups[name] == nil || strings.HasPrefix(name, "_") {
 					groups[name] = []syntax.Stmt{stmt}
 					values[stmt] = x
 				}
@@ -59,6 +64,9 @@ func joinEntries(entries []*syntax.Entry) []*syntax.Entry {
 	groups := map[string][]*syntax.Entry{}
 	var order []string
 	for _, e := range entries {
+		if e == nil {
+			continue
+		}
 		key := entryKey(e)
 		if _, ok := groups[key]; !ok {
 			order = append(order, key)
