@@ -4,8 +4,6 @@ import (
 	"math"
 	"strconv"
 	"strings"
-
-	"github.com/berth-oci/berth/kcl/syntax"
 )
 
 // text returns v as str() and interpolation show it. A text that is larger
@@ -119,20 +117,3 @@ var units = map[string]float64{
 
 // Value returns the number times its unit.
 func (q Quantity) Value() float64 { return float64(q.Number) * units[q.Suffix] }
-
-// attrsIn returns the attributes of an instance that an expression uses, each
-// once, in order.
-func attrsIn(x syntax.Expr, f *frame) []string {
-	var names []string
-	seen := map[string]bool{}
-	syntax.Walk(x, func(n syntax.Node) bool {
-		if id, ok := n.(*syntax.Ident); ok && !seen[id.Name] {
-			if _, ok := f.slots[id.Name]; ok {
-				seen[id.Name] = true
-				names = append(names, id.Name)
-			}
-		}
-		return true
-	})
-	return names
-}
