@@ -12,8 +12,15 @@ type Source struct {
 	Name string
 	Text string
 
-	lines []int // offset of the start of each line
+	lines []int  // offset of the start of each line
+	marks []mark // places in long lines, in order
 }
+
+// mark is a known column: to count from the start of a long line takes long.
+type mark struct{ offset, column int }
+
+// markEvery is how far the marks in a line are apart, in bytes.
+const markEvery = 1 << 12
 
 // NewSource prepares text for positions. A byte order mark is dropped.
 func NewSource(name, text string) *Source {
@@ -21,9 +28,15 @@ func NewSource(name, text string) *Source {
 		text = text[3:]
 	}
 	s := &Source{Name: name, Text: text, lines: []int{0}}
-	for i := 0; i < len(text); i++ {
-		if text[i] == '\n' {
+	last, column := 0, 1
+	for i, r := range text {
+		if i-last >= markEvery {
+			s.marks = append(s.marks, mark{i, column})
+			last = i
+		}
+		if column++; r == '\n' {
 			s.lines = append(s.lines, i+1)
+			last, column = i+1, 1
 		}
 	}
 	return s
@@ -33,8 +46,11 @@ func NewSource(name, text string) *Source {
 func (s *Source) Pos(offset int) diag.Pos {
 	offset = min(max(offset, 0), len(s.Text))
 	line := sort.Search(len(s.lines), func(i int) bool { return s.lines[i] > offset }) - 1
-	column := utf8.RuneCountInString(s.Text[s.lines[line]:offset]) + 1
-	return diag.Pos{File: s.Name, Line: line + 1, Column: column}
+	from := mark{s.lines[line], 1}
+	if i := sort.Search(len(s.marks), func(i int) bool { return s.marks[i].offset > offset }); i > 0 && s.marks[i-1].offset > from.offset {
+		from = s.marks[i-1]
+	}
+	return diag.Pos{File: s.Name, Line: line + 1, Column: from.column + utf8.RuneCountInString(s.Text[from.offset:offset])}
 }
 
 // Offset converts a line and a column in characters, both from 1. Places
