@@ -114,8 +114,8 @@ func (s *Schema) resolve() {
 		case ok && base.isA(s):
 			ev.errorf(diag.Cycle, parent.At(), "schema %s inherits from itself", s.Name)
 		case ok:
+			s.base = base // before the base looks for its own, which may be s
 			base.resolve()
-			s.base = base
 			s.declared = slices.Clone(base.declared)
 		default:
 			ev.errorf(diag.WrongType, parent.At(), "the parent of a schema must be a schema")
@@ -167,6 +167,14 @@ func (s *Schema) attr(name string) *attr {
 		}
 	}
 	return nil
+}
+
+func (s *Schema) names() []string {
+	names := make([]string, 0, len(s.attrs()))
+	for _, a := range s.attrs() {
+		names = append(names, a.name)
+	}
+	return names
 }
 
 // instantiate makes an instance: every attribute gets its value from the chain
@@ -364,7 +372,7 @@ func (ev *evaluator) extraAttrs(f *frame, s *Schema, config *Dict) []string {
 		if sig == nil && s.def.Index != nil {
 			sig = &indexSignature{def: s.def.Index, key: ev.resolveType(s.def.Index.Key, s.scope), value: ev.resolveType(s.def.Index.Value, s.scope)}
 		}
-		if sig == nil || !sig.key.accepts(String(e.Key)) {
+		if sig == nil || !sig.key.accepts(ev, String(e.Key)) {
 			ev.unknownAttr(s, e)
 			continue
 		}
@@ -404,15 +412,15 @@ func (ev *evaluator) extraValue(f *frame, s *Schema, sig *indexSignature, e *Ent
 
 func (ev *evaluator) unknownAttr(s *Schema, e *Entry) {
 	d := diag.Errorf(diag.UnknownAttr, "%s has no attribute %s", s.Name, e.Key).At(e.KeyPlace.Span())
-	var names []string
-	for _, a := range s.attrs() {
-		names = append(names, a.name)
-	}
-	if near := diag.Nearest(e.Key, names); near != "" {
+	if near := ev.near(e.Key, s.names); near != "" {
 		d.Hint = "did you mean " + near + "?"
 	} else if owner := ev.attrOwner(e.Key); owner != "" && owner != s.Name {
 		d.Hint = e.Key + " is an attribute of " + owner
 	} else {
+		names := s.names()
+		if len(names) > maxNames {
+			names = append(names[:maxNames], "…")
+		}
 		d.Hint = "it has " + strings.Join(names, ", ")
 	}
 	ev.report(d)
@@ -494,6 +502,10 @@ func (ev *evaluator) required(v Value) {
 			return
 		}
 		ev.complete[v] = true
+		if !ev.enter() {
+			return
+		}
+		defer ev.leave()
 	}
 	switch v := v.(type) {
 	case *List:
