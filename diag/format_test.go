@@ -171,4 +171,9 @@ func TestTextIsBounded(t *testing.T) {
 	if got := strings.Count(b.String(), "error[syntax]"); got != 500 || !strings.HasSuffix(b.String(), "\n... and 100 more\n") {
 		t.Errorf("%d diagnostics are written, and then %q", got, b.String()[b.Len()-30:])
 	}
+	b.Reset()
+	diag.Style{}.WriteText(&b, diag.List{{Code: diag.Syntax, Message: strings.Repeat("x", 1<<20), Hint: "a\x1b[31mb\u009b"}}, nil)
+	if b.Len() > 3000 || strings.ContainsAny(b.String(), "\x1b\u009b") {
+		t.Errorf("%d bytes are written: %.100q ... %q", b.Len(), b.String(), b.String()[b.Len()-30:])
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -46,7 +47,7 @@ func (s Style) WriteText(w io.Writer, list List, sources map[string]Source) {
 }
 
 func (s Style) write(w io.Writer, d *Diagnostic, sources map[string]Source) {
-	fmt.Fprintf(w, "%s %s\n", s.severity(d.Severity, fmt.Sprintf("%s[%s]:", d.Severity, d.Code)), s.paint("1", d.Message))
+	fmt.Fprintf(w, "%s %s\n", s.severity(d.Severity, fmt.Sprintf("%s[%s]:", d.Severity, d.Code)), s.paint("1", brief(d.Message)))
 	s.frame(w, d.Span, sources, func(mark string) string { return s.severity(d.Severity, mark) }, "")
 	for _, r := range d.Related {
 		s.frame(w, r.Span, sources, func(mark string) string { return s.paint("36", mark) }, r.Message)
@@ -55,12 +56,30 @@ func (s Style) write(w io.Writer, d *Diagnostic, sources map[string]Source) {
 		fmt.Fprintf(w, "  attribute: %s\n", d.Path)
 	}
 	if d.Hint != "" {
-		fmt.Fprintf(w, "  %s %s\n", s.paint("1;32", "hint:"), d.Hint)
+		fmt.Fprintf(w, "  %s %s\n", s.paint("1;32", "hint:"), brief(d.Hint))
 	}
 }
 
-// maxFrame is the widest line that a frame shows whole, in characters.
-const maxFrame = 160
+// maxMessage is how much of a message is shown, in bytes: some repeat a value.
+const maxMessage = 2000
+
+// brief shortens a message and replaces what a terminal would not show as text.
+func brief(message string) string {
+	if len(message) > maxMessage {
+		message = strings.ToValidUTF8(message[:maxMessage], "") + "…"
+	}
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' {
+			return r
+		}
+		return visible(r)
+	}, message)
+}
+
+const (
+	maxFrame = 160     // characters: the widest line that a frame shows whole
+	maxLine  = 1 << 20 // bytes of a line that may have a frame
+)
 
 func (s Style) frame(w io.Writer, span Span, sources map[string]Source, paint func(string) string, label string) {
 	if !span.Start.IsValid() {
@@ -71,7 +90,11 @@ func (s Style) frame(w io.Writer, span Span, sources map[string]Source, paint fu
 	if !ok {
 		return
 	}
-	line := strings.ReplaceAll(src.Line(span.Start.Line), "\t", " ")
+	line := src.Line(span.Start.Line)
+	if len(line) > maxLine {
+		return
+	}
+	line = strings.ReplaceAll(line, "\t", " ")
 	from, to := span.Start.Column, span.End.Column
 	if length := utf8.RuneCountInString(line); span.End.Line != span.Start.Line || to > length+1 {
 		to = length + 1
@@ -94,11 +117,11 @@ func (s Style) frame(w io.Writer, span Span, sources map[string]Source, paint fu
 
 // printable replaces control characters, so that a source cannot control the
 // terminal that shows it.
-func printable(line string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return '\ufffd'
-		}
-		return r
-	}, line)
+func printable(line string) string { return strings.Map(visible, line) }
+
+func visible(r rune) rune {
+	if unicode.IsControl(r) {
+		return '\ufffd'
+	}
+	return r
 }

@@ -144,10 +144,14 @@ func unwrap(x syntax.Expr) syntax.Expr {
 	}
 }
 
+// maxCompared bounds the comparisons of one run: unions in each other are tried
+// member by member. What is wrong beyond shows when the program is evaluated.
+const maxCompared = 1 << 22
+
 // fits reports whether a value of type t may be given to what has type want.
 // What is wrong inside a dict that becomes an instance is reported here.
 func (c *checker) fits(t, want *typ, p place) bool {
-	if !c.enter() {
+	if c.compared++; c.compared > maxCompared || !c.enter() {
 		return true
 	}
 	defer c.leave()

@@ -66,6 +66,7 @@ type checker struct {
 	faults      diag.List
 	seen        map[fault]bool
 	suggestions int
+	compared    int // types with each other
 }
 
 // fault identifies a report: the same code at the same place says nothing new.
@@ -158,16 +159,21 @@ func (c *checker) reportOnce(f fault, format string, args ...any) *diag.Diagnost
 	return d
 }
 
-// maxSuggestions is how many reports get a suggestion. To find one takes time
-// that is worth it for a slip of the pen, not for a program of another kind.
+// maxSuggestions is how many reports get a suggestion, fewer among very many
+// names. To find one takes time that is worth it for a slip of the pen, not for
+// a program of another kind.
 const maxSuggestions = 200
+
+// manyNames is how many names count for one suggestion.
+const manyNames = 5000
 
 // suggest adds the nearest of some names as a hint and reports whether there
 // is one.
 func (c *checker) suggest(d *diag.Diagnostic, name string, names []string) bool {
-	if c.suggestions++; c.suggestions > maxSuggestions {
+	if c.suggestions >= maxSuggestions {
 		return false
 	}
+	c.suggestions += 1 + len(names)/manyNames
 	near := diag.Nearest(name, names)
 	if near == "" {
 		return false

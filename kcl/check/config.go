@@ -114,7 +114,7 @@ func (c *checker) noAttr(owner, name string, names []string, at syntax.Range) {
 	if c.suggest(d, name, names) {
 		return
 	}
-	if c.suggestions > maxSuggestions {
+	if c.suggestions >= maxSuggestions {
 		return
 	}
 	if other := c.attrOwner(name); other != "" && other != owner {

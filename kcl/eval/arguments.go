@@ -41,6 +41,18 @@ func (c *call) given(i int, name string) (Value, bool) {
 	return v, !isMissing(v)
 }
 
+// read counts the steps that it takes to read a text, or times that much.
+func (c *call) read(s string, times int) {
+	c.spend(len(s) / readSize * times)
+}
+
+func (c *call) spend(n int) {
+	if !c.ev.spend(n) {
+		c.ev.locate(c.at)
+		c.failed = true
+	}
+}
+
 // value returns an argument that must be there, whatever it is.
 func (c *call) value(i int, name string) Value {
 	v := c.arg(i, name)
@@ -62,6 +74,7 @@ func (c *call) text(i int, name string) string {
 	if !ok {
 		c.mismatch(v, name, "a str")
 	}
+	c.read(string(s), 1)
 	return string(s)
 }
 
@@ -72,6 +85,7 @@ func (c *call) str(i int, name string) string {
 	if !ok {
 		c.mismatch(v, name, "a str")
 	}
+	c.read(string(s), 1)
 	return string(s)
 }
 
@@ -115,6 +129,7 @@ func (c *call) list(i int, name string) []Value {
 		c.mismatch(v, name, "a list")
 		return nil
 	}
+	c.spend(len(l.Elems))
 	return l.Elems
 }
 
@@ -126,6 +141,7 @@ func (c *call) iterable(i int, name string) []Value {
 	if !ok {
 		c.mismatch(v, name, "a list, dict or str")
 	}
+	c.spend(len(list))
 	return list
 }
 

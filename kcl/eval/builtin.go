@@ -76,7 +76,10 @@ func builtinIsUnique(c *call) Value {
 	seen := map[string]bool{}
 	for _, v := range c.list(0, "inval") {
 		var b strings.Builder
-		writeIdentity(&b, v)
+		writeIdentity(&b, v, maxDepth)
+		if !c.ev.grow(1+b.Len()/16, c.at) {
+			return bad{}
+		}
 		if seen[b.String()] {
 			return Bool(false)
 		}
@@ -85,15 +88,19 @@ func builtinIsUnique(c *call) Value {
 	return Bool(true)
 }
 
-// writeIdentity writes what is the same for equal values only.
-func writeIdentity(b *strings.Builder, v Value) {
+// writeIdentity writes what is the same for equal values only, as far as it is
+// no longer than a text may be.
+func writeIdentity(b *strings.Builder, v Value, depth int) {
+	if tooLong(b) || depth == 0 {
+		return
+	}
 	switch v := v.(type) {
 	case Int:
-		writeIdentity(b, Float(v))
+		writeIdentity(b, Float(v), depth)
 	case *List:
 		b.WriteByte('[')
 		for _, e := range v.Elems {
-			writeIdentity(b, e)
+			writeIdentity(b, e, depth-1)
 			b.WriteByte(',')
 		}
 		b.WriteByte(']')
@@ -101,13 +108,13 @@ func writeIdentity(b *strings.Builder, v Value) {
 		b.WriteByte('{')
 		for _, e := range v.entries {
 			b.WriteString(quote(e.Key, '"'))
-			writeIdentity(b, e.Value)
+			writeIdentity(b, e.Value, depth-1)
 			b.WriteByte(',')
 		}
 		b.WriteByte('}')
 	case *Instance:
 		b.WriteString(v.Schema.Name)
-		writeIdentity(b, v.Attrs)
+		writeIdentity(b, v.Attrs, depth)
 	case String:
 		b.WriteString(quote(string(v), '"'))
 	default:
@@ -127,7 +134,7 @@ func extreme(sign int) func(*call) Value {
 		}
 		best := list[0]
 		for _, v := range list {
-			o, ok := compare(v, best)
+			o, ok := c.ev.rank(v, best)
 			if !ok {
 				return c.errorf("%s and %s cannot be compared", describe(v), describe(best))
 			}
@@ -139,22 +146,26 @@ func extreme(sign int) func(*call) Value {
 	}
 }
 
-// compare orders values as the comparison operators do at run time: numbers
+// rank orders values as the comparison operators do at run time: numbers
 // and bools with each other, strs, and lists of such by their elements.
-func compare(a, b Value) (int, bool) {
+func (ev *evaluator) rank(a, b Value) (int, bool) {
 	if x, ok := a.(Bool); ok {
-		return compare(truthInt(x), b)
+		return ev.rank(truthInt(x), b)
 	}
 	if y, ok := b.(Bool); ok {
-		return compare(a, truthInt(y))
+		return ev.rank(a, truthInt(y))
 	}
 	x, ok1 := a.(*List)
 	y, ok2 := b.(*List)
 	if !ok1 || !ok2 {
 		return order(a, b)
 	}
+	if !ev.enter() {
+		return 0, false
+	}
+	defer ev.leave()
 	for i := range min(len(x.Elems), len(y.Elems)) {
-		if o, ok := compare(x.Elems[i], y.Elems[i]); !ok || o != 0 {
+		if o, ok := ev.rank(x.Elems[i], y.Elems[i]); !ok || o != 0 {
 			return o, ok
 		}
 	}
@@ -417,6 +428,9 @@ func builtinPrint(c *call) Value {
 	parts := make([]string, len(c.args))
 	for i, v := range c.args {
 		parts[i] = text(v)
+		if !c.ev.grow(len(parts[i])/16, c.at) {
+			return bad{}
+		}
 	}
 	end := "\n"
 	if v, ok := c.keywords["end"]; ok {

@@ -151,6 +151,10 @@ func (ev *evaluator) required(v Value) {
 			return
 		}
 		ev.complete[v] = true
+		if !ev.enter() {
+			return
+		}
+		defer ev.leave()
 	}
 	switch v := v.(type) {
 	case *List:

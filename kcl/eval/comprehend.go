@@ -12,6 +12,9 @@ func (s *scope) elems(list []syntax.Expr, l *List) {
 		case *syntax.Star:
 			switch v := s.eval(x.X).(type) {
 			case *List:
+				if !s.ev.grow(len(v.Elems), x.Range) {
+					return
+				}
 				for i, elem := range v.Elems {
 					l.Elems, l.Places = append(l.Elems, elem), append(l.Places, v.place(i, x.Range))
 				}

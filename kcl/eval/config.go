@@ -37,10 +37,16 @@ func (s *scope) entries(list []*syntax.Entry, d *Dict) {
 func (s *scope) spread(e *syntax.Entry, d *Dict) {
 	switch v := s.eval(e.Star).(type) {
 	case *Dict:
+		if !s.ev.grow(entrySize*v.Len(), e.Range) {
+			return
+		}
 		for _, entry := range v.entries {
 			s.ev.merge(d, entry, unionConfig, e.Range)
 		}
 	case *Instance:
+		if !s.ev.grow(entrySize*v.Attrs.Len(), e.Range) {
+			return
+		}
 		for _, entry := range v.Attrs.entries {
 			copied := *entry
 			copied.Op = syntax.ASSIGN
@@ -127,6 +133,9 @@ func indexStep(step syntax.Expr) (int, bool) {
 	return 0, false
 }
 
+// maxOverrides is how many places of values that lost are kept for each entry.
+const maxOverrides = 100
+
 // merge joins an entry into d by its operator.
 func (ev *evaluator) merge(d *Dict, e *Entry, mode unionMode, at syntax.Range) {
 	old := d.Get(e.Key)
@@ -139,7 +148,10 @@ func (ev *evaluator) merge(d *Dict, e *Entry, mode unionMode, at syntax.Range) {
 		return
 	}
 	joined := *e // the last operator decides how a default is met
-	joined.Overrides = append(old.Overrides[:len(old.Overrides):len(old.Overrides)], old.Place)
+	joined.Overrides = old.Overrides
+	if n := len(old.Overrides); n < maxOverrides {
+		joined.Overrides = append(old.Overrides[:n:n], old.Place)
+	}
 	joined.Value, joined.insert = ev.apply(old.Value, e, mode, at), nil
 	if _, isDict := joined.Value.(*Dict); isDict && e.Op != syntax.ASSIGN {
 		joined.KeyPlace, joined.Place, joined.Overrides = old.KeyPlace, old.Place, old.Overrides
@@ -168,6 +180,9 @@ func (ev *evaluator) apply(old Value, e *Entry, mode unionMode, at syntax.Range)
 		}
 		switch old := old.(type) {
 		case *List:
+			if !ev.grow(len(old.Elems)+len(add.Elems), at) {
+				return bad{}
+			}
 			return concat(old, add)
 		case None, Undefined:
 			return add

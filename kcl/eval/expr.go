@@ -121,6 +121,9 @@ func (s *scope) interpolate(x *syntax.Interpolation) Value {
 		default:
 			b.WriteString(text(v))
 		}
+		if tooLong(&b) {
+			break
+		}
 	}
 	return s.ev.str(b.String(), x.Range)
 }
@@ -149,7 +152,7 @@ func (ev *evaluator) selectAttr(x Value, name string, optional bool, at syntax.R
 			return v
 		}
 		d := diag.Errorf(diag.UnknownName, "package %s has no %s", x.name, name).At(at.Span())
-		if near := diag.Nearest(name, x.names()); near != "" {
+		if near := ev.near(name, x.names); near != "" {
 			d.Hint = "did you mean " + near + "?"
 		}
 		ev.report(d)
@@ -172,11 +175,7 @@ func (ev *evaluator) selectAttr(x Value, name string, optional bool, at syntax.R
 
 func (ev *evaluator) noMember(of, name string, s *Schema, at syntax.Range) Value {
 	d := diag.Errorf(diag.UnknownAttr, "%s has no attribute %s", of, name).At(at.Span())
-	var names []string
-	for _, a := range s.attrs() {
-		names = append(names, a.name)
-	}
-	if near := diag.Nearest(name, names); near != "" {
+	if near := ev.near(name, s.names); near != "" {
 		d.Hint = "did you mean " + near + "?"
 	}
 	ev.report(d)
@@ -197,6 +196,9 @@ func (ev *evaluator) index(x, i Value, optional bool, at syntax.Range) Value {
 		}
 	case String:
 		if n, ok := i.(Int); ok {
+			if !ev.spend(len(x) / readSize) {
+				return bad{}
+			}
 			if r, ok := elementAt([]rune(string(x)), n); ok {
 				return String(r)
 			}
@@ -252,9 +254,16 @@ func (s *scope) slice(x *syntax.Slice) Value {
 	}
 	switch v := v.(type) {
 	case *List:
-		return &List{Elems: sliced(v.Elems, bounds)}
+		l := &List{Elems: sliced(v.Elems, bounds)}
+		if !s.ev.grow(len(l.Elems), x.Range) {
+			return bad{}
+		}
+		return l
 	case String:
-		return String(sliced([]rune(string(v)), bounds))
+		if !s.ev.spend(len(v) / readSize) {
+			return bad{}
+		}
+		return s.ev.str(string(sliced([]rune(string(v)), bounds)), x.Range)
 	case bad:
 		return v
 	case None, Undefined:

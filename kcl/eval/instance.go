@@ -204,7 +204,7 @@ func (ev *evaluator) extraAttrs(f *frame, s *Schema, config *Dict) []string {
 		if sig == nil && s.def.Index != nil {
 			sig = &indexSignature{def: s.def.Index, key: ev.resolveType(s.def.Index.Key, s.scope), value: ev.resolveType(s.def.Index.Value, s.scope)}
 		}
-		if sig == nil || !sig.key.accepts(String(e.Key)) {
+		if sig == nil || !sig.key.accepts(ev, String(e.Key)) {
 			ev.unknownAttr(s, e)
 			continue
 		}
@@ -244,15 +244,15 @@ func (ev *evaluator) extraValue(f *frame, s *Schema, sig *indexSignature, e *Ent
 
 func (ev *evaluator) unknownAttr(s *Schema, e *Entry) {
 	d := diag.Errorf(diag.UnknownAttr, "%s has no attribute %s", s.Name, e.Key).At(e.KeyPlace.Span())
-	var names []string
-	for _, a := range s.attrs() {
-		names = append(names, a.name)
-	}
-	if near := diag.Nearest(e.Key, names); near != "" {
+	if near := ev.near(e.Key, s.names); near != "" {
 		d.Hint = "did you mean " + near + "?"
 	} else if owner := ev.attrOwner(e.Key); owner != "" && owner != s.Name {
 		d.Hint = e.Key + " is an attribute of " + owner
 	} else {
+		names := s.names()
+		if len(names) > maxNames {
+			names = append(names[:maxNames], "…")
+		}
 		d.Hint = "it has " + strings.Join(names, ", ")
 	}
 	ev.report(d)

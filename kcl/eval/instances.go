@@ -26,6 +26,6 @@ func (i *instances) method(s *Schema) *Builtin {
 				list.Elems = append(list.Elems, inst)
 			}
 		}
-		return list
+		return c.newList(list.Elems)
 	}}
 }

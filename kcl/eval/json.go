@@ -146,7 +146,7 @@ func decodeJSON(s string) (Value, error) {
 	if strings.Contains(s, `\u`) && hasHalfPair(s) {
 		return nil, errors.New("half a surrogate pair stands for no character")
 	}
-	d := jsonReader{dec: json.NewDecoder(strings.NewReader(s))}
+	d := jsonReader{dec: json.NewDecoder(strings.NewReader(s)), left: maxSize}
 	d.dec.UseNumber()
 	v, err := d.value(maxNesting)
 	if err != nil {
@@ -158,9 +158,15 @@ func decodeJSON(s string) (Value, error) {
 	return v, nil
 }
 
-type jsonReader struct{ dec *json.Decoder }
+type jsonReader struct {
+	dec  *json.Decoder
+	left int // how many values there may still be
+}
 
-func (r jsonReader) value(depth int) (Value, error) {
+func (r *jsonReader) value(depth int) (Value, error) {
+	if r.left--; r.left < 0 {
+		return nil, errors.New("it has too many values")
+	}
 	t, err := r.dec.Token()
 	if err != nil {
 		if err == io.EOF {

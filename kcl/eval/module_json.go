@@ -4,14 +4,14 @@ func jsonModule() map[string]func(*call) Value {
 	return map[string]func(*call) Value{
 		"encode": func(c *call) Value { return c.newStr(c.ev.encodeJSON(c.value(0, "data"), c.jsonEncoding(1), c.at)) },
 		"decode": func(c *call) Value {
-			v, err := decodeJSON(c.text(0, "value"))
+			v, err := c.decodeJSON(c.text(0, "value"))
 			if err != nil {
 				return c.errorf("%v", err)
 			}
 			return v
 		},
 		"validate": func(c *call) Value {
-			_, err := decodeJSON(c.text(0, "value"))
+			_, err := c.decodeJSON(c.text(0, "value"))
 			return Bool(err == nil)
 		},
 		"dump_to_file": func(c *call) Value {
@@ -20,6 +20,19 @@ func jsonModule() map[string]func(*call) Value {
 		},
 		"merge": func(c *call) Value { return c.mergePatch(c.value(0, "src"), c.value(1, "patch")) },
 	}
+}
+
+// decodeJSON reads JSON; the values that it has count as new ones.
+func (c *call) decodeJSON(s string) (Value, error) {
+	if c.read(s, 8); c.failed {
+		return bad{}, nil
+	}
+	v, err := decodeJSON(s)
+	count := 0
+	if countValues(v, &count, maxDepth); !c.ev.grow(count, c.at) {
+		return bad{}, nil
+	}
+	return v, err
 }
 
 // maxIndent is how far JSON may be indented for each level.

@@ -13,6 +13,9 @@ import (
 // templateExecute renders a Handlebars template with the entries of a dict.
 func templateExecute(c *call) Value {
 	source := c.text(0, "template")
+	if c.read(source, readSize/4); c.failed {
+		return bad{}
+	}
 	var data any = &Object{}
 	if v := c.arg(1, "data"); v != nil {
 		if entriesOf(v) == nil {

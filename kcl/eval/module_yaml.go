@@ -99,6 +99,9 @@ var yamlVersion = regexp.MustCompile(`(?m)^(%YAML +)1\.2( *(?:#.*)?\r?)$`)
 
 // yamlDocuments reads all documents of a text; an empty one has one, None.
 func (c *call) yamlDocuments(s string, viaJSON bool) ([]Value, error) {
+	if c.read(s, readSize/2); c.failed {
+		return []Value{bad{}}, nil
+	}
 	dec := yaml.NewDecoder(strings.NewReader(yamlVersion.ReplaceAllString(strings.TrimPrefix(s, "\ufeff"), "${1}1.1$2")))
 	var docs []Value
 	for {
@@ -110,10 +113,14 @@ func (c *call) yamlDocuments(s string, viaJSON bool) ([]Value, error) {
 		if err != nil {
 			return nil, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
 		}
-		r := yamlReader{left: min(maxSize, 100*len(s)+1000), viaJSON: viaJSON, open: map[*yaml.Node]bool{}}
+		most := min(maxSize, 100*len(s)+1000)
+		r := yamlReader{left: most, viaJSON: viaJSON, open: map[*yaml.Node]bool{}}
 		v, err := r.value(&node, maxNesting+1)
 		if err != nil {
 			return nil, err
+		}
+		if !c.ev.grow(most-r.left, c.at) {
+			return []Value{bad{}}, nil
 		}
 		docs = append(docs, v)
 	}

@@ -1,14 +1,12 @@
 package eval
 
 import (
-	"regexp"
-
 	"github.com/berth-oci/berth/diag"
 )
 
 // moduleState is what the system modules keep during one run.
 type moduleState struct {
-	patterns map[string]*regexp.Regexp // compiled, by their text
+	patterns map[string]*pattern // compiled, by their text
 }
 
 // newModules returns the modules that come with the language.

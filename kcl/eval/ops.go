@@ -315,6 +315,7 @@ func (ev *evaluator) contains(c, x Value) (found, ok bool) {
 		return ok && c.Attrs.Get(string(key)) != nil, true
 	case String:
 		part, ok := x.(String)
+		ev.spend(len(c) / readSize)
 		return ok && strings.Contains(string(c), string(part)), ok
 	}
 	return false, false

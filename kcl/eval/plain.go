@@ -95,11 +95,7 @@ func (enc encoding) dict(d *Dict) *Object {
 // small program can have a value whose text has no end: that is reported.
 func (ev *evaluator) encode(v Value, enc encoding, at syntax.Range) any {
 	count := 0
-	if countValues(v, &count); count > maxOutput && !ev.stopped {
-		ev.stop("the program encodes too much: more than %d values", maxOutput)
-		ev.locate(at)
-	}
-	if ev.stopped || !ev.spend(count) {
+	if !ev.bounded(v, &count, "encodes", at) || !ev.spend(count) {
 		return nil
 	}
 	p, ok := enc.plain(v)

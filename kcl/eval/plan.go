@@ -114,15 +114,26 @@ func (p *Program) Value() any {
 
 // merge joins the values that stand alone, then the globals.
 func (p *Program) merge(hidden bool) Value {
-	all := Value(nil)
+	all, own := Value(nil), false // own: a dict that nothing else has
 	add := func(v Value, at syntax.Range) {
 		if inst, ok := v.(*Instance); ok {
 			v = inst.entries()
 		}
-		if all == nil {
+		sum, isDict := all.(*Dict)
+		given, both := v.(*Dict)
+		switch {
+		case all == nil:
 			all = v
-		} else {
-			all = p.ev.apply(all, &Entry{Value: v, Op: syntax.COLON, Place: at}, unionConfig, at)
+		case isDict && both: // in place, as there may be very many
+			if !own {
+				sum, own = sum.clone(), true
+				all = sum
+			}
+			for _, e := range given.entries {
+				p.ev.merge(sum, e, unionConfig, at)
+			}
+		default:
+			all, own = p.ev.apply(all, &Entry{Value: v, Op: syntax.COLON, Place: at}, unionConfig, at), false
 		}
 	}
 	var last syntax.Range // of those that stand alone: what a global does not go with

@@ -16,6 +16,11 @@ const (
 	maxSize   = 4_000_000  // elements and 16-byte pieces of text in all
 	entrySize = 4          // what an entry of a dict counts for in maxSize
 	maxOutput = 2_000_000  // values in the output, written out
+	readSize  = 32         // bytes of text that a function reads in one step
+
+	maxSuggestions = 200  // for names that are not there
+	manyNames      = 5000 // that count for one suggestion
+	maxNames       = 30   // that one message lists
 )
 
 // Options control Run.
@@ -82,33 +87,49 @@ func (ev *evaluator) boundOutput(p *Program) {
 	count := 0
 	for _, list := range [][]*Entry{p.Globals, p.Outputs} {
 		for _, e := range list {
-			if countValues(e.Value, &count); count > maxOutput && !ev.stopped {
-				ev.stop("the program puts out too much: more than %d values", maxOutput)
-				ev.locate(e.Place)
+			if !ev.bounded(e.Value, &count, "puts out", e.Place) {
 				return
 			}
 		}
 	}
 }
 
-// countValues adds the number of values in v, written out, to count. It goes
+// bounded adds the number of values in v, written out, to count and reports
+// values that are too many or nest too deeply.
+func (ev *evaluator) bounded(v Value, count *int, does string, at syntax.Range) bool {
+	deep := countValues(v, count, maxDepth)
+	switch {
+	case ev.stopped:
+	case deep:
+		ev.stop("the program %s values that nest too deeply: more than %d in each other", does, maxDepth)
+		ev.locate(at)
+	case *count > maxOutput:
+		ev.stop("the program %s too much: more than %d values", does, maxOutput)
+		ev.locate(at)
+	}
+	return !ev.stopped
+}
+
+// countValues adds the number of values in v, written out, to count and reports
+// whether some nest deeper than depth. It goes
 // on only up to maxOutput.
-func countValues(v Value, count *int) {
-	if *count++; *count > maxOutput {
-		return
+func countValues(v Value, count *int, depth int) (deep bool) {
+	if *count++; *count > maxOutput || depth == 0 {
+		return depth == 0
 	}
 	switch v := v.(type) {
 	case *List:
 		for _, elem := range v.Elems {
-			countValues(elem, count)
+			deep = countValues(elem, count, depth-1) || deep
 		}
 	case *Dict:
 		for _, e := range v.entries {
-			countValues(e.Value, count)
+			deep = countValues(e.Value, count, depth-1) || deep
 		}
 	case *Instance:
-		countValues(v.Attrs, count)
+		deep = countValues(v.Attrs, count, depth)
 	}
+	return deep
 }
 
 // pkg is a package: the frame that its files share.
@@ -141,6 +162,8 @@ type evaluator struct {
 	steps     int
 	size      int
 	stopped   bool
+
+	suggestions int // that were looked for
 }
 
 func (ev *evaluator) position() int { ev.positions++; return ev.positions }
@@ -215,9 +238,20 @@ func (ev *evaluator) errorf(code diag.Code, at syntax.Range, format string, a ..
 	return bad{}
 }
 
+// near returns the name that is likely meant. Very many faults are no slips of
+// the pen, and get no suggestion.
+func (ev *evaluator) near(name string, names func() []string) string {
+	if ev.suggestions >= maxSuggestions {
+		return ""
+	}
+	known := names()
+	ev.suggestions += 1 + len(known)/manyNames
+	return diag.Nearest(name, known)
+}
+
 func (ev *evaluator) unknownName(name string, s *scope, at syntax.Range) Value {
 	d := diag.Errorf(diag.UnknownName, "name %s is not defined", name).At(at.Span())
-	if near := diag.Nearest(name, s.names()); near != "" {
+	if near := ev.near(name, s.names); near != "" {
 		d.Hint = "did you mean " + near + "?"
 	} else if _, ok := ev.lang.modules[name]; ok {
 		d.Hint = "add import " + name

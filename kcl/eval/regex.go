@@ -3,6 +3,7 @@ package eval
 import (
 	"errors"
 	"regexp"
+	"regexp/syntax"
 	"strings"
 	"unicode/utf8"
 
@@ -31,9 +32,16 @@ type unsupported struct{ construct, instead string }
 
 func (u unsupported) Error() string { return u.construct + " is not supported" }
 
+// pattern is a compiled pattern and how long it takes to match it: the number
+// of its instructions, to which counted repetitions add many.
+type pattern struct {
+	*regexp.Regexp
+	cost int
+}
+
 // pattern compiles a pattern, once for each run. Patterns run in linear time:
 // what the engine lacks for that reason is named in the error.
-func (c *call) pattern(expr string) (*regexp.Regexp, error) {
+func (c *call) pattern(expr string) (*pattern, error) {
 	known := &c.ev.modules.patterns
 	if re, ok := (*known)[expr]; ok {
 		return re, nil
@@ -49,16 +57,22 @@ func (c *call) pattern(expr string) (*regexp.Regexp, error) {
 	if err != nil {
 		return nil, errors.New(strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 	}
-	if *known == nil {
-		*known = map[string]*regexp.Regexp{}
+	p := &pattern{Regexp: re}
+	if tree, err := syntax.Parse(translated, syntax.Perl); err == nil {
+		if code, err := syntax.Compile(tree.Simplify()); err == nil {
+			p.cost = len(code.Inst)
+		}
 	}
-	(*known)[expr] = re
-	return re, nil
+	if *known == nil {
+		*known = map[string]*pattern{}
+	}
+	(*known)[expr] = p
+	return p, nil
 }
 
 // compiled returns the pattern of a call, which is its second argument, nil
 // where it has none.
-func (c *call) compiled(subject string) *regexp.Regexp {
+func (c *call) compiled(subject string) *pattern {
 	expr := c.text(1, "pattern")
 	if c.failed {
 		return nil
@@ -68,6 +82,9 @@ func (c *call) compiled(subject string) *regexp.Regexp {
 		err = unsupported{`the word boundary \b in text that is not ASCII`, `spell out what may stand before and behind, as in (^|\W)`}
 	}
 	if err == nil {
+		if c.read(subject, 1+re.cost); c.failed {
+			return nil
+		}
 		return re
 	}
 	d := diag.Errorf(diag.EvalFailed, "%s: pattern %s: %v", c.name, quote(expr, '"'), err).At(c.at.Span())
@@ -147,10 +164,15 @@ func regexReplace(c *call) Value {
 	if count > 0 {
 		n = int(min(count, maxSize))
 	}
+	refs := strings.Count(with, "$") // to groups, which are no longer than their match
 	var out []byte
 	end := 0
 	for _, m := range re.FindAllStringSubmatchIndex(s, n) {
 		out = append(out, s[end:m[0]]...)
+		if refs*(m[1]-m[0])/16 > maxSize {
+			c.ev.grow(maxSize+1, c.at)
+			return bad{}
+		}
 		out = re.ExpandString(out, with, s, m)
 		end = m[1]
 		if len(out)/16 > maxSize {

@@ -94,8 +94,8 @@ func (s *Schema) resolve() {
 		case ok && base.isA(s):
 			ev.errorf(diag.Cycle, parent.At(), "schema %s inherits from itself", s.Name)
 		case ok:
+			s.base = base // before the base looks for its own, which may be s
 			base.resolve()
-			s.base = base
 			s.declared, s.byName = slices.Clone(base.declared), maps.Clone(base.byName)
 		default:
 			ev.errorf(diag.WrongType, parent.At(), "the parent of a schema must be a schema")
@@ -144,6 +144,14 @@ func (s *Schema) attrs() []*attr {
 func (s *Schema) attr(name string) *attr {
 	s.resolve()
 	return s.byName[name]
+}
+
+func (s *Schema) names() []string {
+	names := make([]string, 0, len(s.attrs()))
+	for _, a := range s.attrs() {
+		names = append(names, a.name)
+	}
+	return names
 }
 
 // FullName returns the name with the path of the package before it, which the

@@ -55,7 +55,12 @@ func newStringMethods() map[string]func(*call) Value {
 	return methods
 }
 
-func self(c *call) string { return string(c.args[0].(String)) }
+// self returns the string that a method is called on.
+func self(c *call) string {
+	s := string(c.args[0].(String))
+	c.read(s, 1)
+	return s
+}
 
 func mapString(f func(string) string) func(*call) Value {
 	return func(c *call) Value { return c.newStr(f(self(c))) }

@@ -7,20 +7,24 @@ import (
 )
 
 // text returns v as str() and interpolation show it. A text that is larger
-// than a program may make is cut off behind that size.
+// than a program may make is cut off behind that size, and what nests deeper
+// than evaluations may is left out.
 func text(v Value) string {
 	if s, ok := v.(String); ok {
 		return string(s)
 	}
 	var b strings.Builder
-	writeText(&b, v)
+	writeText(&b, v, maxDepth)
 	return b.String()
 }
 
 // tooLong reports whether b holds more text than a program may make.
 func tooLong(b *strings.Builder) bool { return b.Len()/16 > maxSize }
 
-func writeText(b *strings.Builder, v Value) {
+func writeText(b *strings.Builder, v Value, depth int) {
+	if depth == 0 {
+		return
+	}
 	switch v := v.(type) {
 	case nil, Undefined:
 		b.WriteString("Undefined")
@@ -45,19 +49,19 @@ func writeText(b *strings.Builder, v Value) {
 			if tooLong(b) {
 				return
 			}
-			writeText(b, e)
+			writeText(b, e, depth-1)
 		}
 		b.WriteByte(']')
 	case *Dict:
-		writeDictText(b, v)
+		writeDictText(b, v, depth)
 	case *Instance:
-		writeDictText(b, v.Attrs)
+		writeDictText(b, v.Attrs, depth)
 	default:
 		b.WriteString("function")
 	}
 }
 
-func writeDictText(b *strings.Builder, d *Dict) {
+func writeDictText(b *strings.Builder, d *Dict, depth int) {
 	b.WriteByte('{')
 	for i, e := range d.entries {
 		if i > 0 {
@@ -70,7 +74,7 @@ func writeDictText(b *strings.Builder, d *Dict) {
 		if s, ok := e.Value.(String); ok {
 			b.WriteString(dictQuote(string(s)))
 		} else {
-			writeText(b, e.Value)
+			writeText(b, e.Value, depth-1)
 		}
 	}
 	b.WriteByte('}')

@@ -10,8 +10,9 @@ import (
 
 // Type is a declared type.
 type Type interface {
-	// accepts reports whether v belongs to the type as it is.
-	accepts(v Value) bool
+	// accepts reports whether v belongs to the type as it is. The members of
+	// unions in each other are tried one by one, so every try counts as a step.
+	accepts(ev *evaluator, v Value) bool
 	// String returns the type as it is written.
 	String() string
 }
@@ -27,9 +28,9 @@ type (
 	funcType    struct{}
 )
 
-func (anyType) accepts(Value) bool { return true }
+func (anyType) accepts(*evaluator, Value) bool { return true }
 
-func (t basicType) accepts(v Value) bool {
+func (t basicType) accepts(_ *evaluator, v Value) bool {
 	switch v.(type) {
 	case Int:
 		return t == "int" || t == "float"
@@ -39,44 +40,91 @@ func (t basicType) accepts(v Value) bool {
 	return v.Type() == string(t)
 }
 
-func (t literalType) accepts(v Value) bool { return v.Type() == t.value.Type() && v == t.value } // scalars only
+func (t literalType) accepts(_ *evaluator, v Value) bool {
+	return v.Type() == t.value.Type() && v == t.value
+} // scalars only
 
-func (t listType) accepts(v Value) bool {
+func (t listType) accepts(ev *evaluator, v Value) bool {
 	l, ok := v.(*List)
-	return ok && !slices.ContainsFunc(l.Elems, func(e Value) bool { return !isMissing(e) && !t.elem.accepts(e) })
+	if !ok || !ev.spend(len(l.Elems)) || !ev.enter() {
+		return false
+	}
+	defer ev.leave()
+	return !slices.ContainsFunc(l.Elems, func(e Value) bool { return !isMissing(e) && !t.elem.accepts(ev, e) })
 }
 
-func (t dictType) accepts(v Value) bool {
+func (t dictType) accepts(ev *evaluator, v Value) bool {
 	d, ok := v.(*Dict)
-	return ok && !slices.ContainsFunc(d.entries, func(e *Entry) bool {
-		return !t.key.accepts(String(e.Key)) || !isMissing(e.Value) && !t.value.accepts(e.Value)
+	if !ok || !ev.spend(d.Len()) || !ev.enter() {
+		return false
+	}
+	defer ev.leave()
+	return !slices.ContainsFunc(d.entries, func(e *Entry) bool {
+		return !t.key.accepts(ev, String(e.Key)) || !isMissing(e.Value) && !t.value.accepts(ev, e.Value)
 	})
 }
 
-func (t unionType) accepts(v Value) bool {
-	return slices.ContainsFunc(t.types, func(t Type) bool { return t.accepts(v) })
+func (t unionType) accepts(ev *evaluator, v Value) bool {
+	return ev.spend(1) && slices.ContainsFunc(t.types, func(t Type) bool { return t.accepts(ev, v) })
 }
 
-func (t schemaType) accepts(v Value) bool {
+func (t schemaType) accepts(_ *evaluator, v Value) bool {
 	inst, ok := v.(*Instance)
 	return ok && inst.Schema.isA(t.schema)
 }
 
-func (funcType) accepts(v Value) bool { return v.Type() == "function" || v.Type() == "type" }
+func (funcType) accepts(_ *evaluator, v Value) bool {
+	return v.Type() == "function" || v.Type() == "type"
+}
 
 func (anyType) String() string       { return "any" }
 func (t basicType) String() string   { return string(t) }
 func (t literalType) String() string { return KCL(t.value) }
-func (t listType) String() string    { return "[" + t.elem.String() + "]" }
-func (t dictType) String() string    { return "{" + t.key.String() + ":" + t.value.String() + "}" }
+func (t listType) String() string    { return typeText(t) }
+func (t dictType) String() string    { return typeText(t) }
+func (t unionType) String() string   { return typeText(t) }
 func (t schemaType) String() string  { return t.schema.Name }
 func (funcType) String() string      { return "function" }
-func (t unionType) String() string {
-	names := make([]string, len(t.types))
-	for i, u := range t.types {
-		names[i] = u.String()
+
+// maxTypeText is how much of a type is written out: aliases of aliases make
+// very long ones.
+const maxTypeText = 1000
+
+func typeText(t Type) string {
+	var b strings.Builder
+	writeType(&b, t)
+	return b.String()
+}
+
+func writeType(b *strings.Builder, t Type) {
+	if b.Len() > maxTypeText {
+		b.WriteString("…")
+		return
 	}
-	return strings.Join(names, " | ")
+	switch t := t.(type) {
+	case listType:
+		b.WriteByte('[')
+		writeType(b, t.elem)
+		b.WriteByte(']')
+	case dictType:
+		b.WriteByte('{')
+		writeType(b, t.key)
+		b.WriteByte(':')
+		writeType(b, t.value)
+		b.WriteByte('}')
+	case unionType:
+		for i, u := range t.types {
+			if i > 0 {
+				b.WriteString(" | ")
+			}
+			writeType(b, u)
+			if b.Len() > maxTypeText {
+				return
+			}
+		}
+	default:
+		b.WriteString(t.String())
+	}
 }
 
 // resolveType finds out what a type expression means in a scope.
@@ -173,7 +221,7 @@ func (ev *evaluator) conform(v Value, t Type, at syntax.Range, name string) Valu
 	}
 	d := diag.Errorf(diag.WrongType, "%s must be %s, not %s", name, t, describe(v)).At(at.Span())
 	if s, ok := v.(String); ok {
-		if near := diag.Nearest(string(s), literals(t)); near != "" {
+		if near := ev.near(string(s), func() []string { return literals(t) }); near != "" {
 			d.Hint = "did you mean " + quote(near, '"') + "?"
 		}
 	}
@@ -241,7 +289,7 @@ func (ev *evaluator) coerce(v Value, t Type, at syntax.Range) (Value, bool) {
 	case unionType:
 		return ev.coerceUnion(v, t, at)
 	}
-	return v, t.accepts(v)
+	return v, t.accepts(ev, v)
 }
 
 func (ev *evaluator) coerceList(v Value, t listType, at syntax.Range) (Value, bool) {
@@ -249,9 +297,10 @@ func (ev *evaluator) coerceList(v Value, t listType, at syntax.Range) (Value, bo
 	if !ok {
 		return v, false
 	}
-	if !ev.spend(len(l.Elems)) {
+	if !ev.spend(len(l.Elems)) || !ev.enter() {
 		return bad{}, true
 	}
+	defer ev.leave()
 	out := &List{Elems: make([]Value, len(l.Elems)), Places: l.Places}
 	for i, elem := range l.Elems {
 		if out.Elems[i] = elem; isMissing(elem) || isBad(elem) {
@@ -268,11 +317,12 @@ func (ev *evaluator) coerceDict(v Value, t dictType) (Value, bool) {
 	d, ok := v.(*Dict)
 	if !ok {
 		_, isInstance := v.(*Instance)
-		return v, isInstance && t.accepts(&Dict{})
+		return v, isInstance && t.accepts(ev, &Dict{})
 	}
-	if !ev.spend(d.Len()) {
+	if !ev.spend(d.Len()) || !ev.enter() {
 		return bad{}, true
 	}
+	defer ev.leave()
 	out := &Dict{}
 	for _, e := range d.entries {
 		copied := *e
@@ -281,7 +331,7 @@ func (ev *evaluator) coerceDict(v Value, t dictType) (Value, bool) {
 				return v, false
 			}
 		}
-		if !t.key.accepts(String(e.Key)) {
+		if !t.key.accepts(ev, String(e.Key)) {
 			return v, false
 		}
 		out.set(&copied)
@@ -292,7 +342,10 @@ func (ev *evaluator) coerceDict(v Value, t dictType) (Value, bool) {
 // coerceUnion picks the first member that takes v as it is, else the first
 // that it can be made into; of several schemas, one that has all its keys.
 func (ev *evaluator) coerceUnion(v Value, t unionType, at syntax.Range) (Value, bool) {
-	if t.accepts(v) {
+	if !ev.spend(1) {
+		return bad{}, true
+	}
+	if t.accepts(ev, v) {
 		return v, true
 	}
 	var schemas []*schemaType

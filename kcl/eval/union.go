@@ -26,6 +26,11 @@ func (m unionMode) resolve() bool { return m != unionConfig }
 // operator, lists by index. Of other values b wins; merge has seen to it that
 // they agree where they must.
 func (ev *evaluator) union(a, b Value, mode unionMode, at syntax.Range) Value {
+	if !ev.enter() {
+		ev.locate(at)
+		return bad{}
+	}
+	defer ev.leave()
 	switch {
 	case isBad(a, b):
 		return bad{}
@@ -129,9 +134,10 @@ func (ev *evaluator) subsumes(a, b Value) bool {
 		return false
 	case *List:
 		y, ok := b.(*List)
-		if !ok || len(x.Elems) != len(y.Elems) || !ev.spend(len(x.Elems)) {
+		if !ok || len(x.Elems) != len(y.Elems) || !ev.spend(len(x.Elems)) || !ev.enter() {
 			return false
 		}
+		defer ev.leave()
 		for i := range x.Elems {
 			if !ev.subsumes(x.Elems[i], y.Elems[i]) {
 				return false

@@ -7,6 +7,7 @@
 package eval
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -158,11 +159,7 @@ func (d *Dict) set(e *Entry) {
 }
 
 func (d *Dict) clone() *Dict {
-	c := &Dict{}
-	for _, e := range d.entries {
-		c.set(e)
-	}
-	return c
+	return &Dict{entries: slices.Clone(d.entries), index: maps.Clone(d.index)}
 }
 
 func listOf(elems ...Value) *List { return &List{Elems: elems} }
@@ -246,6 +243,12 @@ func (ev *evaluator) equal(a, b Value) bool {
 			return a == b
 		}
 		return false
+	case String:
+		b, ok := b.(String)
+		if ok && len(a) == len(b) {
+			ev.spend(len(a) / (16 * readSize))
+		}
+		return ok && a == b
 	case *List:
 		b, ok := b.(*List)
 		return ok && (a == b || ev.equalLists(a, b))
@@ -260,9 +263,10 @@ func (ev *evaluator) equal(a, b Value) bool {
 }
 
 func (ev *evaluator) equalLists(a, b *List) bool {
-	if len(a.Elems) != len(b.Elems) || !ev.spend(len(a.Elems)) {
+	if len(a.Elems) != len(b.Elems) || !ev.spend(len(a.Elems)) || !ev.enter() {
 		return false
 	}
+	defer ev.leave()
 	for i := range a.Elems {
 		if !ev.equal(a.Elems[i], b.Elems[i]) {
 			return false
@@ -272,9 +276,10 @@ func (ev *evaluator) equalLists(a, b *List) bool {
 }
 
 func (ev *evaluator) equalDicts(a, b *Dict) bool {
-	if a.Len() != b.Len() || !ev.spend(a.Len()) {
+	if a.Len() != b.Len() || !ev.spend(a.Len()) || !ev.enter() {
 		return false
 	}
+	defer ev.leave()
 	for _, e := range a.entries {
 		if o := b.Get(e.Key); o == nil || !ev.equal(e.Value, o.Value) {
 			return false

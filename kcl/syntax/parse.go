@@ -14,6 +14,7 @@ import (
 const (
 	maxDepth  = 200                // expressions and blocks inside each other
 	maxChain  = 10_000             // operators, selectors or elif branches in a row
+	maxTokens = 5_000_000          // words, numbers, strings and signs of a file
 	maxFaults = 100                // syntax errors that are reported for a file
 	maxBytes  = math.MaxInt32 - 16 // size of a file
 )
@@ -68,12 +69,16 @@ func ParseExpr(src *Source) (Expr, diag.List) {
 func newParser(src *Source) (*parser, bool) {
 	p := &parser{src: src}
 	if len(src.Text) > maxBytes {
-		p.errorAt(0, 0, "", "the file is too large (limit %d bytes)", maxBytes)
+		p.tooMuch(Range{p.src, 0, 0}, "the file is too large (limit %d bytes)", maxBytes)
 		return p, false
 	}
 	p.encoding()
 	s := &scanner{text: src.Text, errorf: p.errorAt, tokens: make([]token, 0, len(src.Text)/3+4)}
 	p.tokens = s.scan()
+	if len(p.tokens) > maxTokens {
+		p.tooMuch(p.at(p.tokens[maxTokens]), "too many parts in one file (limit %d)", maxTokens)
+		return p, false
+	}
 	return p, true
 }
 
@@ -193,6 +198,11 @@ func (p *parser) add(d *diag.Diagnostic) {
 	}
 }
 
+// tooMuch reports that the text is beyond a limit.
+func (p *parser) tooMuch(r Range, format string, limit int) {
+	p.add(diag.Errorf(diag.LimitExceeded, format, limit).At(r.Span()))
+}
+
 // fail reports an error at a range and gives up the statement or entry.
 func (p *parser) fail(r Range, hint, format string, args ...any) {
 	p.errorAt(r.Start, r.End, hint, format, args...)
@@ -245,7 +255,8 @@ func (p *parser) stray() {
 func (p *parser) enter() {
 	p.depth++
 	if p.depth > maxDepth {
-		p.fail(p.at(p.tok()), "", "nested too deeply (limit %d)", maxDepth)
+		p.tooMuch(p.at(p.tok()), "nested too deeply (limit %d)", maxDepth)
+		panic(bailout{})
 	}
 }
 
@@ -254,7 +265,8 @@ func (p *parser) leave() { p.depth-- }
 // chain bounds the length of what is built in a loop, and yet nested.
 func (p *parser) chain(n int) {
 	if n > maxChain {
-		p.fail(p.at(p.tok()), "", "too many parts in one expression or statement (limit %d)", maxChain)
+		p.tooMuch(p.at(p.tok()), "too many parts in one expression or statement (limit %d)", maxChain)
+		panic(bailout{})
 	}
 }
 

@@ -1,0 +1,84 @@
+package kcl_test
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/kcl"
+)
+
+// TestHostilePrograms runs small programs that ask for much. Each ends soon,
+// with what is the matter, and so do large ones.
+func TestHostilePrograms(t *testing.T) {
+	shared := "_x0 = [1]\n" + lines(1, 60, "_x%d = [_x%d, _x%d]\n", func(i int) []any { return []any{i, i - 1, i - 1} }) +
+		"_y = [_x58, _x58]\n"
+	deep := func(n int) string { return fmt.Sprintf("_deep = reduce(lambda a, b { [a] }, range(%d), [])\n", n) }
+	for name, test := range map[string]struct {
+		program string
+		code    diag.Code // "" for none
+	}{
+		"unique":        {shared + "a = isunique([_y, _x59])", diag.LimitExceeded},
+		"most":          {shared + "a = max([_y, _x59])", diag.LimitExceeded},
+		"text":          {"a = 'a' * 60000000\nb = '" + strings.Repeat("${a}", 1000) + "'", diag.LimitExceeded},
+		"print":         {"a = 'a' * 60000000\nb = [print(a) for i in range(1000)]", diag.LimitExceeded},
+		"deep":          {deep(1_900_000), diag.LimitExceeded},
+		"deep text":     {deep(100_000) + "a = len(str(_deep))", diag.LimitExceeded},
+		"deep encoding": {"import json\n" + deep(1_000_000) + "a = len(json.encode(_deep))", diag.LimitExceeded},
+		"deep equality": {deep(100_000) + "a = [_deep] == [[_deep]]", diag.LimitExceeded},
+		"deep union":    {deep(100_000) + "a = len([_deep] | [_deep])", diag.LimitExceeded},
+		"deep type":     {deep(100_000) + "a: [any] | {str:} = _deep", diag.LimitExceeded},
+
+		"slices":     {"a = range(1000000)\nb = [len(a[1:]) for i in range(100000)]", diag.LimitExceeded},
+		"stars":      {"a = range(1000000)\nb = [len([*a]) for i in range(100000)]", diag.LimitExceeded},
+		"spreads":    {"a = {str(i) = i for i in range(100000)}\nb = [len({**a}) for i in range(100000)]", diag.LimitExceeded},
+		"sums":       {"a = range(1000000)\nb = [sum(a) for i in range(100000)]", diag.LimitExceeded},
+		"characters": {"a = 'é' * 4000000\nb = [a[i] for i in range(100000)]", diag.LimitExceeded},
+		"parts":      {"a = 'a' * 4000000\nb = ['ab' in a for i in range(100000)]", diag.LimitExceeded},
+		"methods":    {"a = 'a' * 4000000\nb = [a.isalpha() for i in range(100000)]", diag.LimitExceeded},
+		"hashes":     {"import crypto\na = 'a' * 4000000\nb = [crypto.md5(a) for i in range(100000)]", diag.LimitExceeded},
+		"patterns":   {"import regex\na = 'a' * 100000\nb = [regex.match(a, '(a{0,30}){0,30}b${i}') for i in range(1000)]", diag.LimitExceeded},
+		"groups":     {"import regex\na = regex.replace('a' * 1000000, '(.*)', '$1' * 100000)", diag.LimitExceeded},
+		"documents":  {"import yaml\na = '- 1\\n' * 100000\nb = [yaml.validate(a) for i in range(100000)]", diag.LimitExceeded},
+		"decoded":    {"import json\na = len(json.decode('[' + '1,' * 25000000 + '1]'))", diag.LimitExceeded},
+
+		"type names": {"type A0 = int | str\n" +
+			lines(1, 60, "type A%d = {A%d:A%d} | [A%d]\n", func(i int) []any { return []any{i, i - 1, i - 1, i - 1} }) + "a: A59 = 1", diag.WrongType},
+		"unions": {"type A0 = int | str\n" +
+			lines(1, 40, "type A%d = [A%d] | [A%d | bool] | {str:A%d}\n", func(i int) []any { return []any{i, i - 1, i - 1, i - 1} }) +
+			"a: A39 = " + strings.Repeat("[", 39) + "1.5" + strings.Repeat("]", 39), diag.LimitExceeded},
+		"parents": {"schema A(B):\n    a: int = 1\nschema B(C):\n    b: int = 1\nschema C(A):\n    c: int = 1\na = A {}", diag.Cycle},
+
+		"many globals":    {lines(0, 20_000, "a%d = %d\n", func(i int) []any { return []any{i, i} }), ""},
+		"one key":         {"a = {\n" + strings.Repeat("k = 1\n", 20_000) + "}\n", ""},
+		"unknown names":   {lines(0, 50_000, "a%d = b%d\n", func(i int) []any { return []any{i, i} }), diag.UnknownName},
+		"unknown attrs":   {"schema A:\n" + lines(0, 5000, "    attr%d?: int\n", func(i int) []any { return []any{i} }) + "a = A {\n" + lines(0, 5000, "    atr%d = 1\n", func(i int) []any { return []any{i} }) + "}\n", diag.UnknownAttr},
+		"one long line":   {"a = [" + strings.TrimSuffix(lines(0, 50_000, "b%d,", func(i int) []any { return []any{i} }), ",") + "]\n", diag.UnknownName},
+		"very long names": {strings.Repeat("a", 100_000) + " = 1\nb = " + strings.Repeat("a", 99_999) + "b\n", diag.UnknownName},
+		"too many parts":  {"a = [" + strings.Repeat("1,", 3_000_000) + "]\n", diag.LimitExceeded},
+		"deep brackets":   {"a = " + strings.Repeat("[", 300), diag.LimitExceeded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			start := time.Now()
+			_, err := kcl.Run(kcl.Options{Files: []string{"-"}, Stdin: strings.NewReader(test.program), Print: io.Discard})
+			if test.code == "" && err != nil || !strings.Contains(codes(err), string(test.code)) {
+				t.Errorf("%.300v, want %q", err, test.code)
+			}
+			if took := time.Since(start); took > 20*time.Second {
+				t.Errorf("it took %v", took)
+			}
+		})
+	}
+}
+
+// lines repeats a format for each number from first up to, and without, end.
+func lines(first, end int, format string, args func(i int) []any) string {
+	var b strings.Builder
+	for i := first; i < end; i++ {
+		fmt.Fprintf(&b, format, args(i)...)
+	}
+	return b.String()
+}
