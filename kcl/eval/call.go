@@ -55,6 +55,7 @@ func (ev *evaluator) invoke(f Value, a *args, at syntax.Range) Value {
 		return ev.instantiate(f, a, &Dict{}, at)
 	case *Func:
 		s := f.scope.child()
+		s.lambda = true
 		if !ev.bind(s, f.def.Params, a, at, "the lambda") {
 			return bad{}
 		}

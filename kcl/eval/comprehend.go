@@ -89,6 +89,7 @@ func (s *scope) comprehend(fors []*syntax.For, body func(*scope)) {
 func (s *scope) each(over syntax.Expr, vars []*syntax.Name, body func(*scope) bool) {
 	step := func(first, second Value) bool {
 		child := s.child()
+		child.loop = true
 		if len(vars) == 2 {
 			child.set(vars[0].Text, first)
 			child.set(vars[1].Text, second)

@@ -67,40 +67,44 @@ func (s *scope) entry(e *syntax.Entry, d *Dict) {
 		}
 		return
 	}
-	key := ""
-	if id, ok := e.Key.(*syntax.Ident); ok {
-		key = id.Name
-	} else {
-		switch k := s.eval(e.Key).(type) {
-		case String:
-			key = string(k)
-		case bad:
-			return
-		default:
-			s.ev.errorf(diag.WrongType, e.Key.At(), "a key must be a string, not %s", describe(k))
-			return
-		}
+	key, ok := s.key(e.Key)
+	if !ok {
+		return
 	}
 	s.ev.merge(d, &Entry{Key: key, Value: value, Op: e.Op, KeyPlace: e.Key.At(), Place: e.Value.At()}, unionConfig, e.Value.At())
 	s.set(key, d.Get(key).Value)
+}
+
+// key returns the key that an expression gives an entry, or reports that it
+// gives none. A name is itself, but a variable of a comprehension is its value.
+func (s *scope) key(x syntax.Expr) (string, bool) {
+	var v Value
+	if id, ok := x.(*syntax.Ident); ok {
+		if v, ok = s.loopVar(id.Name); !ok {
+			return id.Name, true
+		}
+	} else {
+		v = s.eval(x)
+	}
+	switch v := v.(type) {
+	case String:
+		return string(v), true
+	case bad:
+	default:
+		s.ev.errorf(diag.WrongType, x.At(), "a key must be a string, not %s", describe(v))
+	}
+	return "", false
 }
 
 // pathEntry makes nested dicts of `a.b[0] = value`: the inner entries unify,
 // the last one has the operator.
 func (s *scope) pathEntry(path []syntax.Expr, value Value, e *syntax.Entry) *Entry {
 	step := path[0]
-	entry := &Entry{Op: syntax.COLON, KeyPlace: step.At(), Place: e.Value.At()}
-	switch k := step.(type) {
-	case *syntax.Ident:
-		entry.Key = k.Name
-	default:
-		key, ok := s.eval(step).(String)
-		if !ok {
-			s.ev.errorf(diag.WrongType, step.At(), "a key must be a string")
-			return nil
-		}
-		entry.Key = string(key)
+	key, ok := s.key(step)
+	if !ok {
+		return nil
 	}
+	entry := &Entry{Key: key, Op: syntax.COLON, KeyPlace: step.At(), Place: e.Value.At()}
 	rest := path[1:]
 	if len(rest) == 0 {
 		entry.Value, entry.Op = value, e.Op

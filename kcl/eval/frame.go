@@ -13,6 +13,8 @@ type scope struct {
 	frame   *frame
 	imports map[string]*Module
 	pkg     *pkg // of the outermost scope of a package
+	loop    bool // vars are the variables of a comprehension or quantifier
+	lambda  bool // vars are those of a call of a lambda
 
 	ev *evaluator
 }
@@ -25,6 +27,17 @@ func (s *scope) set(name string, v Value) {
 		s.vars = make(map[string]Value, 4)
 	}
 	s.vars[name] = v
+}
+
+// loopVar returns the value of a name that is a variable of a comprehension or
+// quantifier around, in the same lambda.
+func (s *scope) loopVar(name string) (Value, bool) {
+	for sc := s; sc != nil && sc.frame == nil && !sc.lambda; sc = sc.parent {
+		if v, ok := sc.vars[name]; ok && sc.loop {
+			return v, true
+		}
+	}
+	return nil, false
 }
 
 // lookup finds a name, innermost scope first.
@@ -73,7 +86,8 @@ func (s *scope) names() []string {
 // frame holds the names of a package or of a schema instance. A name may be
 // set by several statements; they make a chain, and its value is what the last
 // one leaves. Values are computed when they are first asked for, so a
-// statement sees values that later statements or a config give.
+// statement sees values that later statements or a config give. That a name may
+// be set again is for package check to say.
 type frame struct {
 	ev    *evaluator
 	slots map[string]*slot
@@ -208,44 +222,7 @@ func (f *frame) add(name string, stmt syntax.Stmt, sc *scope, guards []guard, ap
 	s := f.slot(name)
 	set := &setter{slot: s, guards: guards, scope: sc, stmt: stmt, pos: f.ev.position(), apply: apply}
 	s.setters = append(s.setters, set)
-	if f.inst == nil {
-		f.checkImmutable(s, set)
-	}
 	return set
-}
-
-// checkImmutable reports a second assignment to a name of a package.
-func (f *frame) checkImmutable(s *slot, set *setter) {
-	if s.mutable() || len(s.setters) == 1 {
-		return
-	}
-	switch set.stmt.(type) {
-	case *syntax.Unify, *syntax.TypeAlias: // of several aliases the last one counts
-		return
-	}
-	f.ev.report(&diag.Diagnostic{
-		Code: diag.Immutable, Span: targetRange(set.stmt, s.name).Span(),
-		Message: "cannot change " + s.name + ", which has a value already",
-		Hint:    "choose another name, or call it _" + s.name + " to make it mutable and hidden",
-		Related: []diag.Related{{Span: targetRange(s.setters[0].stmt, s.name).Span(), Message: "first set here"}},
-	})
-}
-
-// targetRange returns where a statement names what it sets.
-func targetRange(stmt syntax.Stmt, name string) syntax.Range {
-	switch stmt := stmt.(type) {
-	case *syntax.Assign:
-		for _, t := range stmt.Targets {
-			if t.Name.Text == name {
-				return t.Name.Range
-			}
-		}
-	case *syntax.AugAssign:
-		return stmt.Target.Name.Range
-	case *syntax.Unify:
-		return stmt.Target.Range
-	}
-	return stmt.At()
 }
 
 // assign evaluates an assignment to a target whose value is prev.
@@ -310,7 +287,7 @@ func (s *scope) store(path []syntax.TargetStep, prev, v Value, at syntax.Range) 
 func (s *scope) augment(stmt *syntax.AugAssign, prev Value) Value {
 	v := s.eval(stmt.Value)
 	if len(stmt.Target.Path) == 0 {
-		if _, ok := prev.(Undefined); ok {
+		if _, ok := prev.(Undefined); ok && stmt.Op != syntax.OR_BIT {
 			return s.ev.errorf(diag.UnknownName, stmt.Target.Range, "name %s has no value yet", stmt.Target.Name.Text)
 		}
 		return s.ev.binary(stmt.Op, prev, v, stmt.At())

@@ -143,6 +143,9 @@ func (f *frame) collectSchema(s *Schema, l *level) {
 				plain := set.apply
 				set.apply = func(prev Value) (Value, syntax.Range) {
 					v, at := plain(prev)
+					if a := set.slot.attr; a != nil {
+						v = f.ev.conform(v, a.typ, at, a.name)
+					}
 					return f.applyConfig(set.slot, v, at)
 				}
 			}

@@ -142,7 +142,7 @@ func (p *Program) merge(hidden bool) Value {
 		last = e.Place
 	}
 	for _, e := range p.Globals {
-		if _, ok := e.Value.(*Schema); ok || !hidden && e.hidden() {
+		if schema, ok := e.Value.(*Schema); ok && schema.Name == e.Key || !hidden && e.hidden() {
 			continue
 		}
 		global := &Dict{}
