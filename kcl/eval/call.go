@@ -55,7 +55,7 @@ func (ev *evaluator) invoke(f Value, a *args, at syntax.Range) Value {
 		return ev.instantiate(f, a, &Dict{}, at)
 	case *Func:
 		s := f.scope.child()
-		s.lambda = true
+		s.lambda = f.def
 		if !ev.bind(s, f.def.Params, a, at, "the lambda") {
 			return bad{}
 		}
@@ -135,9 +135,13 @@ func (s *scope) exec(stmt syntax.Stmt) Value {
 		return v
 	case *syntax.AugAssign:
 		name := stmt.Target.Name.Text
-		s.set(name, s.augment(stmt, s.local(name)))
+		v := s.augment(stmt, s.local(name))
+		s.set(name, v)
+		return v
 	case *syntax.Unify:
-		s.set(stmt.Target.Text, s.unifyStmt(stmt, s.local(stmt.Target.Text)))
+		v := s.unifyStmt(stmt, s.local(stmt.Target.Text))
+		s.set(stmt.Target.Text, v)
+		return v
 	case *syntax.If:
 		cond := s.eval(stmt.Cond)
 		if isBad(cond) {

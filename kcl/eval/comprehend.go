@@ -72,7 +72,7 @@ func (s *scope) comprehend(fors []*syntax.For, body func(*scope)) {
 		return
 	}
 	f := fors[0]
-	s.each(f.Over, f.Vars, func(s *scope) bool {
+	s.each(s.eval(f.Over), f.Over.At(), f.Vars, func(s *scope, _, _ Value) bool {
 		for _, cond := range f.Ifs {
 			if v := s.eval(cond); isBad(v) || !truth(v) {
 				return true
@@ -84,9 +84,10 @@ func (s *scope) comprehend(fors []*syntax.For, body func(*scope)) {
 }
 
 // each binds the variables to every element of a collection in turn, until
-// body says false. One variable takes an element of a list, a key of a dict or
-// a character; two take index and element, or key and value.
-func (s *scope) each(over syntax.Expr, vars []*syntax.Name, body func(*scope) bool) {
+// body says false; body gets the index or key, and the element or value, too.
+// One variable takes an element of a list, a key of a dict or a character; two
+// take index and element, or key and value.
+func (s *scope) each(over Value, at syntax.Range, vars []*syntax.Name, body func(s *scope, first, second Value) bool) {
 	step := func(first, second Value) bool {
 		child := s.child()
 		child.loop = true
@@ -98,9 +99,9 @@ func (s *scope) each(over syntax.Expr, vars []*syntax.Name, body func(*scope) bo
 		} else {
 			child.set(vars[0].Text, second)
 		}
-		return body(child)
+		return body(child, first, second)
 	}
-	switch v := s.eval(over).(type) {
+	switch v := over.(type) {
 	case *List:
 		for i, elem := range v.Elems {
 			if !step(Int(i), elem) {
@@ -121,7 +122,7 @@ func (s *scope) each(over syntax.Expr, vars []*syntax.Name, body func(*scope) bo
 		eachEntry(v.Attrs, step)
 	case bad:
 	default:
-		s.ev.errorf(diag.WrongType, over.At(), "%s is not a list, dict or string to go over", describe(v))
+		s.ev.errorf(diag.WrongType, at, "%s is not a list, dict or string to go over", describe(v))
 	}
 }
 
@@ -148,17 +149,14 @@ func (s *scope) dictComp(x *syntax.DictComp) Value {
 	return d
 }
 
+// quantify evaluates `all`, `any`, `map` and `filter`.
 func (s *scope) quantify(x *syntax.Quantifier) Value {
+	over := s.eval(x.Over)
 	list, dict := &List{}, &Dict{}
-	result := x.Op == syntax.ALL
-	_, overDict := s.eval(x.Over).(*Dict)
-	s.each(x.Over, x.Vars, func(s *scope) bool {
-		holds := true
-		if x.If != nil {
-			holds = truth(s.eval(x.If))
-		}
+	result, dropped := x.Op == syntax.ALL, false
+	s.each(over, x.Over.At(), x.Vars, func(s *scope, first, second Value) bool {
 		var v Value = Bool(true)
-		if holds {
+		if x.If == nil || truth(s.eval(x.If)) {
 			v = s.eval(x.Body)
 		} else if x.Op != syntax.FILTER {
 			return true
@@ -167,7 +165,6 @@ func (s *scope) quantify(x *syntax.Quantifier) Value {
 			result = false
 			return true
 		}
-		element := s.vars[x.Vars[len(x.Vars)-1].Text]
 		switch x.Op {
 		case syntax.ALL:
 			result = truth(v)
@@ -179,35 +176,37 @@ func (s *scope) quantify(x *syntax.Quantifier) Value {
 			list.Elems = append(list.Elems, v)
 		case syntax.FILTER:
 			if !truth(v) {
+				dropped = true
 				return true
 			}
-			if overDict {
-				key := s.vars[x.Vars[0].Text].(String)
-				dict.set(&Entry{Key: string(key), Value: s.ev.entryValue(x, s, string(key), element), Op: syntax.ASSIGN})
+			if key, ok := first.(String); ok {
+				dict.set(&Entry{Key: string(key), Value: second, Op: syntax.ASSIGN})
 			} else {
-				list.Elems = append(list.Elems, element)
+				list.Elems = append(list.Elems, second)
 			}
 		}
 		return s.ev.grow(entrySize, x.Range)
 	})
-	switch {
-	case x.Op == syntax.ALL || x.Op == syntax.ANY:
+	switch x.Op {
+	case syntax.ALL, syntax.ANY:
 		return Bool(result)
-	case overDict && x.Op == syntax.FILTER:
-		return dict
+	case syntax.FILTER:
+		return s.ev.filtered(x, over, list, dict, dropped)
 	}
 	return list
 }
 
-// entryValue returns the value that belongs to a key that filter keeps.
-func (ev *evaluator) entryValue(x *syntax.Quantifier, s *scope, key string, element Value) Value {
-	if len(x.Vars) == 2 {
-		return element
+// filtered returns what a filter has kept of a collection. Of a str or an
+// instance nothing can be dropped.
+func (ev *evaluator) filtered(x *syntax.Quantifier, over Value, list *List, dict *Dict, dropped bool) Value {
+	switch over.(type) {
+	case *List:
+		return list
+	case *Dict:
+		return dict
 	}
-	if d, ok := s.parent.eval(x.Over).(*Dict); ok {
-		if e := d.Get(key); e != nil {
-			return e.Value
-		}
+	if dropped {
+		return ev.errorf(diag.WrongType, x.Over.At(), "filter drops from a list or dict only, not from %s", describe(over))
 	}
-	return Undefined{}
+	return over
 }

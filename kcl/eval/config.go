@@ -63,7 +63,7 @@ func (s *scope) entry(e *syntax.Entry, d *Dict) {
 	value := s.eval(e.Value)
 	if len(e.Path) > 0 {
 		if entry := s.pathEntry(e.Path, value, e); entry != nil {
-			s.ev.merge(d, entry, unionConfig, e.Value.At())
+			s.join(d, entry)
 		}
 		return
 	}
@@ -71,8 +71,15 @@ func (s *scope) entry(e *syntax.Entry, d *Dict) {
 	if !ok {
 		return
 	}
-	s.ev.merge(d, &Entry{Key: key, Value: value, Op: e.Op, KeyPlace: e.Key.At(), Place: e.Value.At()}, unionConfig, e.Value.At())
-	s.set(key, d.Get(key).Value)
+	s.join(d, &Entry{Key: key, Value: value, Op: e.Op, KeyPlace: e.Key.At(), Place: e.Value.At()})
+}
+
+// join merges an entry into d and makes its name known to the entries below.
+func (s *scope) join(d *Dict, e *Entry) {
+	s.ev.merge(d, e, unionConfig, e.Place)
+	if joined := d.Get(e.Key); joined != nil {
+		s.set(e.Key, joined.Value)
+	}
 }
 
 // key returns the key that an expression gives an entry, or reports that it

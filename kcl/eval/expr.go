@@ -20,6 +20,9 @@ func (s *scope) eval(x syntax.Expr) Value {
 		if v, ok := s.lookup(x.Name); ok {
 			return v
 		}
+		if s.unset(x.Name) {
+			return Undefined{}
+		}
 		return s.ev.unknownName(x.Name, s, x.Range)
 	case *syntax.String:
 		return String(x.Value)
@@ -339,6 +342,14 @@ func (s *scope) schemaExpr(x *syntax.SchemaExpr) Value {
 	s.ev.configs++
 	defer func() { s.ev.configs-- }()
 	v := s.eval(x.Schema)
+	if alias, ok := v.(typeAlias); ok {
+		switch t := alias.typ.(type) {
+		case *schemaType:
+			v = t.schema
+		case dictType:
+			return s.ev.conform(s.config(x.Config), t, x.Range, "the value")
+		}
+	}
 	switch v := v.(type) {
 	case *Schema:
 		return s.ev.instantiate(v, s.args(x.Args, x.Keywords), s.config(x.Config), x.Range)

@@ -1,6 +1,8 @@
 package eval
 
 import (
+	"slices"
+
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/kcl/syntax"
 )
@@ -12,9 +14,9 @@ type scope struct {
 	vars    map[string]Value
 	frame   *frame
 	imports map[string]*Module
-	pkg     *pkg // of the outermost scope of a package
-	loop    bool // vars are the variables of a comprehension or quantifier
-	lambda  bool // vars are those of a call of a lambda
+	pkg     *pkg           // of the outermost scope of a package
+	loop    bool           // vars are the variables of a comprehension or quantifier
+	lambda  *syntax.Lambda // vars are those of a call of it
 
 	ev *evaluator
 }
@@ -32,7 +34,7 @@ func (s *scope) set(name string, v Value) {
 // loopVar returns the value of a name that is a variable of a comprehension or
 // quantifier around, in the same lambda.
 func (s *scope) loopVar(name string) (Value, bool) {
-	for sc := s; sc != nil && sc.frame == nil && !sc.lambda; sc = sc.parent {
+	for sc := s; sc != nil && sc.frame == nil && sc.lambda == nil; sc = sc.parent {
 		if v, ok := sc.vars[name]; ok && sc.loop {
 			return v, true
 		}
@@ -59,6 +61,38 @@ func (s *scope) lookup(name string) (Value, bool) {
 		return b, true
 	}
 	return nil, false
+}
+
+// unset reports whether a name is one that a lambda around sets somewhere, but
+// has not set on the way here: its value is Undefined.
+func (s *scope) unset(name string) bool {
+	for sc := s; sc != nil; sc = sc.parent {
+		if sc.lambda != nil && sets(sc.lambda.Body, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// sets reports whether statements set a name, under whichever conditions.
+func sets(list []syntax.Stmt, name string) bool {
+	for _, stmt := range list {
+		found := false
+		switch stmt := stmt.(type) {
+		case *syntax.If:
+			found = sets(stmt.Then, name) || sets(stmt.Else, name)
+		case *syntax.Assign:
+			found = slices.ContainsFunc(stmt.Targets, func(t *syntax.Target) bool { return t.Name.Text == name })
+		case *syntax.AugAssign:
+			found = stmt.Target.Name.Text == name
+		case *syntax.Unify:
+			found = stmt.Target.Text == name
+		}
+		if found {
+			return true
+		}
+	}
+	return false
 }
 
 // names returns every name in reach, for suggestions.

@@ -316,7 +316,7 @@ func (ev *evaluator) contains(c, x Value) (found, ok bool) {
 	case String:
 		part, ok := x.(String)
 		ev.spend(len(c) / readSize)
-		return ok && strings.Contains(string(c), string(part)), ok
+		return ok && strings.Contains(string(c), string(part)), true
 	}
 	return false, false
 }

@@ -170,6 +170,9 @@ func (ev *evaluator) namedType(t *syntax.NamedType, s *scope) Type {
 		return anyType{}
 	}
 	for _, part := range t.Path[1:] {
+		if v == nil {
+			return anyType{}
+		}
 		if v = ev.selectAttr(v, part.Text, false, part.Range); isBad(v) {
 			return anyType{}
 		}
@@ -192,6 +195,9 @@ func (s *scope) typeName(name string) (Value, bool) {
 	for sc := s; sc != nil; sc = sc.parent {
 		if sc.frame != nil && sc.frame.inst == nil {
 			if slot, ok := sc.frame.slots[name]; ok {
+				if !slot.isType() {
+					return nil, true // not read: it may be what is being computed
+				}
 				return sc.frame.read(slot), true
 			}
 		}
@@ -200,6 +206,17 @@ func (s *scope) typeName(name string) (Value, bool) {
 		}
 	}
 	return nil, false
+}
+
+// isType reports whether a statement declares the name as a schema or type.
+func (s *slot) isType() bool {
+	return slices.ContainsFunc(s.setters, func(set *setter) bool {
+		switch set.stmt.(type) {
+		case *syntax.Schema, *syntax.TypeAlias:
+			return true
+		}
+		return false
+	})
 }
 
 // typeAlias is the value of a type alias.
