@@ -93,7 +93,7 @@ func Serve(ctx context.Context, u Unit, r Runner, ready func(State)) error {
 		return about("local.data_dir", err)
 	}
 	defer removeState(u.Dir)
-	if err := portFree(ctx, u.Listen, patience); err != nil {
+	if err := portFree(ctx, func() error { return tryListen(ctx, u.Listen) }, u.Listen, patience); err != nil {
 		return err
 	}
 	if err := u.Prepare(); err != nil {

@@ -113,7 +113,7 @@ func TestPortFault(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	err = portFree(t.Context(), l.Addr().String(), 0)
+	err = portFree(t.Context(), func() error { return tryListen(t.Context(), l.Addr().String()) }, l.Addr().String(), 0)
 	if codeOf(err) != diag.PortInUse || !strings.Contains(err.Error(), "engine.test (pid ") {
 		t.Errorf("got %v", err)
 	}

@@ -11,12 +11,12 @@ import (
 )
 
 // portFree fails with diag.PortInUse when something else listens at address,
-// and with diag.StartFailed when nothing could. A server closes the port right
-// away, so that it is free again for the registry. After a crash, that patience
-// tells of, a program that lost its berth may need a moment to end.
-func portFree(ctx context.Context, address string, patience time.Duration) error {
+// and with the error of try, which ends in tryListen, when nothing could. After
+// a crash, that patience tells of, a program that lost its berth may need a
+// moment to end.
+func portFree(ctx context.Context, try func() error, address string, patience time.Duration) error {
 	for deadline := time.Now().Add(patience); ; {
-		err := tryListen(ctx, address)
+		err := try()
 		if !isAddrInUse(err) {
 			return err
 		}
@@ -29,6 +29,9 @@ func portFree(ctx context.Context, address string, patience time.Duration) error
 	}
 }
 
+// tryListen listens and closes the port right away, so that it is free again for
+// the registry. It is for the holder of the lock. It fails with
+// diag.StartFailed when nothing could listen there.
 func tryListen(ctx context.Context, address string) error {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err == nil {

@@ -38,11 +38,11 @@ func Up(ctx context.Context, u Unit, l Launch, timeout time.Duration) (s State, 
 		}
 		var c *child
 		if status.Phase == Stopped {
-			if err := portFree(ctx, u.Listen, crashPatience(u.Dir)); err != nil {
-				// Another start may have taken the port since the look above.
-				if now, look := Inspect(ctx, u.Dir); look == nil && now.Phase != Stopped {
-					continue
-				}
+			err := portFree(ctx, func() error { return tryListenLocked(ctx, u) }, u.Listen, crashPatience(u.Dir))
+			if d, ok := asDiagnostic(err); ok && d.Code == diag.AlreadyRunning {
+				continue // another start took the lock since the look above
+			}
+			if err != nil {
 				return s, false, err
 			}
 			if c, err = launch(u, l); err != nil {
@@ -74,6 +74,17 @@ var (
 	errEnded = errors.New("no registry is starting")
 	errLate  = errors.New("the registry does not answer in time")
 )
+
+// tryListenLocked holds the lock while it takes the port for a moment: of
+// several starts none sees the port taken by another one that only looks.
+func tryListenLocked(ctx context.Context, u Unit) error {
+	lock, err := acquire(ctx, u.Dir)
+	if err != nil {
+		return about("local.data_dir", err)
+	}
+	defer lock.release()
+	return tryListen(ctx, u.Listen)
+}
 
 // usable fails with diag.StorageFailed when the registry could not keep its
 // files, before anything is started.
