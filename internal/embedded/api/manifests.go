@@ -1,0 +1,168 @@
+package api
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/berth-oci/berth/internal/embedded/store"
+)
+
+func (h *Handler) manifest(w http.ResponseWriter, r *http.Request, repo, reference string) {
+	_, err := store.CheckDigest(reference)
+	byDigest := err == nil
+	if !byDigest {
+		if store.CheckTag(reference) != nil {
+			// A tag has no colon, so that it was meant for a digest.
+			if err = store.CheckTag(reference); hasColon(reference) {
+				_, err = store.CheckDigest(reference)
+			}
+			h.fail(w, r, err)
+			return
+		}
+	}
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		h.getManifest(w, r, repo, reference, byDigest)
+	case http.MethodPut:
+		h.putManifest(w, r, repo, reference, byDigest)
+	case http.MethodDelete:
+		h.deleteManifest(w, r, repo, reference, byDigest)
+	default:
+		h.refuse(w, r, "GET, HEAD, PUT, DELETE")
+	}
+}
+
+func hasColon(s string) bool {
+	for i := range len(s) {
+		if s[i] == ':' {
+			return true
+		}
+	}
+	return false
+}
+
+// getManifest is end-3. What the client accepts is not looked at: a manifest has
+// one form, and clients that leave the header out want it as well.
+func (h *Handler) getManifest(w http.ResponseWriter, r *http.Request, repo, reference string, byDigest bool) {
+	m, err := h.Store.Manifest(r.Context(), repo, reference)
+	if err == nil && byDigest && r.Method == http.MethodHead {
+		err = h.Store.Rely(r.Context(), repo, m.Digest)
+	}
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	setDigest(w, m.Digest)
+	etag := `"` + m.Digest.String() + `"`
+	w.Header()["Etag"] = []string{etag}
+	if r.Header.Get("If-None-Match") == etag {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	writeBytes(w, r, http.StatusOK, m.MediaType, m.Content)
+}
+
+// putManifest is end-7.
+func (h *Handler) putManifest(w http.ResponseWriter, r *http.Request, repo, reference string, byDigest bool) {
+	content, err := readManifest(r)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	mediaType := r.Header.Get("Content-Type")
+	if mediaType != "" {
+		if mediaType, _, err = mime.ParseMediaType(mediaType); err != nil {
+			h.fail(w, r, badRequest("MANIFEST_INVALID", "the content type cannot be read"))
+			return
+		}
+	}
+	stored, err := h.Store.PutManifest(r.Context(), store.Put{Repo: repo, Reference: reference, MediaType: mediaType, Content: content,
+		Create: !byDigest && r.Header.Get("If-None-Match") == "*"})
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	if stored.Subject != "" {
+		w.Header().Set("OCI-Subject", stored.Subject.String())
+	}
+	setDigest(w, stored.Digest)
+	w.Header().Set("Location", "/v2/"+repo+"/manifests/"+stored.Digest.String())
+	w.Header()["Content-Length"] = zero
+	w.WriteHeader(http.StatusCreated)
+}
+
+// readManifest reads a body of at most store.MaxManifest bytes.
+func readManifest(r *http.Request) ([]byte, error) {
+	tooLarge := &httpError{http.StatusRequestEntityTooLarge, string(store.SizeInvalid),
+		"a manifest may have " + strconv.Itoa(store.MaxManifest) + " bytes at most: put large content into a blob"}
+	if r.ContentLength > store.MaxManifest {
+		return nil, tooLarge
+	}
+	b := &body{r: r.Body}
+	content, err := io.ReadAll(io.LimitReader(b, store.MaxManifest+1))
+	switch {
+	case err != nil:
+		return nil, badRequest("MANIFEST_INVALID", "the body ended early")
+	case len(content) > store.MaxManifest:
+		return nil, tooLarge
+	}
+	return content, nil
+}
+
+// deleteManifest is end-9.
+func (h *Handler) deleteManifest(w http.ResponseWriter, r *http.Request, repo, reference string, byDigest bool) {
+	var err error
+	if byDigest {
+		d, _ := store.CheckDigest(reference)
+		err = h.Store.DeleteManifest(r.Context(), repo, d)
+	} else {
+		err = h.Store.DeleteTag(r.Context(), repo, reference)
+	}
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	accepted(w)
+}
+
+// referrers is end-12.
+func (h *Handler) referrers(w http.ResponseWriter, r *http.Request, repo, name string) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		h.refuse(w, r, "GET, HEAD")
+		return
+	}
+	d, err := store.CheckDigest(name)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	list, err := h.Store.Referrers(r.Context(), repo, d)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	index := v1.Index{MediaType: v1.MediaTypeImageIndex, Manifests: []v1.Descriptor{}}
+	index.SchemaVersion = 2
+	want := r.URL.Query().Get("artifactType")
+	for _, m := range list {
+		if want == "" || m.ArtifactType == want {
+			index.Manifests = append(index.Manifests, m)
+		}
+	}
+	if want != "" {
+		w.Header().Set("OCI-Filters-Applied", "artifactType")
+	}
+	writeJSON(w, r, http.StatusOK, v1.MediaTypeImageIndex, index)
+}
+
+// isClientFault reports whether an error is an answer and no fault of the
+// storage.
+func isClientFault(err error) bool {
+	var e *store.Error
+	return errors.As(err, &e)
+}

@@ -1,0 +1,203 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
+	"github.com/opencontainers/go-digest"
+)
+
+// Blob is one that a repository has.
+type Blob struct {
+	Digest digest.Digest // canonical: of SHA-256
+	Size   int64
+}
+
+// Blob returns a blob of a repository by any of its digests. A client that is
+// told of it may rely on it: it will not be collected for a while.
+//
+// Errors: BlobUnknown.
+func (s *Store) Blob(ctx context.Context, repo string, d digest.Digest) (Blob, error) {
+	b, err := s.find(ctx, repo, d)
+	if err != nil {
+		return b, err
+	}
+	s.claims.add(repo, b.Digest)
+	release := s.claims.hold(b.Digest) // waits when it is just being removed
+	defer release()
+	return s.find(ctx, repo, d)
+}
+
+// find looks a blob up without any promise that it stays.
+func (s *Store) find(ctx context.Context, repo string, d digest.Digest) (Blob, error) {
+	key := at(repo, d)
+	if b, ok := s.blobs.Get(key); ok {
+		return b, nil
+	}
+	defer s.blobLocks.lock(key)()
+	canonical, err := s.link(ctx, layerLink(repo, d))
+	if missing(err) {
+		return Blob{}, fault(BlobUnknown, "the repository has no such blob")
+	}
+	if err != nil {
+		return Blob{}, err
+	}
+	b := Blob{Digest: canonical}
+	if b.Size, err = s.size(ctx, canonical); err != nil {
+		return Blob{}, err
+	}
+	s.blobs.Add(key, b)
+	return b, nil
+}
+
+// size returns that of a blob by its canonical digest, whichever repositories
+// have it. It fails with BlobUnknown.
+func (s *Store) size(ctx context.Context, canonical digest.Digest) (int64, error) {
+	info, err := s.driver.Stat(ctx, blobData(canonical))
+	if missing(err) {
+		return 0, fault(BlobUnknown, "the content of the blob is gone")
+	}
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+// OpenBlob returns the content of a blob, which is a file where the storage has
+// files. The caller closes it.
+//
+// Errors: BlobUnknown.
+func (s *Store) OpenBlob(ctx context.Context, repo string, d digest.Digest) (Blob, io.ReadSeekCloser, error) {
+	b, err := s.find(ctx, repo, d)
+	if err != nil {
+		return b, nil, err
+	}
+	r, err := s.driver.Reader(ctx, blobData(b.Digest), 0)
+	if missing(err) {
+		s.blobs.Remove(at(repo, d))
+		return b, nil, fault(BlobUnknown, "the content of the blob is gone")
+	}
+	if err != nil {
+		return b, nil, err
+	}
+	if file, ok := r.(io.ReadSeekCloser); ok {
+		return b, file, nil
+	}
+	return b, &seeker{ctx: ctx, driver: s.driver, path: blobData(b.Digest), size: b.Size, r: r}, nil
+}
+
+// DeleteBlob takes a blob out of a repository. Its content stays until garbage
+// is collected.
+//
+// Errors: BlobUnknown.
+func (s *Store) DeleteBlob(ctx context.Context, repo string, d digest.Digest) error {
+	b, err := s.find(ctx, repo, d)
+	if err != nil {
+		return err
+	}
+	for _, alias := range []digest.Digest{d, b.Digest} {
+		if err := s.unlinkBlob(ctx, repo, alias); err != nil {
+			return err
+		}
+	}
+	s.claims.forget(repo, b.Digest)
+	return nil
+}
+
+func (s *Store) unlinkBlob(ctx context.Context, repo string, d digest.Digest) error {
+	defer s.blobLocks.lock(at(repo, d))()
+	err := s.remove(ctx, layerPath(repo, d))
+	s.blobs.Remove(at(repo, d))
+	return err
+}
+
+// Mount gives a repository a blob that another one has.
+//
+// Errors: BlobUnknown.
+func (s *Store) Mount(ctx context.Context, repo, from string, d digest.Digest) error {
+	b, err := s.find(ctx, from, d)
+	if err != nil {
+		return err
+	}
+	defer s.claims.hold(b.Digest, repositoryClaim(repo))()
+	if b, err = s.find(ctx, from, d); err != nil { // it may have gone while hold waited
+		return err
+	}
+	if err := s.publish(ctx, "", "", layerLinks(repo, b.Digest, d)...); err != nil {
+		return err
+	}
+	s.linked(repo, b, d)
+	return nil
+}
+
+// layerLinks is what makes a blob a repository's own, under its canonical digest
+// and the one that the client knows.
+func layerLinks(repo string, canonical, alias digest.Digest) []write {
+	links := []write{{layerLink(repo, canonical), []byte(canonical)}}
+	if alias != canonical {
+		links = append(links, write{layerLink(repo, alias), []byte(canonical)})
+	}
+	return links
+}
+
+// linked notes that layerLinks were written. Nothing names the blob yet.
+func (s *Store) linked(repo string, b Blob, alias digest.Digest) {
+	s.claims.add(repo, b.Digest)
+	s.blobs.Add(at(repo, b.Digest), b)
+	s.blobs.Add(at(repo, alias), b)
+}
+
+// seeker reads a blob of a storage without files, from where it is sought.
+type seeker struct {
+	ctx    context.Context
+	driver storagedriver.StorageDriver
+	path   string
+	size   int64
+
+	offset int64
+	r      io.ReadCloser // at offset; nil until it is needed
+}
+
+func (s *seeker) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		offset += s.offset
+	case io.SeekEnd:
+		offset += s.size
+	}
+	if offset < 0 {
+		return 0, errors.New("seek before the beginning of a blob")
+	}
+	if offset != s.offset {
+		s.Close()
+		s.offset = offset
+	}
+	return offset, nil
+}
+
+func (s *seeker) Read(p []byte) (int, error) {
+	if s.offset >= s.size {
+		return 0, io.EOF
+	}
+	if s.r == nil {
+		r, err := s.driver.Reader(s.ctx, s.path, s.offset)
+		if err != nil {
+			return 0, err
+		}
+		s.r = r
+	}
+	n, err := s.r.Read(p)
+	s.offset += int64(n)
+	return n, err
+}
+
+func (s *seeker) Close() error {
+	if s.r == nil {
+		return nil
+	}
+	err := s.r.Close()
+	s.r = nil
+	return err
+}

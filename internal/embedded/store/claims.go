@@ -1,0 +1,246 @@
+package store
+
+import (
+	"sync"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// claims keeps garbage collection away from what pushes rely on: what they are
+// writing, have just uploaded or mounted, or were told is there. Digests are
+// canonical. It is the only thing that pushes and collection share, and nobody
+// waits for more than the removal of one thing.
+//
+// A push holds a digest while it looks whether it is there and writes what names
+// it. Collection condemns a digest for the moment of its removal. Neither is
+// granted while the other one lasts, and what was held at any time since a
+// collection began is not condemned by it: its view of what is named may be
+// older.
+//
+// Between two requests of a push nothing is held. For that time a digest is
+// fresh in its repository, until a manifest names it, or until it and all
+// pushing to the repository are older than a delay.
+type claims struct {
+	delay time.Duration
+	now   func() time.Time
+
+	mu        sync.Mutex
+	freed     sync.Cond // of mu: condemned became smaller
+	held      map[digest.Digest]int
+	condemned map[digest.Digest]bool
+	running   bool                       // a collection
+	touched   map[digest.Digest]struct{} // since it began
+	fresh     map[string]*freshSet       // by repository
+	dropped   map[digest.Digest]time.Time
+}
+
+// freshSet is what nothing names yet in a repository.
+type freshSet struct {
+	pushed  time.Time // the last time that anything was
+	digests map[digest.Digest]time.Time
+	lost    bool // there were too many to remember: all is fresh
+}
+
+// maxFresh bounds the memory of one repository; a push has some hundred layers
+// at most.
+const maxFresh = 100_000
+
+// maxFreshAge bounds how long a busy repository keeps something alive that
+// nobody came to name.
+const maxFreshAge = 24 * time.Hour
+
+func newClaims(delay time.Duration) *claims {
+	c := &claims{
+		delay: delay, now: time.Now,
+		held: map[digest.Digest]int{}, condemned: map[digest.Digest]bool{},
+		touched: map[digest.Digest]struct{}{},
+		fresh:   map[string]*freshSet{}, dropped: map[digest.Digest]time.Time{},
+	}
+	c.freed.L = &c.mu
+	return c
+}
+
+// hold keeps digests from being condemned until release is called. It waits for
+// those that are.
+func (c *claims) hold(digests ...digest.Digest) (release func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.anyCondemned(digests) {
+		c.freed.Wait()
+	}
+	for _, d := range digests {
+		c.held[d]++
+		c.touch(d)
+	}
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for _, d := range digests {
+			if c.held[d]--; c.held[d] == 0 {
+				delete(c.held, d)
+			}
+			c.touch(d)
+		}
+	}
+}
+
+func (c *claims) anyCondemned(digests []digest.Digest) bool {
+	for _, d := range digests {
+		if c.condemned[d] {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *claims) touch(d digest.Digest) {
+	if c.running {
+		c.touched[d] = struct{}{}
+	}
+}
+
+// begin and end bracket a collection.
+func (c *claims) begin() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running = true
+	c.expire()
+}
+
+func (c *claims) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running = false
+	c.touched = map[digest.Digest]struct{}{}
+}
+
+// condemn grants the removal of a digest, which ends with spare; it does not
+// when a push holds it, or did since the collection began.
+func (c *claims) condemn(d digest.Digest) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.touched[d]; ok || c.held[d] > 0 {
+		return false
+	}
+	c.condemned[d] = true
+	return true
+}
+
+func (c *claims) spare(d digest.Digest) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.condemned, d)
+	c.freed.Broadcast()
+}
+
+// push notes that something happens in a repository, such as bytes of an upload.
+func (c *claims) push(repo string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.set(repo).pushed = c.now()
+}
+
+// add notes that a client relies on a digest, or may still, which nothing has
+// to name.
+func (c *claims) add(repo string, d digest.Digest) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f := c.set(repo)
+	now := c.now()
+	f.pushed = now
+	delete(c.dropped, d)
+	if len(f.digests) >= maxFresh {
+		f.lost = true
+		return
+	}
+	f.digests[d] = now
+}
+
+// name notes that a manifest or tag names digests now.
+func (c *claims) name(repo string, digests ...digest.Digest) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f := c.set(repo)
+	f.pushed = c.now()
+	for _, d := range digests {
+		delete(f.digests, d)
+		delete(c.dropped, d)
+	}
+}
+
+// drop notes that what named digests was removed on purpose: nobody waits for
+// them any more, however young they are.
+func (c *claims) drop(digests ...digest.Digest) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.now()
+	for _, d := range digests {
+		c.dropped[d] = now
+	}
+}
+
+// forget notes that a client removed a digest from a repository itself.
+func (c *claims) forget(repo string, d digest.Digest) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.set(repo).digests, d)
+	c.dropped[d] = c.now()
+}
+
+func (c *claims) set(repo string) *freshSet {
+	f := c.fresh[repo]
+	if f == nil {
+		f = &freshSet{digests: map[digest.Digest]time.Time{}}
+		c.fresh[repo] = f
+	}
+	return f
+}
+
+// freshIn reports whether a digest that nothing names has to stay because of
+// what happened in a repository. written is when the storage got it, for what
+// happened before this process began.
+func (c *claims) freshIn(repo string, d digest.Digest, written func() time.Time, delay time.Duration) bool {
+	c.mu.Lock()
+	f, now := c.fresh[repo], c.now()
+	_, dropped := c.dropped[d]
+	var age, idle time.Duration
+	var known, lost bool
+	if f != nil {
+		var since time.Time
+		since, known = f.digests[d]
+		age, idle, lost = now.Sub(since), now.Sub(f.pushed), f.lost
+	}
+	c.mu.Unlock()
+	switch {
+	case known:
+		return age < delay || idle < delay && age < maxFreshAge
+	case dropped:
+		return false
+	case lost:
+		return idle < delay
+	}
+	return now.Sub(written()) < delay
+}
+
+// expire forgets what protects nothing any more.
+func (c *claims) expire() {
+	now := c.now()
+	for repo, f := range c.fresh {
+		if now.Sub(f.pushed) >= c.delay {
+			delete(c.fresh, repo)
+			continue
+		}
+		for d, since := range f.digests {
+			if now.Sub(since) >= max(c.delay, maxFreshAge) {
+				delete(f.digests, d)
+			}
+		}
+	}
+	// What storage has is older than this by now, so that its age tells the same.
+	for d, since := range c.dropped {
+		if now.Sub(since) >= c.delay {
+			delete(c.dropped, d)
+		}
+	}
+}

@@ -1,0 +1,366 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"path"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
+)
+
+// Collection is one run of garbage collection.
+type Collection struct {
+	DryRun bool          // remove nothing
+	Delay  time.Duration // in place of the store's; see Options
+	// Explain is called for everything that was looked at, by one goroutine at a
+	// time; nil for nobody.
+	Explain func(Verdict)
+}
+
+// Verdict says what became of one thing and why.
+type Verdict struct {
+	Kind       string        `json:"kind"` // manifest or blob
+	Repository string        `json:"repository,omitempty"`
+	Digest     digest.Digest `json:"digest"`
+	Size       int64         `json:"size,omitempty"` // of what is removed from the storage
+	Kept       bool          `json:"kept"`
+	Why        string        `json:"why"`
+}
+
+// Freed is what a collection removed, or would have. Sizes are in bytes.
+type Freed struct {
+	Manifests int   `json:"manifests"` // from a repository
+	Links     int   `json:"links"`     // of blobs in repositories
+	Blobs     int   `json:"blobs"`     // from the storage, manifests included
+	Bytes     int64 `json:"bytes"`
+	Uploads   int   `json:"uploads"` // abandoned
+}
+
+// Report tells how a collection went.
+type Report struct {
+	DryRun       bool          `json:"dry_run"`
+	Repositories int           `json:"repositories"`
+	Manifests    int           `json:"manifests"` // that stay
+	Blobs        int           `json:"blobs"`     // that stay in the storage, manifests included
+	Freed        Freed         `json:"freed"`
+	Duration     time.Duration `json:"duration_ns"`
+}
+
+// ErrCollecting means that garbage is being collected already.
+var ErrCollecting = errors.New("garbage is being collected already")
+
+// Collect removes what nothing needs: manifests that no tag, index or live
+// subject leads to, if the store's options say so; blobs that no manifest names;
+// abandoned uploads. Pulls and pushes go on meanwhile. What pushes rely on
+// stays, see claims. It is stopped between two removals when ctx is done; what
+// is left then is whole.
+//
+// It needs some 20 bytes of memory for each blob, and for one repository at a
+// time some hundred for each manifest.
+//
+// Errors: ErrCollecting.
+func (s *Store) Collect(ctx context.Context, c Collection) (Report, error) {
+	if !s.collecting.TryLock() {
+		return Report{}, ErrCollecting
+	}
+	defer s.collecting.Unlock()
+	run := &collection{Collection: c, s: s, report: Report{DryRun: c.DryRun}}
+	began := time.Now()
+	s.claims.begin()
+	defer s.claims.end()
+	err := run.all(ctx)
+	run.report.Duration = time.Since(began)
+	s.tags.forget("")
+	return run.report, err
+}
+
+// collection is the state of a run.
+type collection struct {
+	Collection
+	s      *Store
+	live   keySet // blobs that stay, whichever repository needs them
+	given  keySet // what manifests that were removed named: however young it is, nobody waits for it
+	mu     sync.Mutex
+	report Report // guarded by mu where several goroutines are at work
+}
+
+func (c *collection) all(ctx context.Context) error {
+	var repos []string
+	if err := c.s.eachRepository(ctx, func(repo string, _ []string) { repos = append(repos, repo) }); err != nil {
+		return err
+	}
+	slices.Sort(repos)
+	for _, repo := range repos {
+		if err := c.repository(ctx, repo); err != nil {
+			return err
+		}
+		c.report.Repositories++
+	}
+	return c.sweepBlobs(ctx)
+}
+
+// repository removes what a repository does not need and notes what it does.
+func (c *collection) repository(ctx context.Context, repo string) error {
+	g, err := c.s.readGraph(ctx, repo)
+	if err != nil {
+		return err
+	}
+	c.mark(ctx, g)
+	for _, m := range g.manifests {
+		if err := c.sweepManifest(ctx, g, m); err != nil {
+			return err
+		}
+	}
+	kept := 0
+	for _, m := range g.manifests {
+		if m.why == "" {
+			continue
+		}
+		kept++
+		c.live.add(keyOf(m.digest))
+		for _, b := range m.blobs {
+			c.live.add(b)
+		}
+	}
+	c.report.Manifests += kept
+	links, err := c.sweepLinks(ctx, g)
+	if err != nil {
+		return err
+	}
+	purged, err := c.s.uploads.purge(ctx, repo, c.Delay, c.DryRun)
+	c.report.Freed.Uploads += purged
+	if err != nil || kept+links > 0 || c.DryRun {
+		return err
+	}
+	return c.s.removeEmpty(ctx, repo)
+}
+
+// sweepManifest removes a manifest that is not marked; those that name it go
+// first, so that there is never one that names what is gone.
+func (c *collection) sweepManifest(ctx context.Context, g *graph, m *node) error {
+	if m.why != "" || m.swept {
+		if m.why != "" && !m.swept {
+			m.swept = true
+			c.explain(Verdict{Kind: "manifest", Repository: g.repo, Digest: m.digest, Kept: true, Why: m.why})
+		}
+		return nil
+	}
+	m.swept = true
+	for _, parent := range m.parents {
+		if err := c.sweepManifest(ctx, g, parent); err != nil {
+			return err
+		}
+	}
+	if m.why != "" { // a parent turned out to be needed
+		c.explain(Verdict{Kind: "manifest", Repository: g.repo, Digest: m.digest, Kept: true, Why: m.why})
+		return nil
+	}
+	if !c.s.claims.condemn(m.digest) {
+		g.keep(m, "a push is at it")
+		c.explain(Verdict{Kind: "manifest", Repository: g.repo, Digest: m.digest, Kept: true, Why: m.why})
+		return nil
+	}
+	defer c.s.claims.spare(m.digest)
+	for _, b := range m.blobs {
+		c.given.add(b)
+	}
+	if !c.DryRun {
+		if err := c.s.removeRevision(ctx, g.repo, m.digest); err != nil {
+			return err
+		}
+	}
+	c.report.Freed.Manifests++
+	c.explain(Verdict{Kind: "manifest", Repository: g.repo, Digest: m.digest, Why: "no tag, index or live subject leads to it"})
+	return nil
+}
+
+// sweepLinks takes blobs out of a repository that none of its manifests names,
+// and returns how many it keeps.
+func (c *collection) sweepLinks(ctx context.Context, g *graph) (kept int, err error) {
+	users := g.users()
+	for _, a := range []digest.Algorithm{digest.SHA512, digest.SHA256} {
+		hexes, err := c.s.list(ctx, path.Join(layersPath(g.repo), a.String()))
+		if err != nil {
+			return kept, err
+		}
+		for _, hex := range hexes {
+			d := digest.NewDigestFromEncoded(a, hex)
+			if d.Validate() != nil {
+				continue
+			}
+			canonical, err := c.s.canonicalLayer(ctx, g.repo, d)
+			if err != nil {
+				return kept, err
+			}
+			why, err := c.sweepLink(ctx, g, users, d, canonical)
+			if err != nil {
+				return kept, err
+			}
+			if why != "" {
+				kept++
+				c.live.add(keyOf(canonical))
+			}
+			if a == digest.SHA256 && why != "" {
+				c.explain(Verdict{Kind: "blob", Repository: g.repo, Digest: d, Kept: true, Why: why})
+			}
+		}
+	}
+	return kept, nil
+}
+
+// sweepLink decides on one link and returns why it stays.
+func (c *collection) sweepLink(ctx context.Context, g *graph, users map[key]*node, d, canonical digest.Digest) (why string, err error) {
+	if m := users[keyOf(canonical)]; m != nil {
+		return "named by " + m.digest.String(), nil
+	}
+	if c.s.claims.freshIn(g.repo, canonical, c.written(ctx, layerLink(g.repo, d), canonical), c.Delay) {
+		return "pushed or asked for of late, and no manifest names it yet", nil
+	}
+	if !c.s.claims.condemn(canonical) {
+		return "a push is at it", nil
+	}
+	defer c.s.claims.spare(canonical)
+	c.report.Freed.Links++
+	if c.DryRun {
+		return "", nil
+	}
+	return "", c.s.unlinkBlob(ctx, g.repo, d)
+}
+
+// canonicalLayer returns what a link of a repository's blob leads to; itself
+// where the link is damaged.
+func (s *Store) canonicalLayer(ctx context.Context, repo string, d digest.Digest) (digest.Digest, error) {
+	if d.Algorithm() == digest.SHA256 {
+		return d, nil
+	}
+	canonical, err := s.link(ctx, layerLink(repo, d))
+	if missing(err) {
+		return digest.FromString(d.String()), nil // of no blob
+	}
+	return canonical, err
+}
+
+// written returns a function that tells when a file of a blob was; now, if that
+// cannot be told.
+func (c *collection) written(ctx context.Context, name string, d digest.Digest) func() time.Time {
+	return func() time.Time {
+		if c.given.has(keyOf(d)) {
+			return time.Time{}
+		}
+		info, err := c.s.driver.Stat(ctx, name)
+		switch {
+		case missing(err):
+			return time.Time{}
+		case err != nil:
+			return time.Now()
+		}
+		return info.ModTime()
+	}
+}
+
+// sweepBlobs removes the content that no repository needs.
+func (c *collection) sweepBlobs(ctx context.Context) error {
+	const parallel = 8
+	dirs, err := c.s.list(ctx, blobsPath(digest.SHA256))
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
+	for _, dir := range dirs {
+		group.Go(func() error {
+			hexes, err := c.s.list(ctx, path.Join(blobsPath(digest.SHA256), dir))
+			if err != nil {
+				return err
+			}
+			for _, hex := range hexes {
+				d := digest.NewDigestFromEncoded(digest.SHA256, hex)
+				if d.Validate() != nil {
+					continue
+				}
+				if err := c.sweepBlob(ctx, d); err != nil {
+					return err
+				}
+			}
+			return ctx.Err()
+		})
+	}
+	return group.Wait()
+}
+
+func (c *collection) sweepBlob(ctx context.Context, d digest.Digest) error {
+	keep := func(why string) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.report.Blobs++
+		if why != "" {
+			c.explain(Verdict{Kind: "blob", Digest: d, Kept: true, Why: why})
+		}
+	}
+	if c.live.has(keyOf(d)) {
+		keep("")
+		return nil
+	}
+	if c.s.claims.freshIn("", d, c.written(ctx, blobData(d), d), c.Delay) {
+		keep("written of late, and no repository has it yet")
+		return nil
+	}
+	if !c.s.claims.condemn(d) {
+		keep("a push is at it")
+		return nil
+	}
+	defer c.s.claims.spare(d)
+	size, err := c.s.size(ctx, d)
+	var e *Error
+	if err != nil && !errors.As(err, &e) {
+		return err
+	}
+	if !c.DryRun {
+		if err := c.s.remove(ctx, blobPath(d)); err != nil {
+			return err
+		}
+		c.s.manifests.Remove(d)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.report.Freed.Blobs++
+	c.report.Freed.Bytes += size
+	c.explain(Verdict{Kind: "blob", Digest: d, Size: size, Why: "no repository needs it"})
+	return nil
+}
+
+func (c *collection) explain(v Verdict) {
+	if c.Explain != nil {
+		c.Explain(v)
+	}
+}
+
+// removeEmpty removes what is left of a repository that has neither manifests
+// nor blobs nor uploads.
+func (s *Store) removeEmpty(ctx context.Context, repo string) error {
+	claim := repositoryClaim(repo)
+	if !s.claims.condemn(claim) {
+		return nil // something is pushed to it
+	}
+	defer s.claims.spare(claim)
+	if s.uploads.any(repo) {
+		return nil
+	}
+	for _, dir := range []string{uploadsPath(repo), layersPath(repo), manifestsPath(repo), referrersPath(repo)} {
+		if err := s.remove(ctx, dir); err != nil {
+			return err
+		}
+	}
+	s.repositories.remove("", repo)
+	s.referrers.forget(repo)
+	s.tags.forget(repo)
+	return nil
+}
+
+// repositoryClaim is what a push holds beside digests, so that its repository is
+// not removed for being empty.
+func repositoryClaim(repo string) digest.Digest { return digest.Digest("repository:" + repo) }

@@ -1,0 +1,196 @@
+package store
+
+import (
+	"context"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// lists remembers sorted names by key, such as the tags of a repository: reading
+// a directory of a million takes seconds.
+type lists struct {
+	read func(ctx context.Context, key string) ([]string, error)
+
+	mu  sync.Mutex
+	all map[string]*list
+}
+
+// list is one of them. names is replaced and never changed, so that it can be
+// given away.
+type list struct {
+	mu      sync.Mutex
+	loaded  bool
+	used    time.Time
+	names   []string
+	changes map[string]bool // since: added, or else removed
+}
+
+// listAge is how long an unused list is remembered.
+const listAge = time.Minute
+
+func newLists(read func(ctx context.Context, key string) ([]string, error)) *lists {
+	return &lists{read: read, all: map[string]*list{}}
+}
+
+// get returns the names in byte order. They must not be changed.
+func (ls *lists) get(ctx context.Context, key string) ([]string, error) {
+	ls.mu.Lock()
+	l := ls.all[key]
+	if l == nil {
+		l = &list{}
+		ls.all[key] = l
+	}
+	l.used = time.Now()
+	ls.mu.Unlock()
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.loaded {
+		names, err := ls.read(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		slices.Sort(names)
+		l.names, l.loaded, l.changes = names, true, map[string]bool{}
+	}
+	l.merge()
+	return l.names, nil
+}
+
+// merge applies the changes.
+func (l *list) merge() {
+	if len(l.changes) == 0 {
+		return
+	}
+	names := make([]string, 0, len(l.names)+len(l.changes))
+	for _, name := range l.names {
+		if _, changed := l.changes[name]; !changed {
+			names = append(names, name)
+		}
+	}
+	kept := len(names)
+	for name, added := range l.changes {
+		if added {
+			names = append(names, name)
+		}
+	}
+	if added := names[kept:]; len(added) > 0 {
+		slices.Sort(added)
+		if kept > 0 && added[0] < names[kept-1] {
+			slices.Sort(names)
+		}
+	}
+	l.names, l.changes = names, map[string]bool{}
+}
+
+// add notes that the storage has one more name, and remove one less. A list that
+// is just being read waits for that, so that it has the change either way.
+func (ls *lists) add(key, name string)    { ls.change(key, name, true) }
+func (ls *lists) remove(key, name string) { ls.change(key, name, false) }
+
+func (ls *lists) change(key, name string, added bool) {
+	ls.mu.Lock()
+	l := ls.all[key]
+	ls.mu.Unlock()
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.loaded {
+		l.changes[name] = added
+	}
+}
+
+// forget drops the lists that nobody asked for of late, and those of a key.
+func (ls *lists) forget(key string) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for k, l := range ls.all {
+		if k == key || time.Since(l.used) > listAge {
+			delete(ls.all, k)
+		}
+	}
+}
+
+// Tags returns the tags of a repository in byte order. They must not be changed.
+//
+// Errors: NameUnknown.
+func (s *Store) Tags(ctx context.Context, repo string) ([]string, error) {
+	tags, err := s.tags.get(ctx, repo)
+	if err != nil || len(tags) > 0 {
+		return tags, err
+	}
+	_, err = s.driver.Stat(ctx, manifestsPath(repo))
+	if missing(err) {
+		return nil, fault(NameUnknown, "there is no such repository")
+	}
+	return nil, err
+}
+
+func (s *Store) readTags(ctx context.Context, repo string) ([]string, error) {
+	names, err := s.list(ctx, tagsPath(repo))
+	return slices.DeleteFunc(names, func(name string) bool { return CheckTag(name) != nil }), err
+}
+
+// Repositories returns the names of all repositories with manifests, in byte
+// order. They must not be changed.
+func (s *Store) Repositories(ctx context.Context) ([]string, error) {
+	return s.repositories.get(ctx, "")
+}
+
+func (s *Store) readRepositories(ctx context.Context) ([]string, error) {
+	var names []string
+	err := s.eachRepository(ctx, func(repo string, parts []string) {
+		if slices.Contains(parts, "_manifests") {
+			names = append(names, repo)
+		}
+	})
+	return names, err
+}
+
+// eachRepository calls visit for every directory of a repository, with what is
+// in it of a repository's own. It lists directories, several at a time, and
+// walks through none of what a repository holds.
+func (s *Store) eachRepository(ctx context.Context, visit func(repo string, parts []string)) error {
+	const parallel = 16
+	var mu sync.Mutex
+	level := []string{""}
+	for len(level) > 0 {
+		var next []string
+		group, ctx := errgroup.WithContext(ctx)
+		group.SetLimit(parallel)
+		for _, dir := range level {
+			group.Go(func() error {
+				entries, err := s.list(ctx, path.Join(repositoriesRoot, dir))
+				if err != nil {
+					return err
+				}
+				var parts []string
+				mu.Lock()
+				defer mu.Unlock()
+				for _, e := range entries {
+					if strings.HasPrefix(e, "_") {
+						parts = append(parts, e)
+					} else {
+						next = append(next, path.Join(dir, e))
+					}
+				}
+				if len(parts) > 0 {
+					visit(dir, parts)
+				}
+				return nil
+			})
+		}
+		if err := group.Wait(); err != nil {
+			return err
+		}
+		level = next
+	}
+	return nil
+}

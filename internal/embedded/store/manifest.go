@@ -1,0 +1,423 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// Manifest is one that a repository has. Content must not be changed.
+type Manifest struct {
+	Digest    digest.Digest // that it was asked for, or canonical for a tag
+	MediaType string
+	Content   []byte
+}
+
+// Manifest returns the manifest that a tag or digest names.
+//
+// Errors: ManifestUnknown.
+func (s *Store) Manifest(ctx context.Context, repo, reference string) (Manifest, error) {
+	d, err := s.resolve(ctx, repo, reference)
+	if err != nil {
+		return Manifest{}, err
+	}
+	canonical, err := s.revision(ctx, repo, d)
+	if err != nil {
+		return Manifest{}, err
+	}
+	m, err := s.content(ctx, canonical)
+	m.Digest = d
+	return m, err
+}
+
+// Rely is for a client that asks whether a manifest is there: by the answer it
+// may leave out pushing it, and so it is not collected for a while.
+func (s *Store) Rely(ctx context.Context, repo string, d digest.Digest) error {
+	canonical, err := s.revision(ctx, repo, d)
+	if err != nil {
+		return err
+	}
+	s.claims.add(repo, canonical)
+	release := s.claims.hold(canonical)
+	defer release()
+	_, err = s.revision(ctx, repo, d)
+	return err
+}
+
+// resolve turns a reference into a digest.
+func (s *Store) resolve(ctx context.Context, repo, reference string) (digest.Digest, error) {
+	if d, err := CheckDigest(reference); err == nil {
+		return d, nil
+	}
+	if d, ok := s.tagged.Get(repo + ":" + reference); ok {
+		return d, nil
+	}
+	defer s.tagLocks.lock(repo + ":" + reference)()
+	return s.readTag(ctx, repo, reference)
+}
+
+// readTag is resolve for the holder of the tag's lock.
+func (s *Store) readTag(ctx context.Context, repo, tag string) (digest.Digest, error) {
+	d, err := s.link(ctx, tagLink(repo, tag))
+	if missing(err) {
+		return "", fault(ManifestUnknown, "the repository has no tag %s", tag)
+	}
+	if err == nil {
+		s.tagged.Add(repo+":"+tag, d)
+	}
+	return d, err
+}
+
+// revision returns the canonical digest of a manifest that a repository has.
+func (s *Store) revision(ctx context.Context, repo string, d digest.Digest) (digest.Digest, error) {
+	key := at(repo, d)
+	if canonical, ok := s.revisions.Get(key); ok {
+		return canonical, nil
+	}
+	defer s.revisionLocks.lock(key)()
+	canonical, err := s.link(ctx, revisionLink(repo, d))
+	if missing(err) {
+		return "", fault(ManifestUnknown, "the repository has no manifest %s", d)
+	}
+	if err == nil {
+		s.revisions.Add(key, canonical)
+	}
+	return canonical, err
+}
+
+// content reads a manifest, whichever repositories have it, and never returns
+// one that is damaged.
+func (s *Store) content(ctx context.Context, canonical digest.Digest) (Manifest, error) {
+	if m, ok := s.manifests.Get(canonical); ok {
+		return m, nil
+	}
+	m, _, err := s.load(ctx, canonical)
+	if err == nil && len(m.Content) <= cachedManifest {
+		s.manifests.Add(canonical, m)
+	}
+	return m, err
+}
+
+// load is content without the cache.
+func (s *Store) load(ctx context.Context, canonical digest.Digest) (Manifest, parsed, error) {
+	data, err := s.driver.GetContent(ctx, blobData(canonical))
+	if missing(err) {
+		return Manifest{}, parsed{}, fault(ManifestUnknown, "the content of the manifest is gone: push it again")
+	}
+	if err != nil {
+		return Manifest{}, parsed{}, err
+	}
+	if digest.FromBytes(data) != canonical {
+		s.log.Error("a manifest is damaged and not served", "digest", canonical)
+		return Manifest{}, parsed{}, fault(ManifestUnknown, "the content of the manifest is damaged: push it again")
+	}
+	p, err := parse(data, "")
+	if err != nil {
+		return Manifest{}, parsed{}, fault(ManifestUnknown, "the content is no manifest: %v", err)
+	}
+	return Manifest{Digest: canonical, MediaType: p.mediaType, Content: data}, p, nil
+}
+
+// Put is a manifest to be stored.
+type Put struct {
+	Repo      string
+	Reference string // tag or digest
+	MediaType string // as the client declares it; "" when it does not
+	Content   []byte // at most MaxManifest
+	Create    bool   // fail with Denied where the tag exists
+}
+
+// Stored tells of a manifest that was.
+type Stored struct {
+	Digest  digest.Digest
+	Subject digest.Digest // of the manifest; "" for none
+}
+
+// PutManifest stores a manifest, and a tag for it. Content, revision, referrer
+// and tag come in this order: after a crash there is a beginning of it, and a
+// tag only ever leads to a complete image.
+//
+// Errors: ManifestInvalid, ManifestBlobUnknown, DigestInvalid, Denied.
+func (s *Store) PutManifest(ctx context.Context, p Put) (Stored, error) {
+	m, err := parse(p.Content, p.MediaType)
+	if err != nil {
+		return Stored{}, err
+	}
+	canonical := digest.FromBytes(p.Content)
+	name, tag := canonical, p.Reference
+	if d, err := CheckDigest(p.Reference); err == nil {
+		name, tag = d, ""
+		if got := d.Algorithm().FromBytes(p.Content); got != d {
+			return Stored{}, fault(DigestInvalid, "the manifest has another digest: %s", got)
+		}
+	}
+	release, named, err := s.holdNamed(ctx, p.Repo, canonical, m)
+	if err != nil {
+		return Stored{}, err
+	}
+	defer release()
+	defer s.manifestLocks.lock(at(p.Repo, canonical))()
+	if tag != "" {
+		defer s.tagLocks.lock(p.Repo + ":" + tag)()
+	}
+	if err := s.writeManifest(ctx, p, m, canonical, name, tag); err != nil {
+		return Stored{}, err
+	}
+	s.claims.name(p.Repo, named...)
+	if tag == "" {
+		s.claims.add(p.Repo, canonical)
+	} else {
+		s.claims.name(p.Repo, canonical)
+	}
+	return Stored{Digest: name, Subject: m.subject}, nil
+}
+
+// holdNamed holds a manifest and all that it names, and checks that the
+// repository has that. It returns the canonical digests of what is named.
+func (s *Store) holdNamed(ctx context.Context, repo string, self digest.Digest, m parsed) (release func(), named []digest.Digest, err error) {
+	// First to learn the canonical digests, and then once more under the hold.
+	if named, err = s.named(ctx, repo, m); err != nil {
+		return nil, nil, err
+	}
+	release = s.claims.hold(append(slices.Clone(named), self, repositoryClaim(repo))...)
+	if named, err = s.named(ctx, repo, m); err != nil {
+		release()
+		return nil, nil, err
+	}
+	return release, named, nil
+}
+
+// named returns the canonical digests of what a manifest names.
+//
+// Errors: ManifestBlobUnknown, with all that are missing.
+func (s *Store) named(ctx context.Context, repo string, m parsed) (named []digest.Digest, err error) {
+	var lacks []digest.Digest
+	look := func(asked, canonical digest.Digest, err error) error {
+		var e *Error
+		if errors.As(err, &e) {
+			lacks = append(lacks, asked)
+			return nil
+		}
+		named = append(named, canonical)
+		return err
+	}
+	for _, d := range m.blobs {
+		b, err := s.find(ctx, repo, d.Digest)
+		if err == nil && b.Size != d.Size {
+			return nil, fault(ManifestInvalid, "the manifest gives %s the size %d, and it has %d", d.Digest, d.Size, b.Size)
+		}
+		if err := look(d.Digest, b.Digest, err); err != nil {
+			return nil, err
+		}
+	}
+	for _, d := range m.manifests {
+		canonical, err := s.revision(ctx, repo, d.Digest)
+		if err := look(d.Digest, canonical, err); err != nil {
+			return nil, err
+		}
+	}
+	if lacks != nil {
+		e := fault(ManifestBlobUnknown, "the manifest names what the repository does not have: %s", lacks[0])
+		if len(lacks) > 1 {
+			e.Message += " and more, see detail"
+		}
+		e.Detail = lacks
+		return nil, e
+	}
+	return named, nil
+}
+
+// writeManifest writes what the storage does not have yet, for the holder of
+// the claims and of the locks of manifest and tag.
+func (s *Store) writeManifest(ctx context.Context, p Put, m parsed, canonical, name digest.Digest, tag string) error {
+	before, err := s.tagBefore(ctx, p, tag)
+	if err != nil {
+		return err
+	}
+	var writes []write
+	if _, err := s.content(ctx, canonical); err != nil {
+		writes = append(writes, write{blobData(canonical), p.Content})
+	}
+	for _, d := range slices.Compact([]digest.Digest{canonical, name}) {
+		if _, err := s.revision(ctx, p.Repo, d); err != nil {
+			writes = append(writes, write{revisionLink(p.Repo, d), []byte(canonical)})
+		}
+	}
+	done := func(bool) {}
+	if m.subject != "" {
+		var added []write
+		added, done, err = s.referrers.add(ctx, p.Repo, m.subject, descriptor(m, name, int64(len(p.Content))), p.Content)
+		if err != nil {
+			return err
+		}
+		writes = append(writes, added...)
+	}
+	if tag != "" && before != canonical {
+		writes = append(writes, write{tagLink(p.Repo, tag), []byte(canonical)})
+	}
+	err = s.publish(ctx, "", "", writes...)
+	done(err == nil)
+	if err != nil {
+		return err
+	}
+	s.repositories.add("", p.Repo)
+	for _, d := range []digest.Digest{canonical, name} {
+		s.revisions.Add(at(p.Repo, d), canonical)
+	}
+	if tag != "" {
+		s.tagged.Add(p.Repo+":"+tag, canonical)
+		s.tags.add(p.Repo, tag)
+		if before != "" && before != canonical {
+			s.claims.add(p.Repo, before) // for those who are pulling it
+		}
+	}
+	return nil
+}
+
+// tagBefore returns what a tag leads to before a PUT; "" for nothing.
+func (s *Store) tagBefore(ctx context.Context, p Put, tag string) (digest.Digest, error) {
+	if tag == "" {
+		return "", nil
+	}
+	before, err := s.readTag(ctx, p.Repo, tag)
+	var e *Error
+	switch {
+	case errors.As(err, &e):
+		return "", nil
+	case err == nil && p.Create:
+		return "", fault(Denied, "the tag exists")
+	}
+	return before, err
+}
+
+// DeleteTag removes a tag. What it led to stays until garbage is collected.
+//
+// Errors: ManifestUnknown.
+func (s *Store) DeleteTag(ctx context.Context, repo, tag string) error {
+	defer s.tagLocks.lock(repo + ":" + tag)()
+	d, err := s.readTag(ctx, repo, tag)
+	if err != nil {
+		return err
+	}
+	if err := s.untag(ctx, repo, tag); err != nil {
+		return err
+	}
+	s.dropTree(ctx, repo, d)
+	return nil
+}
+
+// untag removes a tag, for the holder of its lock.
+func (s *Store) untag(ctx context.Context, repo, tag string) error {
+	err := s.remove(ctx, tagPath(repo, tag))
+	s.tagged.Remove(repo + ":" + tag)
+	if err == nil {
+		s.tags.remove(repo, tag)
+	}
+	return err
+}
+
+// dropTree notes that a manifest and what it names were given up by a client.
+// What else names them, or relies on them, keeps them all the same.
+func (s *Store) dropTree(ctx context.Context, repo string, d digest.Digest) {
+	canonical, err := s.revision(ctx, repo, d)
+	if err != nil {
+		return
+	}
+	s.claims.drop(canonical)
+	_, p, err := s.load(ctx, canonical)
+	if err != nil {
+		return
+	}
+	for _, b := range p.blobs {
+		if b, err := s.find(ctx, repo, b.Digest); err == nil {
+			s.claims.drop(b.Digest)
+		}
+	}
+	for _, m := range p.manifests {
+		if m.Digest != d { // which only a hash collision could have
+			s.dropTree(ctx, repo, m.Digest)
+		}
+	}
+}
+
+// DeleteManifest removes a manifest from a repository, and the tags that lead to
+// it. Its content stays until garbage is collected.
+//
+// Errors: ManifestUnknown.
+func (s *Store) DeleteManifest(ctx context.Context, repo string, d digest.Digest) error {
+	canonical, err := s.revision(ctx, repo, d)
+	if err != nil {
+		return err
+	}
+	defer s.manifestLocks.lock(at(repo, canonical))()
+	if _, err := s.revision(ctx, repo, d); err != nil {
+		return err
+	}
+	tags, err := s.Tags(ctx, repo)
+	if err != nil {
+		return err
+	}
+	for _, tag := range tags {
+		if err := s.untagIf(ctx, repo, tag, canonical); err != nil {
+			return err
+		}
+	}
+	s.dropTree(ctx, repo, canonical)
+	s.claims.forget(repo, canonical)
+	return s.removeRevision(ctx, repo, canonical)
+}
+
+// untagIf removes a tag that leads to a manifest.
+func (s *Store) untagIf(ctx context.Context, repo, tag string, canonical digest.Digest) error {
+	if d, err := s.resolve(ctx, repo, tag); err == nil && d != canonical {
+		return nil // without the lock: most do not
+	}
+	defer s.tagLocks.lock(repo + ":" + tag)()
+	d, err := s.readTag(ctx, repo, tag)
+	var e *Error
+	if errors.As(err, &e) || err == nil && d != canonical {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.untag(ctx, repo, tag)
+}
+
+// removeRevision takes a manifest that nothing names any more out of a
+// repository, under all its digests, and out of the referrers of its subject.
+func (s *Store) removeRevision(ctx context.Context, repo string, canonical digest.Digest) error {
+	names := []digest.Digest{canonical}
+	aliases, err := s.list(ctx, revisionsPath(repo)+"/"+digest.SHA512.String())
+	if err != nil {
+		return err
+	}
+	for _, hex := range aliases {
+		d := digest.NewDigestFromEncoded(digest.SHA512, hex)
+		if c, err := s.revision(ctx, repo, d); err == nil && c == canonical {
+			names = append(names, d)
+		}
+	}
+	// Content that cannot be read names no subject; the index is mended when that
+	// is found.
+	if _, p, err := s.load(ctx, canonical); err == nil && p.subject != "" {
+		if err := s.referrers.remove(ctx, repo, p.subject, names...); err != nil {
+			return err
+		}
+	}
+	for _, d := range slices.Backward(names) {
+		if err := s.unlinkRevision(ctx, repo, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) unlinkRevision(ctx context.Context, repo string, d digest.Digest) error {
+	defer s.revisionLocks.lock(at(repo, d))()
+	err := s.remove(ctx, revisionPath(repo, d))
+	s.revisions.Remove(at(repo, d))
+	return err
+}

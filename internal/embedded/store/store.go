@@ -1,0 +1,241 @@
+// Package store keeps the content of the built-in registry: blobs, manifests,
+// tags, uploads and referrers, in distribution's layout on one of
+// distribution's storage drivers, so that the real registry program can read
+// what this one wrote and the other way round. It also collects garbage and
+// verifies blobs. It speaks no HTTP.
+//
+// A store owns its storage: one process at a time writes there. What it
+// remembers in memory is right only because of that.
+package store
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"path"
+	"sync"
+	"time"
+
+	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
+	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/opencontainers/go-digest"
+)
+
+// Store is the content of a registry. Its methods may be called concurrently.
+//
+// Their errors are *Error where the client is at fault, or asked for what is
+// not there; others are the storage's.
+type Store struct {
+	driver storagedriver.StorageDriver
+	log    *slog.Logger
+	opts   Options
+
+	claims     *claims
+	collecting sync.Mutex
+	scrubbing  sync.Mutex
+
+	blobs     *lru.Cache[string, Blob]            // by repository@digest
+	revisions *lru.Cache[string, digest.Digest]   // canonical digest, by repository@digest
+	manifests *lru.Cache[digest.Digest, Manifest] // small ones, by canonical digest
+	tagged    *lru.Cache[string, digest.Digest]   // by repository:tag
+
+	// Where a cache is filled from storage, or storage changes, one of these is
+	// held: or a slow reader could put back what a writer has just replaced.
+	blobLocks, revisionLocks, tagLocks stripes
+	// manifestLocks is for who writes or removes a manifest; it is taken before
+	// the others.
+	manifestLocks stripes
+
+	tags         *lists
+	repositories *lists
+	referrers    *referrers
+	uploads      *uploads
+}
+
+// Options of a store.
+type Options struct {
+	Log *slog.Logger
+	// Delay protects what nothing names yet from garbage collection: until it is
+	// this old, and nothing was pushed to its repository for as long.
+	Delay time.Duration
+	// Untagged makes manifests garbage that no tag, index or live subject leads to.
+	Untagged bool
+}
+
+// How much is remembered. Each entry is a few hundred bytes, a manifest at most
+// cachedManifest.
+const (
+	cachedLinks     = 1 << 14
+	cachedManifests = 512
+	cachedManifest  = 32 << 10
+)
+
+// New returns a store on a driver, which it owns from now on.
+func New(driver storagedriver.StorageDriver, opts Options) *Store {
+	s := &Store{
+		driver:    driver,
+		log:       opts.Log,
+		opts:      opts,
+		claims:    newClaims(opts.Delay),
+		blobs:     cache[string, Blob](cachedLinks),
+		revisions: cache[string, digest.Digest](cachedLinks),
+		manifests: cache[digest.Digest, Manifest](cachedManifests),
+		tagged:    cache[string, digest.Digest](cachedLinks),
+	}
+	s.tags = newLists(s.readTags)
+	s.repositories = newLists(func(ctx context.Context, _ string) ([]string, error) { return s.readRepositories(ctx) })
+	s.referrers = newReferrers(s)
+	s.uploads = newUploads(s)
+	return s
+}
+
+func cache[K comparable, V any](size int) *lru.Cache[K, V] {
+	c, err := lru.New[K, V](size)
+	if err != nil {
+		panic(err) // the size is not positive
+	}
+	return c
+}
+
+// Close ends the uploads that are under way, keeping what they have.
+func (s *Store) Close() error { return s.uploads.close() }
+
+// Ready fails when the storage cannot be reached or written to.
+func (s *Store) Ready(ctx context.Context) error {
+	const probe = root + "/.berth-ready"
+	if err := s.driver.PutContent(ctx, probe, []byte("berth asks whether this storage takes writes\n")); err != nil {
+		return err
+	}
+	return s.driver.Delete(ctx, probe)
+}
+
+// root is above all that a registry stores.
+const root = "/docker/registry/v2"
+
+const repositoriesRoot = root + "/repositories"
+
+// Paths of distribution's layout. None of the parts has a slash or is a dot,
+// apart from repository names, which checkName lets through.
+
+func blobsPath(a digest.Algorithm) string { return path.Join(root, "blobs", a.String()) }
+
+func blobPath(d digest.Digest) string {
+	return path.Join(blobsPath(d.Algorithm()), d.Encoded()[:2], d.Encoded())
+}
+
+func blobData(d digest.Digest) string { return blobPath(d) + "/data" }
+
+func repositoryPath(repo string) string { return path.Join(repositoriesRoot, repo) }
+
+func layersPath(repo string) string { return repositoryPath(repo) + "/_layers" }
+
+func layerPath(repo string, d digest.Digest) string {
+	return path.Join(layersPath(repo), d.Algorithm().String(), d.Encoded())
+}
+
+func layerLink(repo string, d digest.Digest) string { return layerPath(repo, d) + "/link" }
+
+func manifestsPath(repo string) string { return repositoryPath(repo) + "/_manifests" }
+
+func revisionsPath(repo string) string { return manifestsPath(repo) + "/revisions" }
+
+func revisionPath(repo string, d digest.Digest) string {
+	return path.Join(revisionsPath(repo), d.Algorithm().String(), d.Encoded())
+}
+
+func revisionLink(repo string, d digest.Digest) string { return revisionPath(repo, d) + "/link" }
+
+func tagsPath(repo string) string { return manifestsPath(repo) + "/tags" }
+
+func tagPath(repo, tag string) string { return path.Join(tagsPath(repo), tag) }
+
+func tagLink(repo, tag string) string { return tagPath(repo, tag) + "/current/link" }
+
+func uploadsPath(repo string) string { return repositoryPath(repo) + "/_uploads" }
+
+func uploadPath(repo, id string) string { return path.Join(uploadsPath(repo), id) }
+
+func uploadData(repo, id string) string { return uploadPath(repo, id) + "/data" }
+
+// at names something in a repository for a cache or a lock.
+func at(repo string, d digest.Digest) string { return repo + "@" + d.String() }
+
+// missing reports whether the storage has nothing at a path.
+func missing(err error) bool {
+	var e storagedriver.PathNotFoundError
+	return errors.As(err, &e)
+}
+
+// link reads a file that holds a digest. A file that holds none is damaged, and
+// like one that is missing.
+func (s *Store) link(ctx context.Context, name string) (digest.Digest, error) {
+	data, err := s.driver.GetContent(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	d, err := digest.Parse(string(data))
+	if err != nil {
+		s.log.Warn("a link is damaged and counts as missing", "path", name)
+		return "", storagedriver.PathNotFoundError{Path: name, DriverName: s.driver.Name()}
+	}
+	return d, nil
+}
+
+// list returns the last elements of the paths directly below a path, in no
+// order; none when the path is missing.
+func (s *Store) list(ctx context.Context, dir string) ([]string, error) {
+	paths, err := s.driver.List(ctx, dir)
+	if missing(err) {
+		return nil, nil
+	}
+	for i, p := range paths {
+		paths[i] = path.Base(p)
+	}
+	return paths, err
+}
+
+// remove deletes a path and all below. That it is missing is as well.
+func (s *Store) remove(ctx context.Context, name string) error {
+	if err := s.driver.Delete(ctx, name); err != nil && !missing(err) {
+		return err
+	}
+	return nil
+}
+
+// write is one file of a change to the storage.
+type write struct {
+	path    string
+	content []byte
+}
+
+// publisher is what a driver has that can make several files visible at less
+// than the cost of each.
+type publisher interface {
+	// Publish moves from to to, unless from is empty, and then writes the files.
+	// They become visible in order, and all is durable when it returns.
+	Publish(ctx context.Context, from, to string, paths []string, contents [][]byte) error
+}
+
+// publish moves from to to, unless from is empty, and then writes the files, in
+// order. All is durable when it returns; after a crash there is a beginning of
+// it.
+func (s *Store) publish(ctx context.Context, from, to string, writes ...write) error {
+	if p, ok := s.driver.(publisher); ok {
+		paths, contents := make([]string, len(writes)), make([][]byte, len(writes))
+		for i, w := range writes {
+			paths[i], contents[i] = w.path, w.content
+		}
+		return p.Publish(ctx, from, to, paths, contents)
+	}
+	if from != "" {
+		if err := s.driver.Move(ctx, from, to); err != nil {
+			return err
+		}
+	}
+	for _, w := range writes {
+		if err := s.driver.PutContent(ctx, w.path, w.content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
