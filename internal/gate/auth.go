@@ -34,10 +34,10 @@ type Credentials struct {
 // again when they have changed; a file that then cannot be used leaves the old
 // one in force and logs a warning. The error is that of a file at the start.
 //
-// The challenge is Basic alone, for tokens too: clients (docker, oras, crane,
-// regctl, skopeo) take a Bearer challenge for the address of a token service and
-// go there, even if a Basic one stands beside it. A client that has a token of
-// its own sends it without being asked.
+// The challenge is Basic alone, for tokens too. Clients take the realm of a
+// Bearer challenge for the address of a token service: with one in front of the
+// Basic challenge oras, crane, regctl and skopeo fail, and behind it they do not
+// heed it. A client that has a token of its own sends it without being asked.
 //
 // Passwords are verified a few at a time, and those from one address one after
 // the other. Who waits too long gets a 429. Passwords that were right before do
