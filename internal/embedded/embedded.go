@@ -50,7 +50,8 @@ func (r Runner) Start(ctx context.Context, u engine.Unit) (engine.Instance, erro
 	if err != nil {
 		return nil, err
 	}
-	tlsConfig, err := serverTLS(config.HTTP.TLS)
+	log := slog.New(slog.NewTextHandler(r.Log, nil))
+	tlsConfig, err := serverTLS(config.HTTP.TLS, log)
 	if err != nil {
 		return nil, errors.Join(err, app.Shutdown())
 	}
@@ -58,7 +59,6 @@ func (r Runner) Start(ctx context.Context, u engine.Unit) (engine.Instance, erro
 	if err != nil {
 		return nil, errors.Join(err, app.Shutdown())
 	}
-	log := slog.New(slog.NewTextHandler(r.Log, nil))
 	s := &server{app: app, listener: listener, ended: make(chan struct{}), log: log}
 	s.http = newServer(handler(app, config, log, u.Timeouts), u.Timeouts, log)
 	s.http.TLSConfig = tlsConfig

@@ -3,19 +3,17 @@ package embedded
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/distribution/distribution/v3/registry/handlers"
 
 	"github.com/berth-oci/berth/internal/engine"
+	"github.com/berth-oci/berth/internal/gate"
 )
 
 // Bounds on what a client may send before it is known. Distribution's longest
@@ -32,6 +30,8 @@ func newServer(h http.Handler, t engine.Timeouts, log *slog.Logger) *http.Server
 		ReadHeaderTimeout: headerTimeout,
 		MaxHeaderBytes:    headerBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		// It would answer "OPTIONS *" to everyone.
+		DisableGeneralOptionsHandler: true,
 	}
 }
 
@@ -84,27 +84,9 @@ func (s *server) Stop(ctx context.Context) error {
 }
 
 // serverTLS returns nil when the config has no certificate.
-func serverTLS(c configuration.TLS) (*tls.Config, error) {
+func serverTLS(c configuration.TLS, log *slog.Logger) (*tls.Config, error) {
 	if c.Certificate == "" {
 		return nil, nil
 	}
-	cert, err := tls.LoadX509KeyPair(c.Certificate, c.Key)
-	if err != nil {
-		return nil, fmt.Errorf("certificate %s: %w", c.Certificate, err)
-	}
-	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
-	for _, name := range c.ClientCAs {
-		pem, err := os.ReadFile(name)
-		if err != nil {
-			return nil, err
-		}
-		if config.ClientCAs == nil {
-			config.ClientCAs = x509.NewCertPool()
-		}
-		if !config.ClientCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s holds no certificate", name)
-		}
-		config.ClientAuth = tls.VerifyClientCertIfGiven
-	}
-	return config, nil
+	return gate.Certificates{Cert: c.Certificate, Key: c.Key, ClientCAs: c.ClientCAs}.TLS(log)
 }

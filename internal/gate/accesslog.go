@@ -6,44 +6,45 @@ import (
 	"time"
 )
 
-// AccessLog writes one line for each request when it is finished. It logs no
-// headers: they hold credentials. The query of a URL is left out for the same
-// reason.
+// AccessLog writes one line for each request when it is finished, with the user
+// where Auth found one. It logs no headers: they hold credentials. The query of
+// a URL is left out for the same reason. Requests have no id, as one line tells
+// all there is of one; what else is logged names method, path and client.
 func AccessLog(next http.Handler, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		count := &countingWriter{ResponseWriter: w, status: http.StatusOK}
+		rec := record(w)
+		r, user := withUser(r)
+		finished := false
 		defer func() {
-			log.Info("request", "method", r.Method, "path", r.URL.Path, "status", count.status, "bytes", count.bytes,
-				"duration", time.Since(start).Round(time.Microsecond), "client", r.RemoteAddr, "agent", r.UserAgent())
+			status := rec.status
+			if status == 0 && finished {
+				status = http.StatusOK // as the server answers for a handler that wrote nothing
+			}
+			attrs := append(make([]slog.Attr, 0, 9),
+				slog.String("method", r.Method), slog.String("path", brief(r.URL.Path)),
+				slog.Int("status", status), slog.Int64("bytes", rec.bytes),
+				slog.Duration("duration", time.Since(start).Round(time.Microsecond)),
+				slog.String("client", r.RemoteAddr), slog.String("agent", brief(r.UserAgent())))
+			if *user != "" {
+				attrs = append(attrs, slog.String("user", *user))
+			}
+			if !finished { // a panic passes: the server closes the connection
+				attrs = append(attrs, slog.Bool("cut", true))
+			}
+			log.LogAttrs(r.Context(), slog.LevelInfo, "request", attrs...)
 		}()
-		next.ServeHTTP(count, r)
+		next.ServeHTTP(rec, r)
+		finished = true
 	})
 }
 
-type countingWriter struct {
-	http.ResponseWriter
-	status int
-	bytes  int64
-	wrote  bool
-}
-
-func (w *countingWriter) WriteHeader(status int) {
-	if !w.wrote && status >= 200 {
-		w.status, w.wrote = status, true
+// brief cuts what a client sent before it is logged. What a registry is really
+// asked for is shorter; the rest would let anyone fill the disk.
+func brief(s string) string {
+	const most = 512
+	if len(s) <= most {
+		return s
 	}
-	w.ResponseWriter.WriteHeader(status)
+	return s[:most] + "..."
 }
-
-func (w *countingWriter) Write(p []byte) (int, error) {
-	w.wrote = true
-	n, err := w.ResponseWriter.Write(p)
-	w.bytes += int64(n)
-	return n, err
-}
-
-// Flush implements http.Flusher.
-func (w *countingWriter) Flush() { _ = http.NewResponseController(w.ResponseWriter).Flush() }
-
-// Unwrap is for http.ResponseController.
-func (w *countingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -1,8 +1,12 @@
 package gate
 
 import (
+	"errors"
 	"io"
+	"math"
 	"net/http"
+	"os"
+	"syscall"
 	"time"
 )
 
@@ -22,8 +26,10 @@ func Timeouts(next http.Handler, read, write time.Duration) http.Handler {
 			t.writing(true)
 			t.reading(true)
 		}()
-		r.Body = &timedBody{ReadCloser: r.Body, timer: t}
-		next.ServeHTTP(&timedWriter{ResponseWriter: w, timer: t}, r)
+		if r.Body != http.NoBody {
+			r.Body = &timedBody{ReadCloser: r.Body, timer: t}
+		}
+		next.ServeHTTP(&timedWriter{ResponseWriter: w, timer: t, r: r}, r)
 	})
 }
 
@@ -68,6 +74,7 @@ func (b *timedBody) Read(p []byte) (int, error) {
 type timedWriter struct {
 	http.ResponseWriter
 	timer
+	r *http.Request
 }
 
 func (w *timedWriter) Write(p []byte) (n int, err error) {
@@ -81,6 +88,53 @@ func (w *timedWriter) Write(p []byte) (n int, err error) {
 			return n, err
 		}
 	}
+}
+
+// filePiece is what one deadline is set for at first. It bounds nothing: a slow
+// client gets more of them for it.
+const filePiece = 1 << 20
+
+// ReadFrom implements io.ReaderFrom. A file over plain HTTP is handed to the
+// server in pieces that the kernel sends by itself: net knows a file, or an
+// io.LimitedReader right above one.
+func (w *timedWriter) ReadFrom(src io.Reader) (n int64, err error) {
+	server, ok := w.ResponseWriter.(io.ReaderFrom)
+	if limited, isFile := limitedFile(src); ok && isFile && w.r.TLS == nil {
+		return w.sendFile(server, limited)
+	}
+	return io.Copy(struct{ io.Writer }{w}, src) // hides ReadFrom, which would call itself
+}
+
+// limitedFile returns src as the io.LimitedReader above a file, if that is what
+// it is. As in net, a file is what has a descriptor: io.Copy hides *os.File.
+func limitedFile(src io.Reader) (*io.LimitedReader, bool) {
+	limited, ok := src.(*io.LimitedReader)
+	if !ok {
+		limited = &io.LimitedReader{R: src, N: math.MaxInt64}
+	}
+	_, isFile := limited.R.(syscall.Conn)
+	return limited, isFile
+}
+
+func (w *timedWriter) sendFile(server io.ReaderFrom, file *io.LimitedReader) (n int64, err error) {
+	for file.N > 0 {
+		piece := io.LimitedReader{R: file.R, N: min(file.N, filePiece)}
+		w.writing(true)
+		m, err := server.ReadFrom(&piece)
+		w.writing(false)
+		n += m
+		file.N -= m
+		// A client that took some of the piece is slow and not stalled. If it was
+		// the header that could not be sent, the server has cancelled the request.
+		slow := m > 0 && errors.Is(err, os.ErrDeadlineExceeded) && w.r.Context().Err() == nil
+		if slow {
+			continue
+		}
+		if err != nil || piece.N > 0 { // or the file is at its end
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 // Flush implements http.Flusher.
