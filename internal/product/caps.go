@@ -33,6 +33,7 @@ const (
 	AzureStorage      Feature = "azure-storage"
 	Dedupe            Feature = "dedupe"
 	GarbageCollection Feature = "garbage-collection"
+	Scrub             Feature = "scrub"
 	Scanning          Feature = "vulnerability-scanning"
 	Signing           Feature = "image-signing"
 	Replication       Feature = "replication"
@@ -80,8 +81,8 @@ func Asks(t *resolve.Target, given Given) (asked []Asked) {
 	}
 	l := t.Local
 	ask(l.TLSCert != "", TLS, "tls_enabled")
-	ask(t.Auth.Required && t.Auth.Password.IsSet(), PasswordAuth, "auth_required")
-	ask(t.Auth.Token.IsSet(), TokenAuth, "auth_token_path")
+	ask(t.Auth.Required && (t.Auth.Password.IsSet() || l.Htpasswd != ""), PasswordAuth, "auth_required")
+	ask(t.Auth.Required && t.Auth.Token.IsSet(), TokenAuth, "auth_token_path")
 	ask(l.Backend == "filesystem", FilesystemStorage, "local.storage_config.backend")
 	ask(l.Backend == "s3", S3Storage, "local.storage_config.backend")
 	ask(l.Backend == "azure", AzureStorage, "local.storage_config.backend")
@@ -99,10 +100,13 @@ func Asks(t *resolve.Target, given Given) (asked []Asked) {
 	}
 	byDefault(l.ReadTimeout > 0 || l.WriteTimeout > 0, RollingTimeouts, "local.http_config.read_timeout")
 	byDefault(l.Storage.Dedupe, Dedupe, "local.storage_config.dedupe_enabled")
-	byDefault(l.Storage.GCEnabled, GarbageCollection, "local.storage_config.gc_enabled")
-	for _, path := range []string{"local.storage_config.gc_interval", "features.gc_schedule"} {
+	byDefault(l.GC.Interval > 0, GarbageCollection, "local.storage_config.gc_enabled")
+	for _, path := range []string{"local.storage_config.gc_interval", "local.storage_config.gc_delay", "local.storage_config.gc_untagged"} {
 		byDefault(given(path), GarbageCollection, path)
 	}
+	byDefault(l.GC.Schedule != "", GarbageCollection, "features.gc_schedule")
+	byDefault(l.Scrub.Interval > 0, Scrub, "local.storage_config.scrub_interval")
+	byDefault(given("local.storage_config.scrub_rate"), Scrub, "local.storage_config.scrub_rate")
 	if !l.Storage.Dedupe {
 		asked = append(asked, Asked{Feature: Dedupe, Path: "local.storage_config.dedupe_enabled", Off: true})
 	}
