@@ -101,12 +101,13 @@ func Asks(t *resolve.Target, given Given) (asked []Asked) {
 	byDefault(l.ReadTimeout > 0 || l.WriteTimeout > 0, RollingTimeouts, "local.http_config.read_timeout")
 	byDefault(l.Storage.Dedupe, Dedupe, "local.storage_config.dedupe_enabled")
 	byDefault(l.GC.Interval > 0, GarbageCollection, "local.storage_config.gc_enabled")
-	for _, path := range []string{"local.storage_config.gc_interval", "local.storage_config.gc_delay", "local.storage_config.gc_untagged"} {
+	byDefault(l.GC.Interval > 0 && given("local.storage_config.gc_interval"), GarbageCollection, "local.storage_config.gc_interval")
+	for _, path := range []string{"local.storage_config.gc_delay", "local.storage_config.gc_untagged"} {
 		byDefault(given(path), GarbageCollection, path)
 	}
 	byDefault(l.GC.Schedule != "", GarbageCollection, "features.gc_schedule")
 	byDefault(l.Scrub.Interval > 0, Scrub, "local.storage_config.scrub_interval")
-	byDefault(given("local.storage_config.scrub_rate"), Scrub, "local.storage_config.scrub_rate")
+	byDefault(l.Scrub.Interval > 0 && given("local.storage_config.scrub_rate"), Scrub, "local.storage_config.scrub_rate")
 	if !l.Storage.Dedupe {
 		asked = append(asked, Asked{Feature: Dedupe, Path: "local.storage_config.dedupe_enabled", Off: true})
 	}
@@ -135,7 +136,31 @@ func (c Capabilities) hint(a Asked) string {
 // Notes says, a line for each feature, what t asks for without effect: what is
 // on by default and c does not have, and what c cannot do without.
 func (c Capabilities) Notes(t *resolve.Target, given Given) []string {
-	return c.idle(Asks(t, given))
+	return append(c.idle(Asks(t, given)), unused(t, given)...)
+}
+
+// unused says what t gives for something that another attribute switches off,
+// whichever registry it is for.
+func unused(t *resolve.Target, given Given) (lines []string) {
+	l, f := t.Local, t.Spec.Features
+	for _, u := range []struct {
+		off       bool
+		path, why string
+	}{
+		{!t.Auth.Required, "auth_token_path", "auth_required is not set, so that everyone may enter"},
+		{!t.Auth.Required, "local.htpasswd_path", "auth_required is not set, so that everyone may enter"},
+		{l.Backend != "filesystem", "local.storage_config.rootdirectory", "it is for the filesystem backend, and this is " + l.Backend},
+		{l.Backend != "s3", "local.storage_config.s3", "backend is " + l.Backend},
+		{l.Backend != "azure", "local.storage_config.azure", "backend is " + l.Backend},
+		{l.GC.Interval == 0, "local.storage_config.gc_interval", "gc_enabled beside it is off"},
+		{f != nil && !f.GCEnabled, "features.gc_schedule", "gc_enabled beside it is off"},
+		{l.Scrub.Interval == 0, "local.storage_config.scrub_rate", "scrub_interval is 0"},
+	} {
+		if u.off && given(u.path) {
+			lines = append(lines, fmt.Sprintf("%s has no effect: %s", u.path, u.why))
+		}
+	}
+	return lines
 }
 
 // idle says, a line for each feature, what of asked stops nobody and has no
