@@ -21,9 +21,13 @@ const (
 
 var known = []kcltest.Known{
 	{
-		Kind: kcltest.OtherLine, Most: 163,
+		Kind: kcltest.OtherLine, Most: 186,
 		Want: `^EvaluationError: (attribute .* is required|object of type .* has no len|.* not supported between|expect )`,
 		Why:  "the runtime blames the first entry of an instance, a check that cannot be evaluated, or what it evaluated last",
+	},
+	{
+		Kind: kcltest.OtherLine, Want: `Check failed on the condition: Invalid pull policy`, Got: `attribute policy of OCIPullPolicy is required`, Most: 2,
+		Why: "the runtime blames the check that uses the missing attribute; berth the attribute",
 	},
 	{
 		Kind: kcltest.OtherLine, Want: `^EvaluationError: conflicting values`, Source: `\*\*_v`, Most: 7,

@@ -37,6 +37,7 @@ type Local struct {
 	DataDir    string   `kcl:"data_dir"`
 	ConfigPath string   `kcl:"config_path"`
 	AutoStart  bool     `kcl:"auto_start"`
+	Htpasswd   *string  `kcl:"htpasswd_path"` // file of users and hashes
 	BinaryPath *string  `kcl:"binary_path"`
 	LogFile    *string  `kcl:"log_file"`
 	HTTP       *HTTP    `kcl:"http_config"`
@@ -60,6 +61,10 @@ type Storage struct {
 	Azure         *Azure  `kcl:"azure"`
 	GCEnabled     bool    `kcl:"gc_enabled"`
 	GCInterval    int     `kcl:"gc_interval"` // seconds
+	GCDelay       int     `kcl:"gc_delay"`    // seconds
+	GCUntagged    bool    `kcl:"gc_untagged"`
+	ScrubInterval int     `kcl:"scrub_interval"` // seconds; 0 for never
+	ScrubRate     int     `kcl:"scrub_rate"`     // MiB per second; 0 for no limit
 	Dedupe        bool    `kcl:"dedupe_enabled"`
 }
 

@@ -69,12 +69,13 @@ func (a *app) validate(files []string, format, schema string) error {
 		var sources map[string]diag.Source
 		if err == nil {
 			file, sources = config.File, config.Sources
-			list = append(config.Warnings, warnings(config)...)
+			list = append(config.Warnings, findings(config)...)
+			err = list.Err()
 		} else {
 			list, sources = diagnostics(err)
-			if failure == nil || exitCode(err) > exitCode(failure) {
-				failure = err
-			}
+		}
+		if err != nil && (failure == nil || exitCode(err) > exitCode(failure)) {
+			failure = err
 		}
 		all.List = append(all.List, list...)
 		for name, src := range sources {
@@ -116,15 +117,18 @@ func (a *app) renderVerdicts(verdicts []verdict, all *diag.Faults, format string
 	return nil
 }
 
-// warnings returns what will stop a valid config from being used.
-func warnings(config *load.Config) diag.List {
+// findings returns what is wrong with a config beyond what its schema can tell,
+// and, as warnings, what will stop a valid one from being used.
+func findings(config *load.Config) diag.List {
 	_, err := resolve.Resolve(config.Registry, config, options(config))
 	var list diag.List
 	if !errors.As(err, &list) {
 		return nil
 	}
 	for _, d := range list {
-		d.Severity = diag.Warning
+		if d.Code != diag.CheckFailed {
+			d.Severity = diag.Warning
+		}
 	}
 	return list
 }

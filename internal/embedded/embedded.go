@@ -41,6 +41,13 @@ func (r Runner) Start(ctx context.Context, u engine.Unit) (engine.Instance, erro
 	if err != nil {
 		return nil, err
 	}
+	secrets, err := u.ReadSecrets()
+	if err != nil {
+		return nil, err
+	}
+	if err := applySecrets(config, secrets); err != nil {
+		return nil, err
+	}
 	// Signs upload locations. Distribution makes one up as well, and warns of it.
 	config.HTTP.Secret = rand.Text()
 	logrus.SetOutput(r.Log)

@@ -38,6 +38,12 @@ type Unit struct {
 	Timeouts
 	// Prepare writes what the registry reads. Serve calls it with the lock held.
 	Prepare func() error
+	// Secrets returns environment variables, by name, for what no file may hold:
+	// credentials of the storage. Program gets them beside Env, and the built-in
+	// registry applies those that it would read there. A runner calls it at each
+	// start, and keeps the values to itself. It is nil where there are none; its
+	// errors are diag.CredentialUnread.
+	Secrets func() (map[string]string, error)
 	// Fits reports whether the secrets that Prepare wrote, and Digest must not
 	// tell of, are those it would write now. It is nil where there are none.
 	Fits func() bool
@@ -65,6 +71,14 @@ type Instance interface {
 	Wait() error
 	// Stop ends it: running requests may finish until ctx is done.
 	Stop(ctx context.Context) error
+}
+
+// ReadSecrets calls Secrets, where there are any.
+func (u Unit) ReadSecrets() (map[string]string, error) {
+	if u.Secrets == nil {
+		return nil, nil
+	}
+	return u.Secrets()
 }
 
 // Digest tells units apart that would run differently.

@@ -20,10 +20,18 @@ type Program struct {
 // a process that it left behind may hold it open.
 const outputPatience = time.Second
 
-// Start implements Runner.
+// Start implements Runner. Secrets go into the environment of the child, which
+// other users cannot read, unlike its arguments.
 func (p Program) Start(_ context.Context, u Unit) (Instance, error) {
+	secrets, err := u.ReadSecrets()
+	if err != nil {
+		return nil, err
+	}
 	cmd := exec.Command(u.Program, u.Args...)
 	cmd.Dir, cmd.Env = u.Dir, u.Env
+	for name, value := range secrets {
+		cmd.Env = append(cmd.Environ(), name+"="+value)
+	}
 	cmd.Stdout, cmd.Stderr = p.Output, p.Output
 	cmd.WaitDelay = outputPatience
 	dieWithParent(cmd)

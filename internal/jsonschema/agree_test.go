@@ -23,9 +23,10 @@ import (
 var seeds = []string{
 	`{"deployment": "local", "type": "distribution", "endpoint": "localhost", "port": 5000, "tls_enabled": true,
 	  "tls_cert_path": "/c", "tls_key_path": "/k", "ca_cert_path": "/ca",
-	  "local": {"data_dir": "/d", "config_path": "/c", "auto_start": true, "binary_path": "/b", "log_file": "/l",
+	  "local": {"data_dir": "/d", "config_path": "/c", "auto_start": true, "htpasswd_path": "/h", "binary_path": "/b", "log_file": "/l",
 	    "http_config": {"listen_address": "::1", "listen_port": 6000, "read_timeout": 1, "write_timeout": 2, "idle_timeout": 3},
-	    "storage_config": {"backend": "s3", "rootdirectory": "/r", "gc_enabled": false, "gc_interval": 5, "dedupe_enabled": true,
+	    "storage_config": {"backend": "s3", "rootdirectory": "/r", "gc_enabled": false, "gc_interval": 5, "gc_delay": 0, "gc_untagged": false, "scrub_interval": 0, "scrub_rate": 9,
+	      "dedupe_enabled": true,
 	      "s3": {"bucket": "b", "region": "r", "endpoint": "e", "prefix": "p", "force_path_style": true, "secure": true, "verify_ssl": false, "credentials_path": "/x"},
 	      "azure": {"account_name": "a", "container": "c", "endpoint": "e", "prefix": "p", "credentials_path": "/x"}}},
 	  "push_policy": {"allow_overwrite": true, "require_signing": false, "auto_tag": false, "tag_format": "v", "compression_enabled": true, "compression_level": 9}}`,

@@ -33,6 +33,7 @@ const (
 	AzureStorage      Feature = "azure-storage"
 	Dedupe            Feature = "dedupe"
 	GarbageCollection Feature = "garbage-collection"
+	Scrub             Feature = "scrub"
 	Scanning          Feature = "vulnerability-scanning"
 	Signing           Feature = "image-signing"
 	Replication       Feature = "replication"
@@ -80,8 +81,8 @@ func Asks(t *resolve.Target, given Given) (asked []Asked) {
 	}
 	l := t.Local
 	ask(l.TLSCert != "", TLS, "tls_enabled")
-	ask(t.Auth.Required && t.Auth.Password.IsSet(), PasswordAuth, "auth_required")
-	ask(t.Auth.Token.IsSet(), TokenAuth, "auth_token_path")
+	ask(t.Auth.Required && (t.Auth.Password.IsSet() || l.Htpasswd != ""), PasswordAuth, "auth_required")
+	ask(t.Auth.Required && t.Auth.Token.IsSet(), TokenAuth, "auth_token_path")
 	ask(l.Backend == "filesystem", FilesystemStorage, "local.storage_config.backend")
 	ask(l.Backend == "s3", S3Storage, "local.storage_config.backend")
 	ask(l.Backend == "azure", AzureStorage, "local.storage_config.backend")
@@ -99,10 +100,14 @@ func Asks(t *resolve.Target, given Given) (asked []Asked) {
 	}
 	byDefault(l.ReadTimeout > 0 || l.WriteTimeout > 0, RollingTimeouts, "local.http_config.read_timeout")
 	byDefault(l.Storage.Dedupe, Dedupe, "local.storage_config.dedupe_enabled")
-	byDefault(l.Storage.GCEnabled, GarbageCollection, "local.storage_config.gc_enabled")
-	for _, path := range []string{"local.storage_config.gc_interval", "features.gc_schedule"} {
+	byDefault(l.GC.Interval > 0, GarbageCollection, "local.storage_config.gc_enabled")
+	byDefault(l.GC.Interval > 0 && given("local.storage_config.gc_interval"), GarbageCollection, "local.storage_config.gc_interval")
+	for _, path := range []string{"local.storage_config.gc_delay", "local.storage_config.gc_untagged"} {
 		byDefault(given(path), GarbageCollection, path)
 	}
+	byDefault(l.GC.Schedule != "", GarbageCollection, "features.gc_schedule")
+	byDefault(l.Scrub.Interval > 0, Scrub, "local.storage_config.scrub_interval")
+	byDefault(l.Scrub.Interval > 0 && given("local.storage_config.scrub_rate"), Scrub, "local.storage_config.scrub_rate")
 	if !l.Storage.Dedupe {
 		asked = append(asked, Asked{Feature: Dedupe, Path: "local.storage_config.dedupe_enabled", Off: true})
 	}
@@ -131,7 +136,31 @@ func (c Capabilities) hint(a Asked) string {
 // Notes says, a line for each feature, what t asks for without effect: what is
 // on by default and c does not have, and what c cannot do without.
 func (c Capabilities) Notes(t *resolve.Target, given Given) []string {
-	return c.idle(Asks(t, given))
+	return append(c.idle(Asks(t, given)), unused(t, given)...)
+}
+
+// unused says what t gives for something that another attribute switches off,
+// whichever registry it is for.
+func unused(t *resolve.Target, given Given) (lines []string) {
+	l, f := t.Local, t.Spec.Features
+	for _, u := range []struct {
+		off       bool
+		path, why string
+	}{
+		{!t.Auth.Required, "auth_token_path", "auth_required is not set, so that everyone may enter"},
+		{!t.Auth.Required, "local.htpasswd_path", "auth_required is not set, so that everyone may enter"},
+		{l.Backend != "filesystem", "local.storage_config.rootdirectory", "it is for the filesystem backend, and this is " + l.Backend},
+		{l.Backend != "s3", "local.storage_config.s3", "backend is " + l.Backend},
+		{l.Backend != "azure", "local.storage_config.azure", "backend is " + l.Backend},
+		{l.GC.Interval == 0, "local.storage_config.gc_interval", "gc_enabled beside it is off"},
+		{f != nil && !f.GCEnabled, "features.gc_schedule", "gc_enabled beside it is off"},
+		{l.Scrub.Interval == 0, "local.storage_config.scrub_rate", "scrub_interval is 0"},
+	} {
+		if u.off && given(u.path) {
+			lines = append(lines, fmt.Sprintf("%s has no effect: %s", u.path, u.why))
+		}
+	}
+	return lines
 }
 
 // idle says, a line for each feature, what of asked stops nobody and has no

@@ -29,8 +29,9 @@ type Options struct {
 }
 
 // Resolve makes the Target of an evaluated config. It fails with diag.Disabled
-// for deployment = "disabled", and with positioned diag.ConfigConflict errors,
-// all of them at once, for values that are right alone and wrong together.
+// for deployment = "disabled", and with positioned errors, all of them at once:
+// diag.ConfigConflict for values that are right alone and wrong together or in
+// this place, diag.CheckFailed for those that the schema cannot tell are wrong.
 func Resolve(config *spec.Registry, src Source, opts Options) (*Target, error) {
 	r := resolver{Target: &Target{Spec: config, Deployment: config.Deployment, Type: config.Type, at: src.Span}, src: src, defaults: opts.Defaults}
 	if config.Deployment == "disabled" {
@@ -52,6 +53,7 @@ func Resolve(config *spec.Registry, src Source, opts Options) (*Target, error) {
 	if config.Deployment == "local" {
 		r.local()
 	}
+	r.schedule()
 	r.policies()
 	return r.Target, r.faults.Sort().Err()
 }
@@ -66,6 +68,11 @@ type resolver struct {
 
 func (r *resolver) fault(path, hint, format string, args ...any) {
 	r.faults = append(r.faults, r.Fault(diag.ConfigConflict, path, format, args...).WithHint("%s", hint))
+}
+
+// wrong is fault for a value that is wrong wherever the config is used.
+func (r *resolver) wrong(path, hint, format string, args ...any) {
+	r.faults = append(r.faults, r.Fault(diag.CheckFailed, path, format, args...).WithHint("%s", hint))
 }
 
 // path makes the path that an attribute gives absolute; nil and "" stay empty.
@@ -105,11 +112,12 @@ func (r *resolver) auth() {
 	if f := r.path("auth_token_path", c.AuthToken); f != "" {
 		r.Auth.Token = SecretFile(f)
 	}
+	ready := c.Local != nil && value(c.Local.Htpasswd) != ""
 	switch {
 	case r.Auth.Password.IsSet() && r.Auth.Username == "":
 		r.fault("password_path", "add username", "password_path is given without a username")
-	case c.Deployment == "local" && c.AuthNeeded && !r.Auth.Password.IsSet() && !r.Auth.Token.IsSet():
-		r.fault("auth_required", "add password_path, a file that holds the password, or auth_token_path",
+	case c.Deployment == "local" && c.AuthNeeded && !r.Auth.Password.IsSet() && !r.Auth.Token.IsSet() && !ready:
+		r.fault("auth_required", "add password_path, a file that holds the password, auth_token_path or local.htpasswd_path",
 			"a local registry with auth_required needs the password of %q", r.Auth.Username)
 	}
 }
@@ -163,7 +171,7 @@ func (r *resolver) local() {
 	c, l := r.Spec, r.Spec.Local
 	local := &Local{
 		DataDir: r.path("local.data_dir", &l.DataDir), ConfigPath: r.path("local.config_path", &l.ConfigPath), LogFile: r.path("local.log_file", l.LogFile),
-		BinaryPath: r.path("local.binary_path", l.BinaryPath), AutoStart: l.AutoStart,
+		BinaryPath: r.path("local.binary_path", l.BinaryPath), AutoStart: l.AutoStart, Htpasswd: r.path("local.htpasswd_path", l.Htpasswd),
 		ListenPort: r.Endpoint.Port, Storage: r.defaults.Storage,
 	}
 	r.Target.Local = local
@@ -186,10 +194,7 @@ func (r *resolver) local() {
 	if l.Storage != nil {
 		local.Storage = *l.Storage
 	}
-	local.Backend = local.Storage.Backend
-	if local.Root = r.path("local.storage_config.rootdirectory", local.Storage.RootDirectory); local.Root == "" {
-		local.Root = local.DataDir
-	}
+	r.storage()
 }
 
 func (r *resolver) policies() {

@@ -95,6 +95,9 @@ func TestFaults(t *testing.T) {
 		{fmt.Sprintf(local, "", "localhost:5000"), []string{`endpoint "localhost:5000" is not a host name`}},
 		{"deployment: remote\ntype: zot\nendpoint: h\nremote: {}\ntls_cert_path: c\n", []string{"a client certificate needs both certificate and key"}},
 		{"deployment: remote\ntype: zot\nendpoint: h/x\nremote: {retry_delay: -1}\nca_cert_path: ~bob/ca\n", []string{"is not a host name", "-1 seconds is no time to wait", "home directory of another user"}},
+		{fmt.Sprintf(local, s3("a.example/b"), "localhost"), []string{`endpoint "a.example/b" is not a host and port`}},
+		{fmt.Sprintf(local, ", storage_config: {backend: azure, azure: {account_name: a, container: c, endpoint: 'https://a/?sig=x'}}", "localhost"), []string{"registry.yaml:4:138: the endpoint is more than the URL"}},
+		{fmt.Sprintf(local, "", "localhost") + "features: {gc_schedule: 0 25 * * *}\n", []string{`registry.yaml:6:25: "0 25 * * *" is not a cron expression`}},
 		{"deployment: disabled\ntype: zot\nendpoint: h\n", []string{"registry.yaml:1:13: this registry is disabled"}},
 	} {
 		_, err := target(t, test.config)
@@ -109,6 +112,102 @@ func TestFaults(t *testing.T) {
 		}
 		if n := strings.Count(err.Error(), "\n") + 1; n != len(test.want) {
 			t.Errorf("%d faults, want %d:\n%v", n, len(test.want), err)
+		}
+	}
+}
+
+// s3 is a storage_config with the given endpoint.
+func s3(endpoint string) string {
+	return ", storage_config: {backend: s3, s3: {bucket: b, prefix: /oci/, credentials_path: key, endpoint: '" + endpoint + "'}}"
+}
+
+func TestS3Endpoint(t *testing.T) {
+	for endpoint, ok := range map[string]bool{
+		"localhost:9000": true, "s3.lan": true, "[::1]:9000": true, "127.0.0.1:1": true, "": true,
+		"http://localhost:9000": false, "localhost:": false, "localhost:0": false, "localhost:70000": false, "localhost:x": false,
+		"u:p@localhost": false, "localhost/bucket": false, "a b": false, ":9000": false, "[x]:1": false, "::1": false, "a?b": false,
+	} {
+		got, err := target(t, fmt.Sprintf(local, s3(endpoint), "localhost"))
+		if (err == nil) != ok {
+			t.Errorf("%q: %v", endpoint, err)
+		}
+		if err == nil {
+			want := &resolve.S3{Bucket: "b", Region: "us-east-1", Endpoint: endpoint, Prefix: "oci", Secure: true, VerifyTLS: true, Credentials: resolve.SecretFile("/work/key")}
+			if *got.Local.S3 != *want {
+				t.Errorf("%q gives %+v", endpoint, got.Local.S3)
+			}
+		}
+	}
+}
+
+func TestAzureEndpoint(t *testing.T) {
+	for endpoint, want := range map[string]string{
+		"": "", "http://127.0.0.1:10000/devstoreaccount1/": "http://127.0.0.1:10000/devstoreaccount1", "https://a.blob.core.usgovcloudapi.net": "https://a.blob.core.usgovcloudapi.net",
+		"127.0.0.1:10000": "!", "ftp://a": "!", "https://": "!", "https://u:p@a": "!", "https://a?": "!", "https://a#f": "!", "https://a:x": "!", "a\nb": "!",
+	} {
+		got, err := target(t, fmt.Sprintf(local, ", storage_config: {backend: azure, azure: {account_name: a, container: c, endpoint: "+fmt.Sprintf("%q", endpoint)+"}}", "localhost"))
+		switch {
+		case err != nil && want != "!":
+			t.Errorf("%q: %v", endpoint, err)
+		case err == nil && got.Local.Azure.Endpoint != want:
+			t.Errorf("%q gives %q", endpoint, got.Local.Azure.Endpoint)
+		}
+	}
+}
+
+// TestGC is about the two switches: what is on only by default gives way where
+// the other one is off.
+func TestGC(t *testing.T) {
+	const hour, daily = time.Hour, "0 2 * * *"
+	for _, test := range []struct {
+		storage, features string
+		interval          time.Duration
+		schedule          string
+	}{
+		{"", "", hour, ""},
+		{"", "features: {}", hour, daily},
+		{"gc_interval: 60", "features: {gc_schedule: 0 3 * * *}", time.Minute, "0 3 * * *"},
+		{"", "features: {gc_schedule: null}", hour, ""},
+		{"gc_enabled: false", "", 0, ""},
+		{"gc_enabled: false", "features: {}", 0, ""},
+		{"gc_enabled: false", "features: {gc_enabled: true}", 0, daily},
+		{"gc_enabled: false", "features: {gc_schedule: 0 3 * * *}", 0, "0 3 * * *"},
+		{"", "features: {gc_enabled: false}", 0, ""},
+		{"gc_interval: 60", "features: {gc_enabled: false}", time.Minute, ""},
+		{"gc_enabled: true", "features: {gc_enabled: false, gc_schedule: 0 3 * * *}", hour, ""},
+		{"gc_enabled: false", "features: {gc_enabled: false}", 0, ""},
+	} {
+		got, err := target(t, fmt.Sprintf(local, ", storage_config: {"+test.storage+"}", "localhost")+test.features+"\n")
+		if err != nil {
+			t.Errorf("%+v: %v", test, err)
+			continue
+		}
+		want := resolve.GC{Interval: test.interval, Schedule: test.schedule, Delay: 10 * time.Minute, Untagged: true}
+		if got.Local.GC != want {
+			t.Errorf("%+v gives %+v", test, got.Local.GC)
+		}
+	}
+}
+
+func TestScrub(t *testing.T) {
+	for config, want := range map[string]resolve.Scrub{
+		"": {Interval: 7 * 24 * time.Hour, Rate: 50 << 20}, "scrub_interval: 0, scrub_rate: 0": {}, "scrub_rate: 9223372036854775807, scrub_interval: 1": {Interval: time.Second, Rate: 1 << 50},
+	} {
+		got, err := target(t, fmt.Sprintf(local, ", storage_config: {"+config+"}", "localhost"))
+		if err != nil || got.Local.Scrub != want {
+			t.Errorf("%s gives %+v, %v", config, got.Local.Scrub, err)
+		}
+	}
+}
+
+func TestSchedule(t *testing.T) {
+	for schedule, ok := range map[string]bool{
+		"0 2 * * *": true, "*/15 1-5 * jan,dec mon": true, "": true,
+		"0 2 * *": false, "0 0 2 * * *": false, "60 2 * * *": false, "@daily": false, "TZ=UTC 0 2 * * *": false, "TZ=0": false, "nightly": false, "0 2 * * 9": false,
+	} {
+		_, err := target(t, "deployment: remote\ntype: harbor\nendpoint: h\nremote: {}\nfeatures: {gc_schedule: '"+schedule+"'}\n")
+		if (err == nil) != ok {
+			t.Errorf("%q: %v", schedule, err)
 		}
 	}
 }
@@ -133,6 +232,15 @@ func TestSecret(t *testing.T) {
 		got, err := secret.Read()
 		if got != want || (err != nil) != (want == "") {
 			t.Errorf("%q is read as %q, %v", content, got, err)
+		}
+	}
+	for content, want := range map[string]string{"a\n": "a", "\n a \r\n\nb\n": "a b", "\n": "", " \n\t\n": ""} {
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := secret.Lines()
+		if strings.Join(got, " ") != want || (err != nil) != (want == "") {
+			t.Errorf("%q has the lines %q, %v", content, got, err)
 		}
 	}
 	text := fmt.Sprintf("%v %+v %#v %s %q", secret, secret, secret, struct{ S resolve.Secret }{secret}, secret)

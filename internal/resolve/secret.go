@@ -44,6 +44,26 @@ func (s Secret) Read() (string, error) {
 	return secret, nil
 }
 
+// Lines is Read for a file of several secrets, one a line: blank lines and space
+// around a secret do not count. At least one is returned without an error.
+func (s Secret) Lines() ([]string, error) {
+	text, err := s.Read()
+	if err != nil {
+		return nil, err
+	}
+	var lines []string
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	if lines == nil {
+		return nil, diag.Errorf(diag.CredentialUnread, "secret file %s holds only blank lines", s.file).
+			WithHint("write a secret into it, one a line")
+	}
+	return lines, nil
+}
+
 // String hides the secret, and so do all of fmt's verbs.
 func (s Secret) String() string { return "***" }
 

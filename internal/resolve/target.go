@@ -115,9 +115,49 @@ type Local struct {
 	TLSCert, TLSKey string // PEM files; "" without TLS
 	ClientCA        string // PEM file of authorities for client certificates; "" for none
 
+	Htpasswd string // file of users and hashes, made by somebody else; "" for none
+
 	Backend string // filesystem, s3 or azure
 	Root    string // directory of the filesystem backend
+	S3      *S3    // nil for another backend
+	Azure   *Azure // nil for another backend
+	GC      GC
+	Scrub   Scrub
 	Storage spec.Storage
+}
+
+// S3 is a bucket, of AWS or of a service that speaks its API.
+type S3 struct {
+	Bucket, Region string
+	Endpoint       string // host, or host:port, of a service other than AWS; "" for AWS
+	Prefix         string // without slashes around it; "" for none
+	PathStyle      bool   // the bucket is in the path of URLs, not in their host
+	Secure         bool   // HTTPS
+	VerifyTLS      bool
+	Credentials    Secret // access key and secret; not set: the environment's
+}
+
+// Azure is a container of Azure Blob Storage.
+type Azure struct {
+	Account, Container string
+	Endpoint           string // URL of a service other than Azure's public cloud; "" for that
+	Prefix             string // without slashes around it; "" for none
+	Credentials        Secret // account key; not set: the environment's
+}
+
+// GC says when garbage is collected and what counts as garbage. Neither Interval
+// nor Schedule: never.
+type GC struct {
+	Interval time.Duration // between two runs; 0 for none by the clock
+	Schedule string        // cron expression of five fields, which is valid; "" for none
+	Delay    time.Duration // content that nothing names stays for this long after the last push to its repository
+	Untagged bool          // manifests that no tag, index or live subject leads to are garbage
+}
+
+// Scrub says when every blob is compared with its digest.
+type Scrub struct {
+	Interval time.Duration // between two runs; 0 for never
+	Rate     int64         // bytes read per second at most; 0 for no limit
 }
 
 // Listen returns address:port of the server.

@@ -15,7 +15,8 @@ import (
 	"github.com/berth-oci/berth/spec"
 )
 
-// bearer adds a static token to requests to the registry's own host.
+// bearer adds a static token to requests to the registry's own host: the first
+// of its file, where a local registry accepts several.
 type bearer struct {
 	next   http.RoundTripper
 	target *resolve.Target
@@ -25,12 +26,12 @@ func (b bearer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL.Host != b.target.Endpoint.HostPort() || req.URL.Scheme != b.target.Endpoint.Scheme {
 		return b.next.RoundTrip(req)
 	}
-	token, err := b.target.Auth.Token.Read()
+	tokens, err := b.target.Auth.Token.Lines()
 	if err != nil {
 		return nil, err
 	}
 	req = req.Clone(req.Context())
-	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Authorization", "Bearer "+tokens[0])
 	return b.next.RoundTrip(req)
 }
 

@@ -13,7 +13,9 @@ import (
 // Settings is the section "berth" of a native config. The real registry program
 // ignores it.
 type Settings struct {
-	// Tokens is a file of static bearer tokens, one a line; "" for none.
+	// Tokens is a file of static bearer tokens, one a line; "" for none. With it
+	// nobody gets in without one of them, or without what the section auth of the
+	// config asks for, where that is there too.
 	Tokens string `yaml:"tokens,omitempty"`
 	// State is a directory on this machine for what the registry remembers of its
 	// own work, such as how far a scrub came.

@@ -10,6 +10,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/embedded/settings"
 	"github.com/berth-oci/berth/internal/engine"
 	"github.com/berth-oci/berth/internal/resolve"
 )
@@ -25,21 +26,12 @@ type config struct {
 	Storage storage `yaml:"storage"`
 	Auth    *auth   `yaml:"auth,omitempty"`
 	HTTP    server  `yaml:"http"`
+
+	Berth *settings.Settings `yaml:"berth,omitempty"`
 }
 
 type logging struct {
 	Level string `yaml:"level"`
-}
-
-type storage struct {
-	Filesystem filesystem `yaml:"filesystem"`
-	Delete     struct {
-		Enabled bool `yaml:"enabled"`
-	} `yaml:"delete"`
-}
-
-type filesystem struct {
-	RootDirectory string `yaml:"rootdirectory"`
 }
 
 type auth struct {
@@ -66,21 +58,38 @@ type serverTLS struct {
 	ClientAuth  string   `yaml:"clientauth,omitempty"`
 }
 
-// Config returns distribution's own config file, version 0.1, for a target. The
-// built-in registry and the real program read the same. There is no descriptor
-// cache: it would outlive the blobs that garbage collection removes.
-func Config(t *resolve.Target, passwords string) ([]byte, error) {
+// Config returns distribution's own config file, version 0.1, for a target, as
+// the real program reads it.
+func Config(t *resolve.Target) ([]byte, error) { return marshal(native(t)) }
+
+// builtInConfig is Config with the settings that only the built-in registry has.
+func builtInConfig(t *resolve.Target) ([]byte, error) {
+	c := native(t)
+	c.Berth = &settings.Settings{State: t.Local.DataDir, GC: settings.GC(t.Local.GC), Scrub: settings.Scrub(t.Local.Scrub)}
+	if t.Auth.Required {
+		c.Berth.Tokens = t.Auth.Token.File()
+	}
+	return marshal(c)
+}
+
+func marshal(c config) ([]byte, error) {
+	data, err := yaml.Marshal(c)
+	return append([]byte(header), data...), err
+}
+
+// native is what both registries read. There is no descriptor cache: it would
+// outlive the blobs that garbage collection removes. No secret is in it.
+func native(t *resolve.Target) config {
 	l := t.Local
 	c := config{
 		Version: "0.1",
 		Log:     logging{Level: "warn"},
-		Storage: storage{Filesystem: filesystem{RootDirectory: l.Root}},
+		Storage: nativeStorage(t),
 		HTTP: server{Addr: l.Listen(), DrainTimeout: drain.String(),
 			Headers: map[string][]string{"X-Content-Type-Options": {"nosniff"}}},
 	}
-	c.Storage.Delete.Enabled = true
-	if t.Auth.Required {
-		c.Auth = &auth{Htpasswd: htpasswd{Realm: "berth", Path: passwords}}
+	if hasHtpasswd(t) {
+		c.Auth = &auth{Htpasswd: htpasswd{Realm: "berth", Path: htpasswdFile(t)}}
 	}
 	if l.TLSCert != "" {
 		c.HTTP.TLS = &serverTLS{Certificate: l.TLSCert, Key: l.TLSKey, MinimumTLS: "tls1.2"}
@@ -88,8 +97,7 @@ func Config(t *resolve.Target, passwords string) ([]byte, error) {
 			c.HTTP.TLS.ClientCAs, c.HTTP.TLS.ClientAuth = []string{l.ClientCA}, "verify-client-cert-if-given"
 		}
 	}
-	data, err := yaml.Marshal(c)
-	return append([]byte(header), data...), err
+	return c
 }
 
 // checkFiles finds paths of files that berth would write over one another, or
@@ -97,11 +105,13 @@ func Config(t *resolve.Target, passwords string) ([]byte, error) {
 func checkFiles(t *resolve.Target, u engine.Unit) (faults diag.List) {
 	l := t.Local
 	used := map[string]string{}
-	for _, name := range append(engine.OwnFiles(u.Dir), htpasswdFile(t)) {
+	for _, name := range append(engine.OwnFiles(u.Dir), filepath.Join(u.Dir, "htpasswd")) {
 		used[name] = "berth keeps its own " + filepath.Base(name) + " there"
 	}
+	credentials, credentialsPath := storageCredentials(l)
 	for path, name := range map[string]string{"tls_cert_path": l.TLSCert, "tls_key_path": l.TLSKey, "ca_cert_path": l.ClientCA,
-		"password_path": t.Auth.Password.File(), "local.binary_path": l.BinaryPath} {
+		"password_path": t.Auth.Password.File(), "auth_token_path": t.Auth.Token.File(), "local.htpasswd_path": l.Htpasswd,
+		"local.binary_path": l.BinaryPath, credentialsPath: credentials.File()} {
 		used[name] = path + " is the same file"
 	}
 	delete(used, "")

@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,34 +38,12 @@ func Embedded() product.Product {
 	return product.Product{Name: product.Embedded, Caps: builtIn(), Unit: embedded}
 }
 
-// Program returns the capabilities of the real program.
-func Program() product.Capabilities {
-	caps := maps.Clone(builtIn())
-	caps[product.RollingTimeouts] = product.Cap{Level: product.Unsupported,
-		Note: "the registry program has no read, write and idle timeouts; the built-in registry does (without binary_path)"}
-	return caps
-}
-
-func builtIn() product.Capabilities {
-	native := product.Cap{Level: product.Native}
-	return product.Capabilities{
-		product.PasswordAuth:      native,
-		product.TLS:               native,
-		product.FilesystemStorage: native,
-		product.Dedupe:            {Level: product.Native, Always: true, Note: "always: blobs are stored by digest, once"},
-		product.RollingTimeouts:   {Level: product.Gate},
-		product.TokenAuth: {Level: product.Unsupported,
-			Note: "use username and password_path, which this version enforces on a local registry"},
-		product.S3Storage:    {Level: product.Unsupported, Note: `set backend to "filesystem"; this version stores nowhere else`},
-		product.AzureStorage: {Level: product.Unsupported, Note: `set backend to "filesystem"; this version stores nowhere else`},
-		product.GarbageCollection: {Level: product.Unsupported,
-			Note: "this version does not collect garbage; deleted content keeps its space"},
-	}
-}
-
 // embedded makes the unit of the built-in registry.
 func embedded(t *resolve.Target) (engine.Unit, error) {
 	u, err := unit(t, builtIn().Check(t))
+	if err == nil {
+		u.Content, err = builtInConfig(t)
+	}
 	if t.Type != "distribution" {
 		// config_path belongs to the registry that this one stands in for.
 		u.Config = filepath.Join(u.Dir, "distribution.yml")
@@ -84,6 +61,9 @@ func program(t *resolve.Target) (engine.Unit, error) {
 			WithHint("put the registry program there, or leave binary_path out to use the built-in registry"))
 	}
 	u, err := unit(t, faults)
+	if err == nil {
+		u.Content, err = Config(t)
+	}
 	u.Product = "distribution (" + name + ")"
 	u.Program, u.Args = name, []string{"serve", u.Config}
 	for _, v := range os.Environ() {
@@ -109,6 +89,10 @@ func unit(t *resolve.Target, faults diag.List) (engine.Unit, error) {
 	}
 	faults = append(faults, checkTLS(t)...)
 	faults = append(faults, checkPassword(t)...)
+	faults = append(faults, checkHtpasswd(t)...)
+	faults = append(faults, checkTokens(t)...)
+	faults = append(faults, checkStorage(t)...)
+	u.Secrets = secrets(t)
 	return u, faults.Sort().Err()
 }
 
@@ -120,28 +104,22 @@ func prepared(t *resolve.Target, u engine.Unit, err error) (engine.Unit, error) 
 	if err := checkFiles(t, u).Err(); err != nil {
 		return engine.Unit{}, err
 	}
-	if u.Content, err = Config(t, htpasswdFile(t)); err != nil {
-		return engine.Unit{}, err
-	}
 	if err := checkConfigFile(t, u.Config); err != nil {
 		return engine.Unit{}, err
 	}
-	if t.Auth.Required {
+	if makesHtpasswd(t) {
 		u.Fits = func() bool { return htpasswdFits(t) }
 	}
 	u.Prepare = func() error {
-		if t.Auth.Required {
+		if makesHtpasswd(t) {
 			if err := writeHtpasswd(t); err != nil {
 				return err
 			}
 		}
-		err := engine.WriteFile(u.Config, u.Content, 0o600)
-		var d *diag.Diagnostic
-		if errors.As(err, &d) {
-			d.Path = "local.config_path"
-			d.Span = t.At(d.Path)
+		if err := engine.WriteFile(u.Config, u.Content, 0o600); err != nil {
+			return at(t, "local.config_path", err)
 		}
-		return err
+		return nil
 	}
 	return u, nil
 }
@@ -176,10 +154,12 @@ func checkTLS(t *resolve.Target) (faults diag.List) {
 	return faults
 }
 
-func asDiagnostic(err error) *diag.Diagnostic {
+// at gives an error about the attribute at path its place.
+func at(t *resolve.Target, path string, err error) *diag.Diagnostic {
 	var d *diag.Diagnostic
-	if errors.As(err, &d) {
-		return d
+	if !errors.As(err, &d) {
+		d = diag.Errorf(diag.Failed, "%w", err)
 	}
-	return diag.Errorf(diag.Failed, "%w", err)
+	d.Path, d.Span = path, t.At(path)
+	return d
 }

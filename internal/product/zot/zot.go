@@ -15,7 +15,7 @@ import (
 func Product() product.Product {
 	return product.Product{Name: "zot", Unit: unit, Differs: []string{
 		"it keeps its files in another layout, so that neither sees what was pushed to the other",
-		"it has none of zot_features: search, metrics, sync and scrub",
+		"it has none of zot_features: search, metrics and sync; it scrubs by local.storage_config.scrub_interval",
 	}}
 }
 
