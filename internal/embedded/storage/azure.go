@@ -26,9 +26,13 @@ func openAzure(ctx context.Context, parameters configuration.Parameters) (storag
 	if err != nil {
 		return nil, fmt.Errorf("storage.azure: %w", err)
 	}
+	client, err := azureClient(p)
+	if err != nil {
+		return nil, fmt.Errorf("storage.azure: %w", err)
+	}
 	const denied = "correct storage.azure.accountkey or credentials, and what they may do"
 	r := &remote{
-		StorageDriver: driver,
+		StorageDriver: azureDriver{Driver: driver, client: client, root: p.RootDirectory},
 		place:         fmt.Sprintf("container %s at %s", p.Container, p.ServiceURL),
 		answer:        azureReply,
 		hints: map[string]string{

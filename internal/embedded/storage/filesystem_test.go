@@ -21,6 +21,7 @@ import (
 // The suite that distribution has for its own drivers, without a test that writes
 // 5 GB to the disk.
 func TestDistributionSuite(t *testing.T) {
+	t.Parallel()
 	if err := flag.Set("test.short", "true"); err != nil {
 		t.Fatal(err)
 	}

@@ -62,6 +62,7 @@ var suite = map[string]func(t *testing.T, d storagedriver.StorageDriver){
 }
 
 func TestGuarantees(t *testing.T) {
+	t.Parallel()
 	for place, config := range places {
 		t.Run(place, func(t *testing.T) {
 			t.Parallel()
