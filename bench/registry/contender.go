@@ -47,7 +47,8 @@ func contenders(o Options) ([]contender, error) {
 		{name: "registry", program: o.Registry, durable: true,
 			args:   func(config string) []string { return []string{"serve", config} },
 			config: registryConfig,
-			// Else it tries to send a trace of every request to port 4318.
+			// Else it tries to send a trace of every request to port 4318. That
+			// it formats them all the same cannot be turned off.
 			env: []string{"OTEL_TRACES_EXPORTER=none"}},
 		{name: "zot commit", program: o.Zot, durable: true, args: zot,
 			config: func(dir, port string) string { return zotConfig(dir, port, true) }},

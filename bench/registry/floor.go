@@ -24,6 +24,10 @@ func Bare(configFile string) error {
 	if err := json.Unmarshal(text, &config); err != nil {
 		return err
 	}
+	return http.ListenAndServe(config.Addr, bareHandler(config.Dir))
+}
+
+func bareHandler(dir string) http.Handler {
 	body := manifest(emptyDigest, small)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v2/{$}", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("{}")) })
@@ -32,7 +36,7 @@ func Bare(configFile string) error {
 		w.Write(body)
 	})
 	mux.HandleFunc("GET /v2/bench/{repo}/blobs/{digest}", func(w http.ResponseWriter, r *http.Request) {
-		f, err := os.Open(filepath.Join(config.Dir, r.PathValue("digest")))
+		f, err := os.Open(filepath.Join(dir, r.PathValue("digest")))
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusNotFound)
 			return
@@ -42,7 +46,7 @@ func Bare(configFile string) error {
 		w.Header().Set("Content-Type", "application/octet-stream")
 		http.ServeContent(w, r, "", time.Time{}, f)
 	})
-	return http.ListenAndServe(config.Addr, mux)
+	return mux
 }
 
 // pushFile does to the disk what a durable registry has to do at least: write,

@@ -21,6 +21,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 )
 
 // Options say what is measured and how long.
@@ -74,6 +75,9 @@ type session struct {
 
 func run(ctx context.Context, o Options) (err error) {
 	s := &session{Options: o}
+	if min(o.Rounds, o.Blobs, o.Large, o.Tags) < 1 {
+		return errors.New("rounds, blobs, large and tags are at least 1")
+	}
 	if s.contenders, err = contenders(o); err != nil {
 		return err
 	}
@@ -105,7 +109,14 @@ func run(ctx context.Context, o Options) (err error) {
 
 // home is where a contender's storage is for the whole run.
 func (s *session) home(c contender) string {
-	return filepath.Join(s.dir, strings.ReplaceAll(c.name, " ", "-"))
+	return filepath.Join(s.dir, fileName(c.name))
+}
+
+// fileName makes a name that needs no quotes in a shell.
+func fileName(s string) string {
+	return strings.Join(strings.FieldsFunc(s, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	}), "-")
 }
 
 // order returns the contenders with another one first for each n.
@@ -180,7 +191,7 @@ func (s *session) measure(ctx context.Context, r row, v *server, first bool) err
 	syscall.Sync()
 	stop := func() error { return nil }
 	if s.Profile != "" && first && !v.bare {
-		if stop, err = profile(v, filepath.Join(s.Profile, strings.ReplaceAll(v.name+" "+r.name, " ", "-"))); err != nil {
+		if stop, err = profile(v, filepath.Join(s.Profile, fileName(v.name+" "+r.name))); err != nil {
 			return err
 		}
 	}
