@@ -84,6 +84,10 @@ func run(ctx context.Context, o Options) (err error) {
 	if s.dir, err = os.MkdirTemp(o.Dir, "berth-bench-*"); err != nil {
 		return err
 	}
+	// In a config a relative path may start at the config.
+	if s.dir, err = filepath.Abs(s.dir); err != nil {
+		return err
+	}
 	// Storage stays until the end: ext4 searches past inodes that were just
 	// freed, which would make whoever pushes next pay for the removal.
 	defer os.RemoveAll(s.dir)
