@@ -29,8 +29,8 @@ type contender struct {
 }
 
 // contenders returns the floor and what was found of the others. Each has its
-// defaults, no authentication and no log of requests: that is a matter of taste
-// and of the disk, and would be measured instead.
+// defaults, no authentication and no log of requests, which is a matter of taste
+// and of the disk; only berth's cannot be turned off.
 func contenders(o Options) ([]contender, error) {
 	self, err := os.Executable()
 	if err != nil {
