@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -77,7 +78,7 @@ func freePort(t testing.TB) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// showLog prints the end of a log when the test has failed.
+// showLog prints the end of a log when the test has failed, without the requests.
 func showLog(t testing.TB, name string) {
 	t.Helper()
 	data, err := os.ReadFile(name)
@@ -85,6 +86,7 @@ func showLog(t testing.TB, name string) {
 		return
 	}
 	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
+	lines = slices.DeleteFunc(lines, func(line string) bool { return strings.Contains(line, "msg=request") })
 	if n := len(lines); n > 30 {
 		lines = lines[n-30:]
 	}
