@@ -86,7 +86,9 @@ func showLog(t testing.TB, name string) {
 		return
 	}
 	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
-	lines = slices.DeleteFunc(lines, func(line string) bool { return strings.Contains(line, "msg=request") })
+	lines = slices.DeleteFunc(lines, func(line string) bool {
+		return strings.Contains(line, "msg=request") || strings.Contains(line, `msg="response completed`)
+	})
 	if n := len(lines); n > 30 {
 		lines = lines[n-30:]
 	}
