@@ -48,7 +48,7 @@ func strangers(t *testing.T, k *kit) {
 		t.Errorf("after that: %v", err)
 	}
 	stranger := *k
-	stranger.env = append(k.env, "DOCKER_CONFIG="+t.TempDir())
+	stranger.env = append(k.env, "DOCKER_CONFIG="+t.TempDir(), "REGISTRY_AUTH_FILE=/nowhere")
 	if out, err := stranger.try("crane", "digest", k.host+"/clients/secret:v1"); err == nil || !strings.Contains(strings.ToUpper(out), "UNAUTHORIZED") {
 		t.Errorf("crane without a password: %s, %v", out, err)
 	}
@@ -67,7 +67,7 @@ func staticToken(t *testing.T, k *kit) {
 	home := t.TempDir()
 	writeFile(t, home, "config.json", fmt.Sprintf(`{"auths":{%q:{"registrytoken":%q}}}`, k.host, token))
 	holder := *k
-	holder.env = append(k.env, "DOCKER_CONFIG="+home)
+	holder.env = append(k.env, "DOCKER_CONFIG="+home, "REGISTRY_AUTH_FILE=/nowhere")
 	i := realImage(t, "amd64")
 	holder.crane("push", writeLayout(t, i, "v1"), k.host+"/clients/token:v1")
 	if got := strings.TrimSpace(holder.crane("digest", k.host+"/clients/token:v1")); got != i.root().digest.String() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os/exec"
 	"regexp"
 	"strings"
 	"sync"
@@ -105,9 +106,15 @@ func (s *stress) crash(ctx context.Context) {
 	}
 }
 
-// collect runs berth gc beside the collections by the clock.
+// collect runs berth gc beside the collections by the clock. With -reference it
+// runs the collection that CNCF distribution has, which is not made for that.
 func (s *stress) collect(ctx context.Context) {
-	for *referenceFlag == "" && ctx.Err() == nil {
+	for *referenceFlag != "" && ctx.Err() == nil {
+		_ = exec.Command(*referenceFlag, "garbage-collect", "--delete-untagged", s.srv.config).Run()
+		s.count.collections.Add(1)
+		time.Sleep(time.Second)
+	}
+	for ctx.Err() == nil {
 		life := s.up(ctx)
 		if _, code := s.srv.berth("gc"); code != 0 && !s.excused(life) {
 			s.fault("berth gc", fmt.Errorf("exit code %d", code))
