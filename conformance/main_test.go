@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 )
@@ -45,7 +46,7 @@ func run(m *testing.M) (code int, err error) {
 	}
 	defer os.RemoveAll(dir)
 	berth = filepath.Join(dir, "berth")
-	build := exec.Command("go", "build", "-o", berth, "./cmd/berth")
+	build := exec.Command("go", slices.Concat([]string{"build", "-o", berth}, buildFlags, []string{"./cmd/berth"})...)
 	build.Dir = ".."
 	if out, err := build.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("build berth: %w\n%s", err, out)

@@ -71,6 +71,9 @@ func newServer(t testing.TB, s setup) *server {
 	srv.start()
 	t.Cleanup(func() {
 		srv.stop()
+		if log, err := os.ReadFile(srv.log()); err == nil && strings.Contains(string(log), "DATA RACE") {
+			t.Errorf("the registry has a data race:\n%.4000s", log[strings.Index(string(log), "WARNING: DATA RACE"):])
+		}
 		showLog(t, srv.log())
 	})
 	return srv
