@@ -142,15 +142,22 @@ func (c *client) begin(ctx context.Context, repo string) (location string, err e
 func (c *client) patch(ctx context.Context, location string, offset int, chunk []byte) (next string, err error) {
 	a, err := c.want(ctx, http.StatusAccepted, http.MethodPatch, location, http.Header{
 		"Content-Type":  {"application/octet-stream"},
-		"Content-Range": {fmt.Sprintf("%d-%d", offset, offset+len(chunk)-1)},
+		"Content-Range": {contentRange(offset, chunk)},
 	}, chunk)
 	return a.header.Get("Location"), err
 }
 
-// finish closes an upload with its last bytes.
-func (c *client) finish(ctx context.Context, location string, d digest.Digest, rest []byte) error {
-	_, err := c.want(ctx, http.StatusCreated, http.MethodPut, withQuery(location, "digest", d.String()),
-		http.Header{"Content-Type": {"application/octet-stream"}}, rest)
+func contentRange(offset int, chunk []byte) string {
+	return fmt.Sprintf("%d-%d", offset, offset+len(chunk)-1)
+}
+
+// finish closes an upload with its last bytes, which start at offset.
+func (c *client) finish(ctx context.Context, location string, d digest.Digest, offset int, rest []byte) error {
+	header := http.Header{"Content-Type": {"application/octet-stream"}}
+	if offset > 0 && len(rest) > 0 {
+		header.Set("Content-Range", contentRange(offset, rest))
+	}
+	_, err := c.want(ctx, http.StatusCreated, http.MethodPut, withQuery(location, "digest", d.String()), header, rest)
 	return err
 }
 
@@ -175,7 +182,7 @@ func (c *client) pushBlob(ctx context.Context, repo string, d digest.Digest, con
 		}
 		offset += chunk
 	}
-	return c.finish(ctx, location, d, content[offset:])
+	return c.finish(ctx, location, d, offset, content[offset:])
 }
 
 // mount takes a blob over from another repository; false is the registry's right

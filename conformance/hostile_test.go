@@ -147,7 +147,7 @@ func wrongRange(t *testing.T, s *server) {
 	if location, err = s.client.patch(t.Context(), location, 3000, b.data[3000:6000]); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.client.finish(t.Context(), location, b.digest, b.data[6000:]); err != nil {
+	if err := s.client.finish(t.Context(), location, b.digest, 6000, b.data[6000:]); err != nil {
 		t.Fatal(err)
 	}
 	same(t, s, "hostile/range", b)
@@ -190,7 +190,7 @@ func resumeAfterCrash(t *testing.T, s *server) {
 	s.kill()
 	s.start()
 	location = progress(t, s, location, 2<<20)
-	if err := s.client.finish(t.Context(), location, b.digest, b.data[2<<20:]); err != nil {
+	if err := s.client.finish(t.Context(), location, b.digest, 2<<20, b.data[2<<20:]); err != nil {
 		t.Fatal(err)
 	}
 	same(t, s, "hostile/resume", b)
@@ -210,7 +210,7 @@ func cancelUpload(t *testing.T, s *server) {
 	}
 	a, err := s.client.get(location)
 	refused(t, "progress of a cancelled upload", a, err, "BLOB_UPLOAD_UNKNOWN")
-	err = s.client.finish(t.Context(), location, b.digest, nil)
+	err = s.client.finish(t.Context(), location, b.digest, 0, nil)
 	refused(t, "end of a cancelled upload", answer{}, err, "BLOB_UPLOAD_UNKNOWN")
 }
 

@@ -39,7 +39,7 @@ type problem struct {
 }
 
 // particular is what tells problems apart that are alike.
-var particular = regexp.MustCompile(`[0-9a-f]{64,}|p\d-\d|g\d/r\d|\d+`)
+var particular = regexp.MustCompile(`[0-9a-f-]{20,}|p\d-\d|g\d/r\d|\d+`)
 
 // TestStress pushes, pulls, deletes and collects garbage all at once while the
 // server is killed at random. What it has acknowledged must be there afterwards,
