@@ -129,7 +129,7 @@ func (s *s3) start() {
 	s.t.Helper()
 	var err error
 	s.gateway, err = launch(filepath.Join(s.dir, "log"), program(s.t, "versitygw"),
-		"--access", accessKey, "--secret", secretKey, "--port", s.address(), "--quiet",
+		"--access", accessKey, "--secret", secretKey, "--port", s.address(), "--quiet", "--keep-alive",
 		"posix", "--sidecar", filepath.Join(s.dir, "attributes"), filepath.Join(s.dir, "buckets"))
 	if err == nil {
 		err = s.gateway.waitFor("versitygw", func() bool { return listens(s.address()) })
