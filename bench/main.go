@@ -1,10 +1,12 @@
 //go:build unix
 
 // Command bench measures berth and its peers side by side and prints Markdown
-// tables: oras for moving artifacts, the reference runtime for KCL.
+// tables: oras for moving artifacts, the reference runtime for KCL and, with the
+// first argument "registry", other registries for the built-in one.
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -14,14 +16,38 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/berth-oci/berth/bench/registry"
 )
 
 func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	switch {
+	case len(args) > 0 && args[0] == "registry":
+		return registry.Main(ctx, args[1:])
+	case len(args) == 2 && args[0] == "bare": // what registry.Main starts
+		return registry.Bare(args[1])
+	}
+	stop() // transfers end with the process
+	return transfers()
+}
+
+// transfers measures what the flags say.
+func transfers() error {
 	var b bench
 	kcl := flag.Bool("kcl", false, "measure the config language instead of transfers")
 	python := flag.String("python", "", "Python with kcl-lib, for the reference beside berth with -kcl")
@@ -33,14 +59,10 @@ func main() {
 	flag.IntVar(&b.scale, "scale", 1, "divide all sizes by this")
 	flag.IntVar(&b.runs, "runs", 3, "measurements of each")
 	flag.Parse()
-	run := b.run
 	if *kcl {
-		run = (&kclBench{berth: b.berth, python: *python, runs: max(b.runs, 11)}).run
+		return (&kclBench{berth: b.berth, python: *python, runs: max(b.runs, 11)}).run()
 	}
-	if err := run(); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
+	return b.run()
 }
 
 type bench struct {
