@@ -1,36 +1,34 @@
-// Package embedded is the built-in registry: CNCF distribution v3 as a library
-// behind a server of berth's own. It is configured from distribution's own
-// config format, the same file that the real registry would read. It does not
-// use distribution's debug server and Prometheus metrics, which are global to a
-// process.
+// Package embedded is the built-in registry: berth's own store and API on the
+// storage drivers of CNCF distribution v3, behind a server of berth's own. It is
+// configured from distribution's own config format, the same file that the real
+// registry would read, with a section for what that does not know.
 package embedded
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
+	"os"
 	"reflect"
 
 	"github.com/distribution/distribution/v3/configuration"
-	"github.com/distribution/distribution/v3/registry/handlers"
 	"github.com/sirupsen/logrus"
 
-	// What a config may name: linked in by importing.
-	_ "github.com/distribution/distribution/v3/registry/auth/htpasswd"
-	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
-
+	"github.com/berth-oci/berth/internal/embedded/api"
+	"github.com/berth-oci/berth/internal/embedded/keeper"
+	"github.com/berth-oci/berth/internal/embedded/settings"
+	"github.com/berth-oci/berth/internal/embedded/storage"
+	"github.com/berth-oci/berth/internal/embedded/store"
 	"github.com/berth-oci/berth/internal/engine"
 	"github.com/berth-oci/berth/internal/gate"
 )
 
 // Runner runs the built-in registry in this process. Log receives its log.
-// Distribution logs through a global logger, so that of two registries in one
-// process the later one's Log gets the messages of both.
+// Distribution's storage drivers log through a global logger, so that of two
+// registries in one process the later one's Log gets the messages of both.
 type Runner struct {
 	Log io.Writer
 }
@@ -41,6 +39,46 @@ func (r Runner) Start(ctx context.Context, u engine.Unit) (engine.Instance, erro
 	if err != nil {
 		return nil, err
 	}
+	logrus.SetOutput(r.Log)
+	logrus.SetLevel(logrus.WarnLevel)
+	logrus.SetFormatter(&logrus.TextFormatter{DisableColors: true, FullTimestamp: true})
+	log := slog.New(slog.NewTextHandler(r.Log, nil))
+	s, err := OpenStore(ctx, u, log)
+	if err != nil {
+		return nil, err
+	}
+	server, err := newServer(ctx, config, s, u.Timeouts, log)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	server.keeper, err = keeper.Start(s.Store, s.settings, u.Dir, log)
+	if err != nil {
+		return nil, errors.Join(err, server.listener.Close(), s.Close())
+	}
+	go server.serve()
+	return server, nil
+}
+
+// OpenedStore is a store with the settings of the registry that it belongs to.
+type OpenedStore struct {
+	*store.Store
+	settings settings.Settings
+}
+
+// Settings returns how the registry keeps its store.
+func (s *OpenedStore) Settings() settings.Settings { return s.settings }
+
+// OpenStore opens the store of a unit without serving it, for whoever holds the
+// lock of its data directory.
+func OpenStore(ctx context.Context, u engine.Unit, log *slog.Logger) (*OpenedStore, error) {
+	config, err := Parse(u.Content)
+	if err != nil {
+		return nil, err
+	}
+	set, err := settings.Parse(u.Content)
+	if err != nil {
+		return nil, err
+	}
 	secrets, err := u.ReadSecrets()
 	if err != nil {
 		return nil, err
@@ -48,29 +86,58 @@ func (r Runner) Start(ctx context.Context, u engine.Unit) (engine.Instance, erro
 	if err := applySecrets(config, secrets); err != nil {
 		return nil, err
 	}
-	// Signs upload locations. Distribution makes one up as well, and warns of it.
-	config.HTTP.Secret = rand.Text()
-	logrus.SetOutput(r.Log)
-	logrus.SetLevel(logrus.WarnLevel)
-	logrus.SetFormatter(&logrus.TextFormatter{DisableColors: true, FullTimestamp: true})
-	app, err := newApp(config)
+	driver, err := storage.Open(ctx, config.Storage)
 	if err != nil {
 		return nil, err
 	}
-	log := slog.New(slog.NewTextHandler(r.Log, nil))
+	return &OpenedStore{settings: set,
+		Store: store.New(driver, store.Options{Log: log, Delay: set.GC.Delay, Untagged: set.GC.Untagged})}, nil
+}
+
+// newServer stacks the whole chain and listens.
+func newServer(ctx context.Context, config *configuration.Configuration, s *OpenedStore, t engine.Timeouts, log *slog.Logger) (*server, error) {
+	credentials, err := credentialsOf(config, s.settings)
+	if err != nil {
+		return nil, err
+	}
+	chain, err := gate.New(&api.Handler{Store: s.Store, Log: log}, gate.Options{
+		Log: log, Read: t.Read, Write: t.Write, Credentials: credentials, Ready: s.Ready, Headers: config.HTTP.Headers,
+	})
+	if err != nil {
+		return nil, err
+	}
 	tlsConfig, err := serverTLS(config.HTTP.TLS, log)
 	if err != nil {
-		return nil, errors.Join(err, app.Shutdown())
+		return nil, err
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", config.HTTP.Addr)
 	if err != nil {
-		return nil, errors.Join(err, app.Shutdown())
+		return nil, err
 	}
-	s := &server{app: app, listener: listener, ended: make(chan struct{}), log: log}
-	s.http = newServer(handler(app, config, log, u.Timeouts), u.Timeouts, log)
-	s.http.TLSConfig = tlsConfig
-	go s.serve()
-	return s, nil
+	h := newHTTP(chain, t, log)
+	h.TLSConfig = tlsConfig
+	return &server{store: s, http: h, listener: listener, ended: make(chan struct{}), log: log}, nil
+}
+
+// credentialsOf fails for a way to authenticate that only the real registry
+// knows: to leave it out would open the door.
+func credentialsOf(config *configuration.Configuration, set settings.Settings) (gate.Credentials, error) {
+	c := gate.Credentials{Tokens: set.Tokens}
+	for kind, parameters := range config.Auth {
+		if kind != "htpasswd" {
+			return c, fmt.Errorf("auth.%s is not something that the built-in registry can do: use htpasswd", kind)
+		}
+		c.Passwords, _ = parameters["path"].(string)
+		c.Realm, _ = parameters["realm"].(string)
+		if c.Passwords == "" {
+			return c, errors.New("auth.htpasswd has no path")
+		}
+		// Distribution would make up a user for a file that is not there.
+		if _, err := os.Stat(c.Passwords); err != nil {
+			return c, err
+		}
+	}
+	return c, nil
 }
 
 // Parse reads a distribution config of version 0.1. Unlike distribution it does
@@ -87,47 +154,5 @@ func Parse(content []byte) (*configuration.Configuration, error) {
 	if err != nil {
 		return nil, fmt.Errorf("distribution config: %w", err)
 	}
-	// As configuration.Parse has them.
-	if config.Catalog.MaxEntries <= 0 {
-		config.Catalog.MaxEntries = 1000
-	}
-	if config.Tags.MaxTags <= 0 {
-		config.Tags.MaxTags = 1000
-	}
 	return config, nil
-}
-
-// newApp turns the panics that distribution answers a bad config with into
-// errors.
-func newApp(config *configuration.Configuration) (app *handlers.App, err error) {
-	defer func() {
-		switch cause := recover().(type) {
-		case nil:
-		case error:
-			err = fmt.Errorf("distribution: %w", cause)
-		default:
-			err = fmt.Errorf("distribution: %v", cause)
-		}
-	}()
-	return handlers.NewApp(context.Background(), config), nil
-}
-
-// handler is the whole chain, outermost first.
-func handler(app http.Handler, config *configuration.Configuration, log *slog.Logger, t engine.Timeouts) http.Handler {
-	h := app
-	h = headers(h, config.HTTP.Headers)
-	h = gate.AccessLog(gate.CreateOnly(h), log)
-	h = gate.Timeouts(h, t.Read, t.Write)
-	return h
-}
-
-func headers(next http.Handler, fixed http.Header) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for name, values := range fixed {
-			for _, v := range values {
-				w.Header().Add(name, v)
-			}
-		}
-		next.ServeHTTP(w, r)
-	})
 }

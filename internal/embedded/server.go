@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/distribution/distribution/v3/configuration"
-	"github.com/distribution/distribution/v3/registry/handlers"
 
+	"github.com/berth-oci/berth/internal/embedded/keeper"
 	"github.com/berth-oci/berth/internal/engine"
 	"github.com/berth-oci/berth/internal/gate"
 )
@@ -23,7 +23,7 @@ const (
 	headerBytes   = 64 << 10
 )
 
-func newServer(h http.Handler, t engine.Timeouts, log *slog.Logger) *http.Server {
+func newHTTP(h http.Handler, t engine.Timeouts, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           h,
 		IdleTimeout:       t.Idle,
@@ -37,7 +37,8 @@ func newServer(h http.Handler, t engine.Timeouts, log *slog.Logger) *http.Server
 
 // server is an engine.Instance.
 type server struct {
-	app      *handlers.App
+	store    *OpenedStore
+	keeper   *keeper.Keeper
 	http     *http.Server
 	listener net.Listener
 	log      *slog.Logger
@@ -78,7 +79,7 @@ func (s *server) Stop(ctx context.Context) error {
 		err = s.http.Close()
 	}
 	<-s.ended
-	err = errors.Join(err, s.app.Shutdown())
+	err = errors.Join(err, s.keeper.Stop(), s.store.Close())
 	s.log.Info("stopped")
 	return err
 }

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 )
@@ -13,7 +15,7 @@ type graph struct {
 	manifests []*node
 	byKey     map[key]*node
 	aliases   map[digest.Digest]digest.Digest // of SHA-512 to canonical
-	tags      map[key]string                  // one tag of a manifest that has any
+	tags      map[key][]string                // of a manifest, in byte order
 	referrers map[key][]*node                 // by subject
 }
 
@@ -32,13 +34,14 @@ type node struct {
 // readGraph reads the manifests and tags of a repository.
 func (s *Store) readGraph(ctx context.Context, repo string) (*graph, error) {
 	g := &graph{repo: repo, byKey: map[key]*node{}, aliases: map[digest.Digest]digest.Digest{},
-		tags: map[key]string{}, referrers: map[key][]*node{}}
+		tags: map[key][]string{}, referrers: map[key][]*node{}}
 	// Tags after manifests would miss one that is moved to a manifest read
 	// already; a push that does so holds the manifest.
 	tags, err := s.list(ctx, tagsPath(repo))
 	if err != nil {
 		return nil, err
 	}
+	slices.Sort(tags)
 	for _, tag := range tags {
 		d, ok := s.tagged.Get(repo + ":" + tag)
 		if !ok {
@@ -48,7 +51,7 @@ func (s *Store) readGraph(ctx context.Context, repo string) (*graph, error) {
 				return nil, err
 			}
 		}
-		g.tags[keyOf(d)] = tag
+		g.tags[keyOf(d)] = append(g.tags[keyOf(d)], tag)
 	}
 	err = s.eachRevision(ctx, repo, func(canonical digest.Digest, names []digest.Digest) error {
 		for _, alias := range names[1:] {
@@ -113,8 +116,8 @@ func (g *graph) key(d digest.Digest) key {
 // mark finds out which manifests stay, and why.
 func (c *collection) mark(ctx context.Context, g *graph) {
 	for _, m := range g.manifests {
-		if tag, ok := g.tags[keyOf(m.digest)]; ok {
-			g.keep(m, "tag "+tag)
+		if tags := g.tags[keyOf(m.digest)]; tags != nil {
+			g.keep(m, "tag "+strings.Join(tags, ", "))
 		} else if !c.s.opts.Untagged {
 			g.keep(m, "manifests without a tag are kept (gc_untagged)")
 		}
@@ -167,4 +170,37 @@ func (g *graph) users() map[key]*node {
 		}
 	}
 	return users
+}
+
+// hit returns the tags that lead to any of some blobs or manifests, and whether
+// the repository has one of them at all.
+func (g *graph) hit(damaged key, linked bool) (tags []string, has bool) {
+	hit := map[key]bool{damaged: true}
+	todo := []key{damaged}
+	up := func(k key) {
+		if !hit[k] {
+			hit[k] = true
+			todo = append(todo, k)
+		}
+	}
+	_, isTagged := g.tags[damaged]
+	has = linked || isTagged || g.byKey[damaged] != nil
+	for _, m := range g.manifests {
+		if slices.Contains(m.blobs, damaged) || slices.Contains(m.children, damaged) {
+			up(keyOf(m.digest))
+			has = true
+		}
+	}
+	for len(todo) > 0 {
+		k := todo[0]
+		todo = todo[1:]
+		tags = append(tags, g.tags[k]...)
+		if m := g.byKey[k]; m != nil {
+			for _, parent := range m.parents {
+				up(keyOf(parent.digest))
+			}
+		}
+	}
+	slices.Sort(tags)
+	return slices.Compact(tags), has
 }

@@ -426,3 +426,26 @@ func (u *Upload) Resumable() (offset int64, ok bool) {
 	defer u.mu.Unlock()
 	return u.offset, !u.ended
 }
+
+// Tidy closes the files of uploads that nobody is at, and forgets those that are
+// idle for long: what they have is in the storage, and they can go on all the
+// same. It is called now and then.
+func (s *Store) Tidy() {
+	const idle, forgotten = time.Minute, time.Hour
+	s.uploads.mu.Lock()
+	all := slices.Collect(maps.Values(s.uploads.all))
+	s.uploads.mu.Unlock()
+	for _, u := range all {
+		if !u.mu.TryLock() {
+			continue
+		}
+		if since := time.Since(u.used); since >= forgotten {
+			_ = u.pause()
+			u.end()
+		} else if since >= idle {
+			_ = u.pause()
+		}
+		u.mu.Unlock()
+	}
+	s.tags.forget("")
+}

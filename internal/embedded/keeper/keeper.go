@@ -1,0 +1,176 @@
+// Package keeper keeps the store of the built-in registry in order while it
+// serves: it collects garbage and verifies blobs when their time has come, and
+// when a command of the same machine asks for it, over a socket in the data
+// directory. It decides when; package store does the work.
+package keeper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/robfig/cron/v3"
+
+	"github.com/berth-oci/berth/internal/embedded/settings"
+	"github.com/berth-oci/berth/internal/embedded/store"
+)
+
+// Keeper is at work until Stop.
+type Keeper struct {
+	store *store.Store
+	set   settings.Settings
+	log   *slog.Logger
+
+	cancel context.CancelFunc
+	ctx    context.Context // of all work; done by cancel
+	work   sync.WaitGroup
+	server interface{ Close() error }
+}
+
+// tidyEvery is how often what is idle is let go.
+const tidyEvery = time.Minute
+
+// Start begins to keep a store whose registry has its data directory in dir.
+func Start(s *store.Store, set settings.Settings, dir string, log *slog.Logger) (*Keeper, error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	k := &Keeper{store: s, set: set, log: log, ctx: ctx, cancel: cancel}
+	l, err := listen(Socket(dir))
+	if err != nil {
+		cancel()
+		return nil, fmt.Errorf("the socket for berth gc and berth scrub: %w", err)
+	}
+	k.serve(l)
+	k.every(tidyEvery, tidyEvery, func(context.Context) { s.Tidy() })
+	if set.GC.Interval > 0 {
+		k.every(set.GC.Interval, set.GC.Interval, k.collect)
+	}
+	if set.GC.Schedule != "" {
+		schedule, err := cron.ParseStandard(set.GC.Schedule)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("the schedule of garbage collection: %w", err), k.Stop())
+		}
+		k.loop(func(time.Time) time.Time { return schedule.Next(time.Now()) }, k.collect)
+	}
+	if set.Scrub.Interval > 0 {
+		k.every(k.untilScrub(), set.Scrub.Interval, k.scrub)
+	}
+	return k, nil
+}
+
+// Stop ends all work, which it waits for.
+func (k *Keeper) Stop() error {
+	k.cancel()
+	err := k.server.Close() // which removes the socket
+	k.work.Wait()
+	return err
+}
+
+// every does work after first, and then an interval after each end.
+func (k *Keeper) every(first, interval time.Duration, work func(context.Context)) {
+	k.loop(func(last time.Time) time.Time {
+		if last.IsZero() {
+			return time.Now().Add(first)
+		}
+		return last.Add(interval)
+	}, work)
+}
+
+// loop does work whenever next says; next gets the time of the last end, zero
+// before the first.
+func (k *Keeper) loop(next func(last time.Time) time.Time, work func(context.Context)) {
+	k.work.Go(func() {
+		var last time.Time
+		for {
+			t := time.NewTimer(time.Until(next(last)))
+			select {
+			case <-k.ctx.Done():
+				t.Stop()
+				return
+			case <-t.C:
+			}
+			work(k.ctx)
+			last = time.Now()
+		}
+	})
+}
+
+// collect is what the clock starts.
+func (k *Keeper) collect(ctx context.Context) {
+	r, err := k.store.Collect(ctx, store.Collection{Delay: k.set.GC.Delay})
+	switch {
+	case errors.Is(err, store.ErrCollecting) || ctx.Err() != nil:
+	case err != nil:
+		k.log.Error("garbage collection failed and comes again", "error", err)
+	case r.Freed != (store.Freed{}):
+		k.log.Info("garbage collected", "manifests", r.Freed.Manifests, "blobs", r.Freed.Blobs, "bytes", r.Freed.Bytes,
+			"links", r.Freed.Links, "uploads", r.Freed.Uploads, "duration", r.Duration.Round(time.Millisecond))
+	}
+}
+
+// scrub is what the clock starts.
+func (k *Keeper) scrub(ctx context.Context) {
+	r, err := k.store.Scrub(ctx, store.Scrub{Rate: k.set.Scrub.Rate, Progress: Progress(k.set.State)})
+	switch {
+	case errors.Is(err, store.ErrScrubbing) || ctx.Err() != nil:
+	case err != nil:
+		k.log.Error("verifying blobs failed and goes on later", "error", err)
+	default:
+		k.log.Info("blobs verified", "blobs", r.Blobs, "bytes", r.Bytes, "damaged", len(r.Damaged), "duration", r.Duration.Round(time.Millisecond))
+		for _, d := range r.Damaged {
+			for _, p := range d.Places {
+				k.log.Error("a blob is damaged", "digest", d.Digest, "repository", p.Repository, "tags", p.Tags)
+			}
+		}
+	}
+}
+
+// untilScrub returns when the next scrub is due: a pass that was stopped goes on
+// soon, and a start does not put off one that is overdue.
+func (k *Keeper) untilScrub() time.Duration {
+	const soon = time.Minute
+	p := Progress(k.set.State)
+	info, err := os.Stat(p.file())
+	if err != nil {
+		return k.set.Scrub.Interval
+	}
+	return max(soon, time.Until(info.ModTime().Add(k.set.Scrub.Interval)))
+}
+
+// Progress keeps how far a scrub came in a directory.
+type Progress string
+
+func (p Progress) file() string { return filepath.Join(string(p), "berth.scrub.json") }
+
+// Read implements store.Progress.
+func (p Progress) Read() ([]byte, error) {
+	data, err := os.ReadFile(p.file())
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	return data, err
+}
+
+// Write implements store.Progress. Half a file, after a crash, begins a new pass.
+func (p Progress) Write(data []byte) error { return os.WriteFile(p.file(), data, 0o600) }
+
+func listen(socket string) (net.Listener, error) {
+	if err := os.MkdirAll(filepath.Dir(socket), 0o700); err != nil {
+		return nil, err
+	}
+	// Of a process that was killed: whoever starts holds the lock of the data
+	// directory.
+	if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	l, err := new(net.ListenConfig).Listen(context.Background(), "unix", socket)
+	if err != nil {
+		return nil, err
+	}
+	return l, os.Chmod(socket, 0o600)
+}

@@ -1,0 +1,236 @@
+package keeper
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/berth-oci/berth/internal/embedded/settings"
+	"github.com/berth-oci/berth/internal/embedded/store"
+)
+
+// maxSocket is the longest path of a socket that all systems take, in bytes.
+const maxSocket = 100
+
+// Socket returns where the keeper of a data directory listens: in it, or in the
+// system's directory for temporary files where its path is too long for that.
+func Socket(dir string) string {
+	name := filepath.Join(dir, "berth.sock")
+	if len(name) <= maxSocket {
+		return name
+	}
+	sum := sha256.Sum256([]byte(dir))
+	return filepath.Join(os.TempDir(), "berth-"+strconv.Itoa(os.Getuid())+"-"+hex.EncodeToString(sum[:8]), "sock")
+}
+
+// Store is what a command can ask of a store: of the running registry's, as a
+// Client, or of one that no registry serves, as Offline.
+type Store interface {
+	// Collect is store.Store.Collect; a nil delay is the registry's own.
+	Collect(ctx context.Context, dryRun bool, delay *time.Duration, explain func(store.Verdict)) (store.Report, error)
+	// Scrub is store.Store.Scrub.
+	Scrub(ctx context.Context) (store.Scrubbed, error)
+	// Restore is store.Store.Restore.
+	Restore(ctx context.Context, d digest.Digest, r io.Reader) error
+}
+
+// Offline is a store that no registry serves; its user holds the lock of the
+// data directory.
+type Offline struct {
+	Store    *store.Store
+	Settings settings.Settings
+}
+
+// Collect implements Store.
+func (o Offline) Collect(ctx context.Context, dryRun bool, delay *time.Duration, explain func(store.Verdict)) (store.Report, error) {
+	c := store.Collection{DryRun: dryRun, Delay: o.Settings.GC.Delay, Explain: explain}
+	if delay != nil {
+		c.Delay = *delay
+	}
+	return o.Store.Collect(ctx, c)
+}
+
+// Scrub implements Store.
+func (o Offline) Scrub(ctx context.Context) (store.Scrubbed, error) {
+	return o.Store.Scrub(ctx, store.Scrub{Rate: o.Settings.Scrub.Rate, Progress: Progress(o.Settings.State)})
+}
+
+// Restore implements Store.
+func (o Offline) Restore(ctx context.Context, d digest.Digest, r io.Reader) error {
+	return o.Store.Restore(ctx, d, r)
+}
+
+// line is one of those that an answer on the socket consists of.
+type line struct {
+	Verdict  *store.Verdict  `json:"verdict,omitempty"`
+	Report   *store.Report   `json:"report,omitempty"`
+	Scrubbed *store.Scrubbed `json:"scrubbed,omitempty"`
+	Error    string          `json:"error,omitempty"`
+	Done     bool            `json:"done,omitempty"`
+}
+
+// serve answers on the socket, which only this user can open.
+func (k *Keeper) serve(l net.Listener) {
+	o := Offline{Store: k.store, Settings: k.set}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /gc", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, func(write func(line)) error {
+			query := r.URL.Query()
+			var delay *time.Duration
+			if query.Has("delay") {
+				d, err := time.ParseDuration(query.Get("delay"))
+				if err != nil {
+					return err
+				}
+				delay = &d
+			}
+			var explain func(store.Verdict)
+			if query.Has("explain") {
+				explain = func(v store.Verdict) { write(line{Verdict: &v}) }
+			}
+			report, err := o.Collect(k.both(r), query.Has("dry-run"), delay, explain)
+			write(line{Report: &report})
+			return err
+		})
+	})
+	mux.HandleFunc("POST /scrub", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, func(write func(line)) error {
+			scrubbed, err := o.Scrub(k.both(r))
+			write(line{Scrubbed: &scrubbed})
+			return err
+		})
+	})
+	mux.HandleFunc("POST /restore", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, func(func(line)) error {
+			d, err := store.CheckDigest(r.URL.Query().Get("digest"))
+			if err != nil {
+				return err
+			}
+			return o.Restore(k.both(r), d, r.Body)
+		})
+	})
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
+	k.server = server
+	k.work.Go(func() { _ = server.Serve(l) })
+}
+
+// both is done when the command goes away, or the registry stops.
+func (k *Keeper) both(r *http.Request) context.Context {
+	ctx, cancel := context.WithCancel(r.Context())
+	context.AfterFunc(k.ctx, cancel)
+	return ctx
+}
+
+func answer(w http.ResponseWriter, work func(write func(line)) error) {
+	out := bufio.NewWriter(w)
+	encoder := json.NewEncoder(out)
+	err := work(func(l line) { _ = encoder.Encode(l) })
+	last := line{Done: true}
+	if err != nil {
+		last.Error = err.Error()
+	}
+	_ = encoder.Encode(last)
+	_ = out.Flush()
+}
+
+// Client asks the keeper of a running registry.
+type Client struct{ http *http.Client }
+
+// Dial returns a client of the registry whose data directory is dir.
+func Dial(dir string) *Client {
+	socket := Socket(dir)
+	return &Client{&http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
+		},
+		DisableKeepAlives: true,
+	}}}
+}
+
+// Collect implements Store.
+func (c *Client) Collect(ctx context.Context, dryRun bool, delay *time.Duration, explain func(store.Verdict)) (report store.Report, err error) {
+	query := url.Values{}
+	if dryRun {
+		query.Set("dry-run", "")
+	}
+	if delay != nil {
+		query.Set("delay", delay.String())
+	}
+	if explain != nil {
+		query.Set("explain", "")
+	}
+	err = c.ask(ctx, "/gc?"+query.Encode(), nil, func(l line) {
+		if l.Verdict != nil {
+			explain(*l.Verdict)
+		}
+		if l.Report != nil {
+			report = *l.Report
+		}
+	})
+	return report, err
+}
+
+// Scrub implements Store.
+func (c *Client) Scrub(ctx context.Context) (scrubbed store.Scrubbed, err error) {
+	err = c.ask(ctx, "/scrub", nil, func(l line) {
+		if l.Scrubbed != nil {
+			scrubbed = *l.Scrubbed
+		}
+	})
+	return scrubbed, err
+}
+
+// Restore implements Store.
+func (c *Client) Restore(ctx context.Context, d digest.Digest, r io.Reader) error {
+	return c.ask(ctx, "/restore?digest="+url.QueryEscape(d.String()), r, func(line) {})
+}
+
+func (c *Client) ask(ctx context.Context, path string, body io.Reader, read func(line)) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://registry"+path, body)
+	if err != nil {
+		return err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("the registry answers %s", resp.Status)
+	}
+	const longest = 1 << 20
+	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(nil, longest)
+	for lines.Scan() {
+		var l line
+		if err := json.Unmarshal(bytes.TrimSpace(lines.Bytes()), &l); err != nil {
+			return fmt.Errorf("the registry's answer: %w", err)
+		}
+		if l.Error != "" {
+			return errors.New(l.Error)
+		}
+		if l.Done {
+			return nil
+		}
+		read(l)
+	}
+	if err := lines.Err(); err != nil {
+		return err
+	}
+	return errors.New("the registry stopped before it was done")
+}

@@ -1,0 +1,332 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"io"
+	"path"
+	"slices"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/time/rate"
+)
+
+// Scrub is one pass over all blobs.
+type Scrub struct {
+	Rate int64 // bytes read per second at most; 0 for no limit
+	// Progress keeps how far the pass came, so that it goes on there when it was
+	// stopped; nil forgets.
+	Progress Progress
+}
+
+// Progress is a small document that outlives the process.
+type Progress interface {
+	Read() ([]byte, error) // empty when there is none
+	Write([]byte) error
+}
+
+// Damage is a blob that is not what its digest says, or cannot be read. It is
+// kept in quarantine and not served.
+type Damage struct {
+	Digest digest.Digest `json:"digest"`
+	Places []Place       `json:"places"` // that need it; none when nothing does
+}
+
+// Place is a repository that needs a blob.
+type Place struct {
+	Repository string   `json:"repository"`
+	Tags       []string `json:"tags"` // that lead to it
+}
+
+// Scrubbed tells how a pass went.
+type Scrubbed struct {
+	Blobs    int           `json:"blobs"` // read, in all sittings of the pass
+	Bytes    int64         `json:"bytes"`
+	Resumed  bool          `json:"resumed"` // the pass began in an earlier sitting
+	Damaged  []Damage      `json:"damaged"` // also what earlier passes found
+	Duration time.Duration `json:"duration_ns"`
+}
+
+// ErrScrubbing means that the blobs are being verified already.
+var ErrScrubbing = errors.New("the blobs are being verified already")
+
+// position is what Progress keeps.
+type position struct {
+	Next  string `json:"next"` // hex from which to go on; "" for a new pass
+	Blobs int    `json:"blobs"`
+	Bytes int64  `json:"bytes"`
+}
+
+// saveEvery bounds what is read again after a stop.
+const saveEvery = 5 * time.Second
+
+// quarantinePath is where damaged content is kept for whoever wants to look
+// into it.
+func quarantinePath(d digest.Digest) string {
+	return path.Join(root, "quarantine", d.Algorithm().String(), d.Encoded())
+}
+
+// Scrub reads every blob and compares it with its digest, in the order of
+// digests. What is damaged goes to quarantine: a client is told that it is not
+// there, and pushing it again mends it. When ctx is done the pass stops, and
+// another call goes on with it.
+//
+// Errors: ErrScrubbing.
+func (s *Store) Scrub(ctx context.Context, o Scrub) (Scrubbed, error) {
+	if !s.scrubbing.TryLock() {
+		return Scrubbed{}, ErrScrubbing
+	}
+	defer s.scrubbing.Unlock()
+	began := time.Now()
+	p := &pass{s: s, o: o, buffer: make([]byte, 256<<10), saved: began}
+	if o.Rate > 0 {
+		p.limit = rate.NewLimiter(rate.Limit(o.Rate), max(int(o.Rate), len(p.buffer)))
+	}
+	p.restore()
+	report := Scrubbed{Resumed: p.at.Next != ""}
+	err := p.all(ctx)
+	report.Blobs, report.Bytes = p.at.Blobs, p.at.Bytes
+	if err == nil {
+		report.Damaged, err = s.quarantined(ctx)
+	}
+	report.Duration = time.Since(began)
+	return report, err
+}
+
+// pass is the state of a scrub.
+type pass struct {
+	s      *Store
+	o      Scrub
+	limit  *rate.Limiter // nil for none
+	buffer []byte
+	at     position
+	saved  time.Time
+}
+
+func (p *pass) restore() {
+	if p.o.Progress == nil {
+		return
+	}
+	data, err := p.o.Progress.Read()
+	if err != nil || len(data) == 0 {
+		return
+	}
+	if json.Unmarshal(data, &p.at) != nil || p.at.Next != "" && digest.NewDigestFromEncoded(digest.SHA256, p.at.Next).Validate() != nil {
+		p.at = position{}
+	}
+}
+
+// save notes that everything before next was read; "" ends the pass.
+func (p *pass) save(next string) {
+	p.at.Next = next
+	if p.o.Progress == nil || next != "" && time.Since(p.saved) < saveEvery {
+		return
+	}
+	p.saved = time.Now()
+	at := p.at
+	if next == "" {
+		at = position{}
+	}
+	data, err := json.Marshal(at)
+	if err == nil {
+		err = p.o.Progress.Write(data)
+	}
+	if err != nil {
+		p.s.log.Warn("the progress of verifying blobs cannot be kept", "error", err)
+	}
+}
+
+func (p *pass) all(ctx context.Context) error {
+	dirs, err := p.s.list(ctx, blobsPath(digest.SHA256))
+	if err != nil {
+		return err
+	}
+	slices.Sort(dirs)
+	from := p.at.Next
+	for _, dir := range dirs {
+		if len(dir) != 2 || from != "" && dir < from[:2] {
+			continue
+		}
+		hexes, err := p.s.list(ctx, path.Join(blobsPath(digest.SHA256), dir))
+		if err != nil {
+			return err
+		}
+		slices.Sort(hexes)
+		for _, hex := range hexes {
+			d := digest.NewDigestFromEncoded(digest.SHA256, hex)
+			if hex < from || d.Validate() != nil {
+				continue
+			}
+			p.save(hex)
+			if err := p.blob(ctx, d); err != nil {
+				p.saved = time.Time{}
+				p.save(hex)
+				return err
+			}
+		}
+	}
+	p.save("")
+	return nil
+}
+
+// blob verifies one blob, and once more before it is condemned: the memory that
+// it was read to may have been at fault.
+func (p *pass) blob(ctx context.Context, d digest.Digest) error {
+	for range 2 {
+		n, ok, err := p.verify(ctx, d)
+		if missing(err) {
+			return nil // collected meanwhile
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if ok {
+			p.at.Blobs++
+			p.at.Bytes += n
+			return nil
+		}
+		if err != nil {
+			// A disk that cannot read one file goes on with the next; a storage that
+			// is not there has not lost anything.
+			if ready := p.s.Ready(ctx); ready != nil {
+				return errors.Join(err, ready)
+			}
+		}
+	}
+	p.at.Blobs++
+	return p.s.quarantine(ctx, d)
+}
+
+// verify reports whether a blob is what its digest says.
+func (p *pass) verify(ctx context.Context, d digest.Digest) (n int64, ok bool, err error) {
+	r, err := p.s.driver.Reader(ctx, blobData(d), 0)
+	if err != nil {
+		return 0, false, err
+	}
+	defer r.Close()
+	h := sha256.New()
+	for {
+		m, err := r.Read(p.buffer)
+		h.Write(p.buffer[:m])
+		n += int64(m)
+		if p.limit != nil && m > 0 {
+			if err := p.limit.WaitN(ctx, m); err != nil {
+				return n, false, err
+			}
+		}
+		if err == io.EOF {
+			return n, digest.NewDigest(digest.SHA256, h) == d, nil
+		}
+		if err != nil {
+			return n, false, err
+		}
+	}
+}
+
+// quarantine takes a damaged blob out of the way.
+func (s *Store) quarantine(ctx context.Context, d digest.Digest) error {
+	const wait = 20 * time.Millisecond
+	for !s.claims.condemn(d) { // a push looks at it
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+	defer s.claims.spare(d)
+	s.log.Error("a blob is damaged and not served any more: push it again", "digest", d)
+	err := s.driver.Move(ctx, blobData(d), quarantinePath(d))
+	s.blobs.Purge()
+	s.manifests.Remove(d)
+	return err
+}
+
+// quarantined returns what is in quarantine and still needed, and lets go of the
+// rest.
+func (s *Store) quarantined(ctx context.Context) (all []Damage, err error) {
+	hexes, err := s.list(ctx, path.Dir(quarantinePath(digest.FromString(""))))
+	if err != nil || len(hexes) == 0 {
+		return nil, err
+	}
+	slices.Sort(hexes)
+	for _, hex := range hexes {
+		d := digest.NewDigestFromEncoded(digest.SHA256, hex)
+		if d.Validate() != nil {
+			continue
+		}
+		if _, err := s.size(ctx, d); err == nil { // it was pushed again
+			if err := s.remove(ctx, quarantinePath(d)); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		all = append(all, Damage{Digest: d})
+	}
+	var repos []string
+	if err := s.eachRepository(ctx, func(repo string, _ []string) { repos = append(repos, repo) }); err != nil {
+		return nil, err
+	}
+	slices.Sort(repos)
+	for _, repo := range repos {
+		g, err := s.readGraph(ctx, repo)
+		if err != nil {
+			return nil, err
+		}
+		for i := range all {
+			_, err := s.driver.Stat(ctx, layerLink(repo, all[i].Digest))
+			if tags, has := g.hit(keyOf(all[i].Digest), err == nil); has {
+				all[i].Places = append(all[i].Places, Place{Repository: repo, Tags: tags})
+			}
+		}
+	}
+	needed := all[:0]
+	for _, d := range all {
+		if len(d.Places) > 0 {
+			needed = append(needed, d)
+		} else if err := s.remove(ctx, quarantinePath(d.Digest)); err != nil {
+			return nil, err
+		}
+	}
+	return needed, nil
+}
+
+// Restore puts back the content of a blob or manifest that was lost.
+//
+// Errors: DigestInvalid.
+func (s *Store) Restore(ctx context.Context, d digest.Digest, r io.Reader) error {
+	u := s.StartUpload("restored")
+	if _, err := u.Append(ctx, r, -1); err != nil {
+		return errors.Join(err, u.Cancel(ctx))
+	}
+	return u.restore(ctx, d)
+}
+
+// restore is Commit without a repository that has the blob.
+func (u *Upload) restore(ctx context.Context, want digest.Digest) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if err := u.open(ctx); err != nil {
+		return err
+	}
+	if err := u.rehash(ctx, digest.SHA256); err != nil {
+		return err
+	}
+	if got := digest.NewDigest(digest.SHA256, u.hash256); got != want {
+		return errors.Join(fault(DigestInvalid, "the content has another digest: %s", got), u.cancel(ctx))
+	}
+	defer u.s.claims.hold(want)()
+	if err := u.store(ctx); err != nil {
+		return err
+	}
+	if err := u.s.publish(ctx, uploadData(u.Repo, u.ID), blobData(want)); err != nil {
+		return err
+	}
+	u.s.manifests.Remove(want)
+	if err := u.s.remove(ctx, quarantinePath(want)); err != nil {
+		return err
+	}
+	return u.cancel(ctx)
+}
