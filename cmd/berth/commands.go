@@ -16,6 +16,8 @@ func (a *app) commands() []*cobra.Command {
 		a.statusCommand(),
 		a.logsCommand(),
 		a.serveCommand(),
+		a.gcCommand(),
+		a.scrubCommand(),
 		a.pushCommand(),
 		a.pullCommand(),
 		a.lsCommand(),

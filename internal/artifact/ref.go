@@ -120,6 +120,29 @@ func (r Ref) Registry(t *resolve.Target) *resolve.Target {
 	}
 }
 
+// ParseRegistry returns the target of a whole registry, HOST[:PORT] with or
+// without http:// or https:// before it, as Ref.Registry does for a reference.
+// It fails with diag.BadReference.
+func ParseRegistry(t *resolve.Target, arg string) (*resolve.Target, error) {
+	scheme, rest, ok := strings.Cut(arg, "://")
+	if !ok {
+		scheme, rest = "", arg
+	}
+	host := strings.TrimSuffix(rest, "/")
+	if scheme != "" && scheme != "http" && scheme != "https" || !isHost(host) || strings.ContainsAny(host, "/@ ") {
+		return nil, diag.Errorf(diag.BadReference, "%q is not a registry", arg).
+			WithHint("write HOST or HOST:PORT, after http:// or https:// where that is not clear, as in http://127.0.0.1:5001")
+	}
+	other := Ref{Host: host}.Registry(t)
+	if scheme != "" && other != t {
+		if _, _, err := net.SplitHostPort(host); err != nil {
+			other.Endpoint.Port = defaultPort(scheme)
+		}
+		other.Endpoint.Scheme = scheme
+	}
+	return other, nil
+}
+
 func defaultPort(scheme string) int {
 	if scheme == "http" {
 		return 80

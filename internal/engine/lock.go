@@ -47,6 +47,17 @@ func acquire(ctx context.Context, dir string) (lock, error) {
 		WithHint("stop it with berth down, or give this one another data_dir")
 }
 
+// Hold keeps the registry of dir from starting until release is called, for
+// work on what it stores. It fails with diag.AlreadyRunning and
+// diag.StorageFailed.
+func Hold(ctx context.Context, dir string) (release func(), err error) {
+	l, err := acquire(ctx, dir)
+	if err != nil {
+		return nil, about("local.data_dir", err)
+	}
+	return l.release, nil
+}
+
 // held reports whether a process holds the lock of dir. It makes nothing.
 func held(dir string) (bool, error) {
 	name := filepath.Join(dir, lockFile)

@@ -104,7 +104,7 @@ func (k *Keeper) loop(next func(last time.Time) time.Time, work func(context.Con
 func (k *Keeper) collect(ctx context.Context) {
 	r, err := k.store.Collect(ctx, store.Collection{Delay: k.set.GC.Delay})
 	switch {
-	case errors.Is(err, store.ErrCollecting) || ctx.Err() != nil:
+	case ctx.Err() != nil:
 	case err != nil:
 		k.log.Error("garbage collection failed and comes again", "error", err)
 	case r.Freed != (store.Freed{}):

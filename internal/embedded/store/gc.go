@@ -50,9 +50,6 @@ type Report struct {
 	Duration     time.Duration `json:"duration_ns"`
 }
 
-// ErrCollecting means that garbage is being collected already.
-var ErrCollecting = errors.New("garbage is being collected already")
-
 // Collect removes what nothing needs: manifests that no tag, index or live
 // subject leads to, if the store's options say so; blobs that no manifest names;
 // abandoned uploads. Pulls and pushes go on meanwhile. What pushes rely on
@@ -60,14 +57,14 @@ var ErrCollecting = errors.New("garbage is being collected already")
 // is left then is whole.
 //
 // It needs some 20 bytes of memory for each blob, and for one repository at a
-// time some hundred for each manifest.
-//
-// Errors: ErrCollecting.
+// time some hundred for each manifest. It waits for another run to end.
 func (s *Store) Collect(ctx context.Context, c Collection) (Report, error) {
-	if !s.collecting.TryLock() {
-		return Report{}, ErrCollecting
+	select {
+	case s.collecting <- struct{}{}:
+	case <-ctx.Done():
+		return Report{}, ctx.Err()
 	}
-	defer s.collecting.Unlock()
+	defer func() { <-s.collecting }()
 	run := &collection{Collection: c, s: s, report: Report{DryRun: c.DryRun}}
 	began := time.Now()
 	s.claims.begin()

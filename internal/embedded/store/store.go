@@ -31,7 +31,7 @@ type Store struct {
 	opts   Options
 
 	claims     *claims
-	collecting sync.Mutex
+	collecting chan struct{} // full while garbage is collected
 	scrubbing  sync.Mutex
 
 	blobs     *lru.Cache[string, Blob]            // by repository@digest
@@ -73,14 +73,15 @@ const (
 // New returns a store on a driver, which it owns from now on.
 func New(driver storagedriver.StorageDriver, opts Options) *Store {
 	s := &Store{
-		driver:    driver,
-		log:       opts.Log,
-		opts:      opts,
-		claims:    newClaims(opts.Delay),
-		blobs:     cache[string, Blob](cachedLinks),
-		revisions: cache[string, digest.Digest](cachedLinks),
-		manifests: cache[digest.Digest, Manifest](cachedManifests),
-		tagged:    cache[string, digest.Digest](cachedLinks),
+		driver:     driver,
+		log:        opts.Log,
+		opts:       opts,
+		claims:     newClaims(opts.Delay),
+		collecting: make(chan struct{}, 1),
+		blobs:      cache[string, Blob](cachedLinks),
+		revisions:  cache[string, digest.Digest](cachedLinks),
+		manifests:  cache[digest.Digest, Manifest](cachedManifests),
+		tagged:     cache[string, digest.Digest](cachedLinks),
 	}
 	s.tags = newLists(s.readTags)
 	s.repositories = newLists(func(ctx context.Context, _ string) ([]string, error) { return s.readRepositories(ctx) })

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/embedded/keeper"
+	"github.com/berth-oci/berth/internal/embedded/store"
+)
+
+// gcOptions are the flags of gc.
+type gcOptions struct {
+	dryRun, explain bool
+	delay           time.Duration
+	delayGiven      bool
+	format          string
+}
+
+func (a *app) gcCommand() *cobra.Command {
+	var o gcOptions
+	cmd := &cobra.Command{
+		Use:   "gc",
+		Short: "Collect garbage in the local registry",
+		Long: "Remove what nothing needs from the local registry: manifests that no tag, index or\n" +
+			"live subject leads to (gc_untagged), blobs that no manifest names, and abandoned\n" +
+			"uploads. Pulls and pushes go on meanwhile. What was pushed of late and is not named\n" +
+			"yet stays for gc_delay. A registry that is stopped is collected as well.",
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := oneOf("format", o.format, "text", "json"); err != nil {
+				return err
+			}
+			o.delayGiven = cmd.Flags().Changed("delay")
+			if o.delay < 0 {
+				return diag.Errorf(diag.Usage, "--delay %s is negative", o.delay).WithHint("give it as in --delay 10m, or 0s for none")
+			}
+			target, config, err := a.localTarget()
+			if err != nil {
+				return err
+			}
+			return a.keep(cmd.Context(), "gc", target, config, func(s keeper.Store) error { return a.gc(cmd, s, o) })
+		},
+	}
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "remove nothing, and say what would be")
+	cmd.Flags().BoolVar(&o.explain, "explain", false, "say of every manifest and blob why it stays or goes")
+	cmd.Flags().DurationVar(&o.delay, "delay", 0, "instead of gc_delay; 0s takes also what a push that is under way has uploaded")
+	formatFlag(cmd, &o.format)
+	return cmd
+}
+
+func (a *app) gc(cmd *cobra.Command, s keeper.Store, o gcOptions) error {
+	var delay *time.Duration
+	if o.delayGiven {
+		delay = &o.delay
+	}
+	result := struct {
+		store.Report
+		Explained []store.Verdict `json:"explained,omitempty"`
+	}{}
+	var explain func(store.Verdict)
+	switch {
+	case o.explain && o.format == "json":
+		explain = func(v store.Verdict) { result.Explained = append(result.Explained, v) }
+	case o.explain:
+		explain = func(v store.Verdict) { printVerdict(a.stdout, v, o.dryRun) }
+	}
+	var err error
+	if result.Report, err = s.Collect(cmd.Context(), o.dryRun, delay, explain); err != nil {
+		return err
+	}
+	if o.format == "json" {
+		return a.printJSON(result)
+	}
+	r, verb := result.Report, "freed"
+	if o.dryRun {
+		verb = "would free"
+	}
+	a.print("%s %s: %s, %s, %s", verb, size(r.Freed.Bytes), plural(r.Freed.Blobs, "blob"), plural(r.Freed.Manifests, "manifest"),
+		plural(r.Freed.Uploads, "abandoned upload"))
+	a.print("kept %s and %s in %d repositories (%s)", plural(r.Manifests, "manifest"), plural(r.Blobs, "blob"), r.Repositories,
+		r.Duration.Round(time.Millisecond))
+	return nil
+}
+
+func printVerdict(w io.Writer, v store.Verdict, dryRun bool) {
+	what := v.Digest.String()
+	if v.Repository != "" {
+		what = v.Repository + "@" + what
+	}
+	verb := "kept"
+	switch {
+	case !v.Kept && dryRun:
+		verb = "would go"
+	case !v.Kept:
+		verb = "removed"
+	}
+	fmt.Fprintf(w, "%-8s  %-8s  %s  %s\n", verb, v.Kind, what, v.Why)
+}

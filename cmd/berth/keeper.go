@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+
+	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/embedded"
+	"github.com/berth-oci/berth/internal/embedded/keeper"
+	"github.com/berth-oci/berth/internal/engine"
+	"github.com/berth-oci/berth/internal/load"
+	"github.com/berth-oci/berth/internal/product"
+	"github.com/berth-oci/berth/internal/resolve"
+)
+
+// keep calls work with the store of the local registry: of the running one, or
+// else opened here, with the registry kept from starting meanwhile. task is what
+// the user asked for.
+func (a *app) keep(ctx context.Context, task string, t *resolve.Target, config *load.Config, work func(keeper.Store) error) error {
+	status, err := engine.Inspect(ctx, t.Local.DataDir)
+	if err != nil {
+		return placed(t, err)
+	}
+	if status.Phase != engine.Stopped {
+		if _, err := os.Stat(keeper.Socket(t.Local.DataDir)); errors.Is(err, os.ErrNotExist) {
+			return diag.Errorf(diag.Unsupported, "%s runs, and berth %s works on the built-in registry only", status.Product, task).
+				WithHint("stop it with berth down: berth %s works on what distribution stores while nothing serves it", task)
+		}
+		return work(keeper.Dial(t.Local.DataDir))
+	}
+	if t.Type != "distribution" {
+		return t.Fault(diag.Unsupported, "type", "berth %s works on the built-in registry, and type is %s", task, t.Type).
+			WithHint("it works on berth up --engine %s while that runs; %s looks after its own storage", product.Embedded, t.Type)
+	}
+	u, err := unit(t, config, product.Embedded)
+	if err != nil {
+		return err
+	}
+	release, err := engine.Hold(ctx, u.Dir)
+	if err != nil {
+		return placed(t, err)
+	}
+	defer release()
+	s, err := embedded.OpenStore(ctx, u, slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	if err != nil {
+		return diag.Errorf(diag.StorageFailed, "cannot open the storage: %w", err).
+			WithHint("see local.storage_config")
+	}
+	return errors.Join(work(keeper.Offline{Store: s.Store, Settings: s.Settings()}), s.Close())
+}

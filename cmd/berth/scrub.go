@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/artifact"
+	"github.com/berth-oci/berth/internal/embedded/keeper"
+	"github.com/berth-oci/berth/internal/embedded/store"
+	"github.com/berth-oci/berth/internal/resolve"
+	"github.com/berth-oci/berth/internal/transfer"
+)
+
+func (a *app) scrubCommand() *cobra.Command {
+	var from, format string
+	cmd := &cobra.Command{
+		Use:   "scrub",
+		Short: "Verify every blob of the local registry",
+		Long: "Read every blob of the local registry and compare it with its digest, at most\n" +
+			"scrub_rate MiB a second. A pass that was stopped goes on where it was. What is\n" +
+			"damaged is put in quarantine and not served any more; pushing it again mends it,\n" +
+			"and so does --repair, from another registry with the same repositories.\n" +
+			"Exits with 9 when something is damaged and not repaired.",
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := oneOf("format", format, "text", "json"); err != nil {
+				return err
+			}
+			target, config, err := a.localTarget()
+			if err != nil {
+				return err
+			}
+			var source *resolve.Target
+			if from != "" {
+				if source, err = artifact.ParseRegistry(target, from); err != nil {
+					return err
+				}
+			}
+			return a.keep(cmd.Context(), "scrub", target, config, func(s keeper.Store) error {
+				return a.scrub(cmd.Context(), s, source, format)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&from, "repair", "", "`REGISTRY` to fetch what is damaged from, as registry.example.com or http://127.0.0.1:5001")
+	formatFlag(cmd, &format)
+	return cmd
+}
+
+// mended is a damaged blob and what became of it.
+type mended struct {
+	store.Damage
+	Repaired bool   `json:"repaired"`
+	Why      string `json:"why,omitempty"` // it was not, though a repair was asked for
+}
+
+// scrub verifies, repairs from source unless that is nil, and renders.
+func (a *app) scrub(ctx context.Context, s keeper.Store, source *resolve.Target, format string) error {
+	scrubbed, err := s.Scrub(ctx)
+	if err != nil {
+		return err
+	}
+	all, left := make([]mended, 0, len(scrubbed.Damaged)), 0
+	for _, d := range scrubbed.Damaged {
+		m := mended{Damage: d}
+		if source != nil {
+			if err := repair(ctx, s, source, d); err != nil {
+				if ctx.Err() != nil {
+					return err
+				}
+				m.Why = err.Error()
+			}
+			m.Repaired = m.Why == ""
+		}
+		if !m.Repaired {
+			left++
+		}
+		all = append(all, m)
+	}
+	if format == "json" {
+		err = a.printJSON(struct {
+			store.Scrubbed
+			Damaged []mended `json:"damaged"`
+		}{scrubbed, all})
+		if err != nil {
+			return err
+		}
+	} else {
+		a.printScrub(scrubbed, all)
+	}
+	if left > 0 {
+		d := diag.Errorf(diag.DigestMismatch, "%s damaged and not served any more", plural(left, "blob"))
+		if source == nil {
+			return d.WithHint("push it again, or fetch it from another registry with berth scrub --repair REGISTRY")
+		}
+		return d.WithHint("push it again, or repair from a registry that has it")
+	}
+	return nil
+}
+
+func (a *app) printScrub(s store.Scrubbed, all []mended) {
+	for _, m := range all {
+		verb := "damaged "
+		if m.Repaired {
+			verb = "repaired"
+		}
+		a.print("%s  %s", verb, m.Digest)
+		for _, p := range m.Places {
+			line := "          in " + p.Repository
+			if len(p.Tags) > 0 {
+				line += ", tags " + strings.Join(p.Tags, ", ")
+			}
+			a.print("%s", line)
+		}
+		if m.Why != "" {
+			a.print("          not repaired: %s", m.Why)
+		}
+	}
+	a.print("verified %s, %s (%s)", plural(s.Blobs, "blob"), size(s.Bytes), s.Duration.Round(time.Millisecond))
+}
+
+// repair fetches a damaged blob from the first of its repositories where source
+// has it.
+func repair(ctx context.Context, s keeper.Store, source *resolve.Target, d store.Damage) (err error) {
+	for _, p := range d.Places {
+		err = transfer.Fetch(ctx, source, p.Repository, d.Digest, func(r io.Reader) error { return s.Restore(ctx, d.Digest, r) })
+		if err == nil {
+			return nil
+		}
+	}
+	return err
+}
