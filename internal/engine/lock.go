@@ -21,6 +21,10 @@ const lockFile = "berth.lock"
 // whether it is free, not be mistaken for a running registry.
 const lockPatience = 300 * time.Millisecond
 
+// taskPatience is what a start waits for a command such as berth gc that works on
+// the storage of a stopped registry.
+const taskPatience = 20 * time.Second
+
 type lock struct{ *flock.Flock }
 
 // acquire takes the lock of dir, making dir if needed. It fails with
@@ -30,21 +34,35 @@ func acquire(ctx context.Context, dir string) (lock, error) {
 		return lock{}, err
 	}
 	l := lock{flock.New(filepath.Join(dir, lockFile), flock.SetPermissions(0o600))}
+	for deadline := time.Now().Add(taskPatience); ; {
+		ok, err := l.try(ctx)
+		if err != nil || ok {
+			return l, err
+		}
+		s := readState(dir)
+		if s.alive() {
+			return lock{}, diag.Errorf(diag.AlreadyRunning, "a registry runs already from %s: pid %d at %s", dir, s.PID, s.Address).
+				WithHint("stop it with berth down, or give this one another data_dir")
+		}
+		if time.Now().After(deadline) {
+			return lock{}, diag.Errorf(diag.AlreadyRunning, "another berth command is at work in %s", dir).
+				WithHint("wait for berth gc or berth scrub to end, or find it with lsof %s", l.Path())
+		}
+	}
+}
+
+// try waits a moment for the lock.
+func (l lock) try(ctx context.Context) (bool, error) {
 	wait, cancel := context.WithTimeout(ctx, lockPatience)
 	defer cancel()
 	ok, err := l.TryLockContext(wait, lockPatience/10)
 	switch {
-	case ok:
-		return l, nil
-	case err != nil && !errors.Is(err, context.DeadlineExceeded):
-		if ctx.Err() != nil {
-			return lock{}, ctx.Err()
-		}
-		return lock{}, storageFault(l.Path(), err)
+	case ok || err == nil || errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
+		return ok, nil
+	case ctx.Err() != nil:
+		return false, ctx.Err()
 	}
-	s := readState(dir)
-	return lock{}, diag.Errorf(diag.AlreadyRunning, "a registry runs already from %s: pid %d at %s", dir, s.PID, s.Address).
-		WithHint("stop it with berth down, or give this one another data_dir")
+	return false, storageFault(l.Path(), err)
 }
 
 // Hold keeps the registry of dir from starting until release is called, for
