@@ -33,6 +33,9 @@ func TestLock(t *testing.T) {
 	if ok, err := held(dir); !ok || err != nil {
 		t.Errorf("locked: %v, %v", ok, err)
 	}
+	if err := newState(Unit{Dir: dir}).write(dir); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := acquire(t.Context(), dir); codeOf(err) != diag.AlreadyRunning {
 		t.Errorf("a second lock: %v", err)
 	}

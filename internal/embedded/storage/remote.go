@@ -33,6 +33,19 @@ type reply struct {
 	local  bool   // the client's library refused it, before it asked the service
 }
 
+// refusal is the error of a reply in one line, where those of the clients' libraries
+// take many.
+type refusal struct {
+	reply
+	cause error
+}
+
+// Error implements error.
+func (r refusal) Error() string { return fmt.Sprintf("%s (HTTP %d)", r.code, r.status) }
+
+// Unwrap returns what the client's library made of it.
+func (r refusal) Unwrap() error { return r.cause }
+
 // GetContent implements storagedriver.StorageDriver.
 func (r *remote) GetContent(ctx context.Context, path string) ([]byte, error) {
 	p := newPatience(ctx, callLimit)
@@ -180,6 +193,9 @@ func (r *remote) explain(ctx context.Context, err error) error {
 		return fmt.Errorf("%s: %w", r.place, err)
 	}
 	said := r.answer(err)
+	if said.status != 0 && said.code != "" {
+		err = refusal{reply: said, cause: err}
+	}
 	if hint, ok := r.hints[said.code]; ok {
 		return fmt.Errorf("%s: %w: %s", r.place, err, hint)
 	}

@@ -34,8 +34,8 @@ var ErrUnavailable = errors.New("storage unavailable")
 //     new. What a Writer writes may be seen before it is committed: it belongs
 //     under a name of its own until Move. Move replaces at once as well.
 //   - A Writer that resumes continues after what was closed or committed, and its
-//     Size counts every byte. After a Write failed, open another that resumes and
-//     look at its Size. Close after Cancel is fine.
+//     Size counts every byte. After Write or Close failed, open another that resumes
+//     and look at its Size. Close after Cancel is fine.
 //   - Missing paths are storagedriver.PathNotFoundError for every method, Walk and
 //     resumed Writers included. List is sorted. Walk shows a directory before what
 //     is in it; the order of siblings differs.
