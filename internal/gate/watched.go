@@ -69,7 +69,7 @@ func (w *watched[T]) refresh() {
 // another change might have the same time and size: hashes all have one length.
 func (w *watched[T]) unsettled() bool {
 	for _, f := range w.seen {
-		if f != nil && w.read.Sub(f.ModTime()) < recheck/10 {
+		if f != nil && w.read.Sub(f.ModTime()).Abs() < recheck/10 {
 			return true
 		}
 	}
