@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"reflect"
+	"time"
 
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/sirupsen/logrus"
@@ -90,8 +91,11 @@ func OpenStore(ctx context.Context, u engine.Unit, log *slog.Logger) (*OpenedSto
 	if err != nil {
 		return nil, err
 	}
-	return &OpenedStore{settings: set,
-		Store: store.New(driver, store.Options{Log: log, Delay: set.GC.Delay, Untagged: set.GC.Untagged})}, nil
+	options := store.Options{Log: log, Delay: set.GC.Delay, Untagged: set.GC.Untagged,
+		Purge: func(ctx context.Context, before time.Time) (int, error) {
+			return storage.PurgeMultiparts(ctx, driver, before)
+		}}
+	return &OpenedStore{Store: store.New(driver, options), settings: set}, nil
 }
 
 // newServer stacks the whole chain and listens.

@@ -171,7 +171,7 @@ func (s *seeker) Seek(offset int64, whence int) (int64, error) {
 		return 0, errors.New("seek before the beginning of a blob")
 	}
 	if offset != s.offset {
-		s.Close()
+		_ = s.Close()
 		s.offset = offset
 	}
 	return offset, nil

@@ -97,7 +97,24 @@ func (c *collection) all(ctx context.Context) error {
 		}
 		c.report.Repositories++
 	}
-	return c.sweepBlobs(ctx)
+	if err := c.sweepBlobs(ctx); err != nil {
+		return err
+	}
+	return c.purgeParts(ctx)
+}
+
+// partsAge is how old a part of an upload has to be that no path leads to. None
+// is under way for so long.
+const partsAge = 24 * time.Hour
+
+// purgeParts ends uploads that only the storage service knows of.
+func (c *collection) purgeParts(ctx context.Context) error {
+	if c.s.opts.Purge == nil || c.DryRun {
+		return nil
+	}
+	n, err := c.s.opts.Purge(ctx, time.Now().Add(-max(partsAge, c.Delay)))
+	c.report.Freed.Uploads += n
+	return err
 }
 
 // repository removes what a repository does not need and notes what it does.

@@ -58,6 +58,9 @@ type Options struct {
 	// Delay protects what nothing names yet from garbage collection: until it is
 	// this old, and nothing was pushed to its repository for as long.
 	Delay time.Duration
+	// Purge ends what the storage service keeps of interrupted uploads since before
+	// a time, and returns how many; nil where there is no such thing.
+	Purge func(ctx context.Context, before time.Time) (int, error)
 	// Untagged makes manifests garbage that no tag, index or live subject leads to.
 	Untagged bool
 }
