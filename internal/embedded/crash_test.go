@@ -78,9 +78,6 @@ func start(t *testing.T, dir string) (url string, kill func()) {
 	return "http://" + strings.TrimSpace(addr) + "/v2/demo", kill
 }
 
-// origin is the part of a repository's URL that comes before a path.
-func origin(repo string) string { return strings.TrimSuffix(repo, "/v2/demo") }
-
 // push uploads a blob: in one piece, or in two with a PATCH before the PUT.
 func push(repo string, content []byte, chunked bool) error {
 	resp, err := http.Post(repo+"/blobs/uploads/", "", nil)
@@ -88,7 +85,7 @@ func push(repo string, content []byte, chunked bool) error {
 		return err
 	}
 	resp.Body.Close()
-	location, rest := origin(repo)+resp.Header.Get("Location"), content
+	location, rest := resp.Header.Get("Location"), content
 	if chunked {
 		req, err := http.NewRequest(http.MethodPatch, location, bytes.NewReader(content[:len(content)/2]))
 		if err != nil {
@@ -98,9 +95,9 @@ func push(repo string, content []byte, chunked bool) error {
 			return err
 		}
 		resp.Body.Close()
-		location, rest = origin(repo)+resp.Header.Get("Location"), content[len(content)/2:]
+		location, rest = resp.Header.Get("Location"), content[len(content)/2:]
 	}
-	req, err := http.NewRequest(http.MethodPut, location+"?digest="+digest.FromBytes(content).String(), bytes.NewReader(rest))
+	req, err := http.NewRequest(http.MethodPut, location+"&digest="+digest.FromBytes(content).String(), bytes.NewReader(rest))
 	if err != nil {
 		return err
 	}

@@ -104,7 +104,7 @@ func newServer(ctx context.Context, config *configuration.Configuration, s *Open
 	if err != nil {
 		return nil, err
 	}
-	chain, err := gate.New(&api.Handler{Store: s.Store, Log: log}, gate.Options{
+	chain, err := gate.New(&api.Handler{Store: s.Store, Log: log, Relative: config.HTTP.RelativeURLs}, gate.Options{
 		Log: log, Read: t.Read, Write: t.Write, Credentials: credentials, Ready: s.Ready, Headers: config.HTTP.Headers,
 	})
 	if err != nil {

@@ -86,7 +86,7 @@ func TestStopBounded(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		req, _ := http.NewRequest(http.MethodPatch, origin(repo)+resp.Header.Get("Location"), body)
+		req, _ := http.NewRequest(http.MethodPatch, resp.Header.Get("Location"), body)
 		if resp, err := http.DefaultClient.Do(req); err == nil {
 			resp.Body.Close()
 		}

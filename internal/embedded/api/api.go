@@ -17,6 +17,8 @@ import (
 type Handler struct {
 	Store *store.Store
 	Log   *slog.Logger // of faults of the storage
+	// Relative leaves host and scheme out of the places that answers name.
+	Relative bool
 }
 
 // route is what a path below /v2/ names.

@@ -111,7 +111,7 @@ func (h *Handler) uploads(w http.ResponseWriter, r *http.Request, repo, id strin
 	}
 	switch r.Method {
 	case http.MethodGet: // end-13
-		uploadHeaders(w, u, u.Offset())
+		h.uploadHeaders(w, r, u, u.Offset())
 		w.WriteHeader(http.StatusNoContent)
 	case http.MethodPatch:
 		h.appendUpload(w, r, u)
@@ -140,7 +140,7 @@ func (h *Handler) startUpload(w http.ResponseWriter, r *http.Request, repo strin
 		h.commitUpload(w, r, u)
 		return
 	}
-	uploadHeaders(w, u, 0)
+	h.uploadHeaders(w, r, u, 0)
 	accepted(w)
 }
 
@@ -165,22 +165,23 @@ func (h *Handler) mount(w http.ResponseWriter, r *http.Request, repo, from, name
 		h.fail(w, r, err)
 		return true
 	}
-	h.created(w, repo, d)
+	h.created(w, r, repo, d)
 	return true
 }
 
-func (h *Handler) created(w http.ResponseWriter, repo string, d digest.Digest) {
+func (h *Handler) created(w http.ResponseWriter, r *http.Request, repo string, d digest.Digest) {
 	setDigest(w, d)
-	w.Header().Set("Location", "/v2/"+repo+"/blobs/"+d.String())
+	h.locate(w, r, "/v2/"+repo+"/blobs/"+d.String())
 	w.Header()["Content-Length"] = zero
 	w.WriteHeader(http.StatusCreated)
 }
 
 // uploadHeaders tells where an upload goes on. The range is inclusive, and so
-// cannot say that there is nothing; clients know 0-0 for that.
-func uploadHeaders(w http.ResponseWriter, u *store.Upload, offset int64) {
+// cannot say that there is nothing; clients know 0-0 for that. The place has a
+// query, as that of distribution has, for scripts that add &digest= to it.
+func (h *Handler) uploadHeaders(w http.ResponseWriter, r *http.Request, u *store.Upload, offset int64) {
 	header := w.Header()
-	header.Set("Location", "/v2/"+u.Repo+"/blobs/uploads/"+u.ID)
+	h.locate(w, r, "/v2/"+u.Repo+"/blobs/uploads/"+u.ID+"?_state="+u.ID)
 	header.Set("Range", "0-"+strconv.FormatInt(max(0, offset-1), 10))
 	header.Set("Docker-Upload-UUID", u.ID)
 }
@@ -198,7 +199,7 @@ func (h *Handler) appendUpload(w http.ResponseWriter, r *http.Request, u *store.
 		h.failUpload(w, r, u, b.explain(err))
 		return
 	}
-	uploadHeaders(w, u, offset)
+	h.uploadHeaders(w, r, u, offset)
 	accepted(w)
 }
 
@@ -219,13 +220,13 @@ func (h *Handler) commitUpload(w http.ResponseWriter, r *http.Request, u *store.
 		h.failUpload(w, r, u, b.explain(err))
 		return
 	}
-	h.created(w, u.Repo, d)
+	h.created(w, r, u.Repo, d)
 }
 
 // failUpload says where the upload goes on, when it does.
 func (h *Handler) failUpload(w http.ResponseWriter, r *http.Request, u *store.Upload, err error) {
 	if offset, ok := u.Resumable(); ok {
-		uploadHeaders(w, u, offset)
+		h.uploadHeaders(w, r, u, offset)
 	}
 	h.fail(w, r, err)
 }

@@ -91,7 +91,7 @@ func (h *Handler) putManifest(w http.ResponseWriter, r *http.Request, repo, refe
 		w.Header().Set("OCI-Subject", stored.Subject.String())
 	}
 	setDigest(w, stored.Digest)
-	w.Header().Set("Location", "/v2/"+repo+"/manifests/"+stored.Digest.String())
+	h.locate(w, r, "/v2/"+repo+"/manifests/"+stored.Digest.String())
 	w.Header()["Content-Length"] = zero
 	w.WriteHeader(http.StatusCreated)
 }
