@@ -156,7 +156,7 @@ func (d *Filesystem) Writer(ctx context.Context, subPath string, resume bool) (s
 		file.Close()
 		return nil, err
 	}
-	return &fileWriter{file: file, size: size}, nil
+	return &fileWriter{file: file, size: size, begun: size}, nil
 }
 
 // Stat implements storagedriver.StorageDriver.

@@ -12,8 +12,12 @@ import (
 type fileWriter struct {
 	file  *os.File
 	size  int64
+	begun int64 // until where the kernel was asked to write to the disk
 	state writerState
 }
+
+// writeOutSize is how much may wait in memory before the disk gets to work on it.
+const writeOutSize = 8 << 20
 
 // writerState says what a writer still does. Its zero value takes bytes.
 type writerState string
@@ -40,6 +44,10 @@ func (w *fileWriter) Write(p []byte) (int, error) {
 	}
 	n, err := w.file.Write(p)
 	w.size += int64(n)
+	if w.size-w.begun >= writeOutSize {
+		writeOut(w.file, w.begun, w.size-w.begun)
+		w.begun = w.size
+	}
 	return n, err
 }
 

@@ -321,7 +321,7 @@ func (u *Upload) restore(ctx context.Context, want digest.Digest) error {
 	if err := u.store(ctx); err != nil {
 		return err
 	}
-	if err := u.s.publish(ctx, uploadData(u.Repo, u.ID), blobData(want)); err != nil {
+	if err := u.s.publish(ctx, uploadPath(u.Repo, u.ID), blobData(want)); err != nil {
 		return err
 	}
 	u.s.manifests.Remove(want)

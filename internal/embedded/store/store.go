@@ -157,9 +157,10 @@ func tagLink(repo, tag string) string { return tagPath(repo, tag) + "/current/li
 
 func uploadsPath(repo string) string { return repositoryPath(repo) + "/_uploads" }
 
+// uploadPath is a file, and not distribution's directory with one: to make and
+// remove a directory costs as much as all else that is written for a small blob.
+// Neither program goes on with an upload of the other.
 func uploadPath(repo, id string) string { return path.Join(uploadsPath(repo), id) }
-
-func uploadData(repo, id string) string { return uploadPath(repo, id) + "/data" }
 
 // at names something in a repository for a cache or a lock.
 func at(repo string, d digest.Digest) string { return repo + "@" + d.String() }

@@ -74,7 +74,7 @@ func (s *Store) Upload(ctx context.Context, repo, id string) (*Upload, error) {
 	}
 	// Opened to be appended to, which shows parts that a service has of it and
 	// does not list yet.
-	w, err := s.driver.Writer(context.WithoutCancel(ctx), uploadData(repo, id), true)
+	w, err := s.driver.Writer(context.WithoutCancel(ctx), uploadPath(repo, id), true)
 	if missing(err) {
 		return nil, unknown
 	}
@@ -181,7 +181,7 @@ func (u *Upload) open(ctx context.Context) error {
 		return nil
 	}
 	// It outlives the request.
-	w, err := u.s.driver.Writer(context.WithoutCancel(ctx), uploadData(u.Repo, u.ID), u.offset > 0)
+	w, err := u.s.driver.Writer(context.WithoutCancel(ctx), uploadPath(u.Repo, u.ID), u.offset > 0)
 	if err != nil {
 		return err
 	}
@@ -235,16 +235,21 @@ func (u *Upload) Commit(ctx context.Context, r io.Reader, from int64, want diges
 		return Blob{}, errors.Join(e, u.cancel(ctx))
 	}
 	b := Blob{Digest: canonical, Size: u.offset}
-	if err := u.publish(ctx, b, want); err != nil {
+	moved, err := u.publish(ctx, b, want)
+	switch {
+	case err != nil:
 		return Blob{}, err
+	case moved:
+		u.end()
+	default:
+		_ = u.cancel(ctx) // what stays behind is purged as an upload that was abandoned
 	}
-	// What is left is a directory, or content that the storage had before.
-	return b, u.cancel(ctx)
+	return b, nil
 }
 
 // publish makes the content a blob. Content that the storage has is not stored
-// again.
-func (u *Upload) publish(ctx context.Context, b Blob, alias digest.Digest) error {
+// again, and so not moved.
+func (u *Upload) publish(ctx context.Context, b Blob, alias digest.Digest) (moved bool, err error) {
 	s := u.s
 	defer s.claims.hold(b.Digest, repositoryClaim(u.Repo))()
 	links := layerLinks(u.Repo, b.Digest, alias)
@@ -252,21 +257,17 @@ func (u *Upload) publish(ctx context.Context, b Blob, alias digest.Digest) error
 	var e *Error
 	switch {
 	case err == nil && size == b.Size:
-		if err := s.publish(ctx, "", "", links...); err != nil {
-			return err
-		}
+		err = s.publish(ctx, "", "", links...)
 	case err == nil || errors.As(err, &e):
-		if err := u.store(ctx); err != nil {
-			return err
+		if err = u.store(ctx); err == nil {
+			err = s.publish(ctx, uploadPath(u.Repo, u.ID), blobData(b.Digest), links...)
 		}
-		if err := s.publish(ctx, uploadData(u.Repo, u.ID), blobData(b.Digest), links...); err != nil {
-			return err
-		}
-	default:
-		return err
+		moved = err == nil
 	}
-	s.linked(u.Repo, b, alias)
-	return nil
+	if err == nil {
+		s.linked(u.Repo, b, alias)
+	}
+	return moved, err
 }
 
 // store makes the storage show what came.
@@ -291,7 +292,7 @@ func (u *Upload) rehash(ctx context.Context, a digest.Algorithm) error {
 	if err := u.store(ctx); err != nil {
 		return err
 	}
-	r, err := u.s.driver.Reader(ctx, uploadData(u.Repo, u.ID), 0)
+	r, err := u.s.driver.Reader(ctx, uploadPath(u.Repo, u.ID), 0)
 	if err != nil {
 		return err
 	}
@@ -385,10 +386,7 @@ func (us *uploads) idle(ctx context.Context, repo, id string, delay time.Duratio
 		defer u.mu.Unlock()
 		return time.Since(u.used) >= delay, nil
 	}
-	info, err := us.s.driver.Stat(ctx, uploadData(repo, id))
-	if missing(err) {
-		info, err = us.s.driver.Stat(ctx, uploadPath(repo, id))
-	}
+	info, err := us.s.driver.Stat(ctx, uploadPath(repo, id))
 	if missing(err) {
 		return true, nil
 	}
