@@ -4,12 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -39,15 +39,6 @@ type setup struct {
 
 // gcConfig keeps the clock's collections out of tests that do not ask for them.
 var gcConfig = map[string]any{"gc_enabled": true, "gc_interval": 3600, "gc_delay": 600, "gc_untagged": true, "scrub_interval": 0}
-
-// storageSchema is what berth's schema says of storage_config. Attributes that
-// it has not yet are left out of configs.
-var storageSchema = sync.OnceValue(func() string {
-	out, _ := exec.Command(berth, "schema", "kcl").Output()
-	_, text, _ := strings.Cut(string(out), "schema LocalStorageConfig")
-	text, _, _ = strings.Cut(text, "\nschema ")
-	return text
-})
 
 // newServer starts a server that ends with the test.
 func newServer(t testing.TB, s setup) *server {
@@ -84,11 +75,7 @@ func writeConfig(t testing.TB, srv *server, s setup) string {
 	t.Helper()
 	keep := s.storage.config()
 	for _, attributes := range []map[string]any{gcConfig, s.gc} {
-		for name, value := range attributes {
-			if strings.Contains(storageSchema(), " "+name+":") || strings.Contains(storageSchema(), " "+name+"?:") {
-				keep[name] = value
-			}
-		}
+		maps.Copy(keep, attributes)
 	}
 	listen := map[string]any{"listen_address": "127.0.0.1", "listen_port": srv.port}
 	for name, value := range s.extra {
