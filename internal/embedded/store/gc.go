@@ -231,6 +231,9 @@ func (c *collection) sweepLink(ctx context.Context, g *graph, users map[key]*nod
 	if m := users[keyOf(canonical)]; m != nil {
 		return "named by " + m.digest.String(), nil
 	}
+	if g.unsure {
+		return damagedMay, nil
+	}
 	if c.s.claims.freshIn(g.repo, canonical, c.written(ctx, layerLink(g.repo, d), canonical), c.Delay) {
 		return "pushed or asked for of late, and no manifest names it yet", nil
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
 )
 
 // graph is what leads to what among the manifests of one repository.
@@ -17,6 +18,7 @@ type graph struct {
 	aliases   map[digest.Digest]digest.Digest // of SHA-512 to canonical
 	tags      map[key][]string                // of a manifest, in byte order
 	referrers map[key][]*node                 // by subject
+	unsure    bool                            // a damaged manifest stays
 }
 
 // node is a manifest.
@@ -27,8 +29,9 @@ type node struct {
 	parents  []*node
 	subject  key // 0 for none
 
-	why   string // it stays; "" when it does not
-	swept bool
+	why     string // it stays; "" when it does not
+	swept   bool
+	damaged bool // what it names is not known
 }
 
 // readGraph reads the manifests and tags of a repository.
@@ -65,25 +68,36 @@ func (s *Store) readGraph(ctx context.Context, repo string) (*graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, m := range g.manifests {
-		if err := s.readNode(ctx, g, m); err != nil {
+	// A service takes its time for each, and a batch bounds what is held of them.
+	const batch, parallel = 256, 16
+	for some := range slices.Chunk(g.manifests, batch) {
+		read := make([]parsed, len(some))
+		group, loads := errgroup.WithContext(ctx)
+		group.SetLimit(parallel)
+		for i, m := range some {
+			group.Go(func() (err error) {
+				_, read[i], err = s.load(loads, m.digest)
+				var e *Error
+				if errors.As(err, &e) {
+					m.damaged, err = true, nil
+				}
+				return err
+			})
+		}
+		if err := group.Wait(); err != nil {
 			return nil, err
+		}
+		for i, m := range some {
+			if err := s.connect(ctx, g, m, read[i]); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return g, nil
 }
 
-// readNode adds what a manifest leads to. One that is damaged leads nowhere:
-// what it named is lost to it, and is garbage unless something else names it.
-func (s *Store) readNode(ctx context.Context, g *graph, m *node) error {
-	_, p, err := s.load(ctx, m.digest)
-	var e *Error
-	if errors.As(err, &e) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
+// connect adds what a manifest leads to.
+func (s *Store) connect(ctx context.Context, g *graph, m *node, p parsed) error {
 	for _, d := range p.blobs {
 		canonical, err := s.canonicalLayer(ctx, g.repo, d.Digest)
 		if err != nil {
@@ -127,7 +141,17 @@ func (c *collection) mark(ctx context.Context, g *graph) {
 			g.keep(m, "pushed, asked for or untagged of late")
 		}
 	}
+	g.unsure = slices.ContainsFunc(g.manifests, func(m *node) bool { return m.damaged && m.why != "" })
+	if g.unsure {
+		for _, m := range g.manifests {
+			g.keep(m, damagedMay)
+		}
+	}
 }
+
+// damagedMay is why all of a repository stays while a manifest that something
+// leads to is damaged: it may name it, and can still be repaired.
+const damagedMay = "a damaged manifest of the repository may name it"
 
 // keep marks a manifest and all that it keeps alive: what an index names, what
 // refers to it, and what it refers to.
