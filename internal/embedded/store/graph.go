@@ -18,7 +18,7 @@ type graph struct {
 	aliases   map[digest.Digest]digest.Digest // of SHA-512 to canonical
 	tags      map[key][]string                // of a manifest, in byte order
 	referrers map[key][]*node                 // by subject
-	unsure    bool                            // a damaged manifest stays
+	unsure    bool                            // a damaged manifest stays, or a tag leads nobody knows where
 }
 
 // node is a manifest.
@@ -49,6 +49,7 @@ func (s *Store) readGraph(ctx context.Context, repo string) (*graph, error) {
 		d, ok := s.tagged.Get(repo + ":" + tag)
 		if !ok {
 			if d, err = s.link(ctx, tagLink(repo, tag)); missing(err) {
+				g.unsure = g.unsure || errors.Is(err, errDamagedLink)
 				continue
 			} else if err != nil {
 				return nil, err
@@ -141,7 +142,7 @@ func (c *collection) mark(ctx context.Context, g *graph) {
 			g.keep(m, "pushed, asked for or untagged of late")
 		}
 	}
-	g.unsure = slices.ContainsFunc(g.manifests, func(m *node) bool { return m.damaged && m.why != "" })
+	g.unsure = g.unsure || slices.ContainsFunc(g.manifests, func(m *node) bool { return m.damaged && m.why != "" })
 	if g.unsure {
 		for _, m := range g.manifests {
 			g.keep(m, damagedMay)
@@ -149,9 +150,9 @@ func (c *collection) mark(ctx context.Context, g *graph) {
 	}
 }
 
-// damagedMay is why all of a repository stays while a manifest that something
-// leads to is damaged: it may name it, and can still be repaired.
-const damagedMay = "a damaged manifest of the repository may name it"
+// damagedMay is why all of a repository stays while a tag is damaged, or a
+// manifest that something leads to: they may lead to it, and can be repaired.
+const damagedMay = "a damaged manifest or tag of the repository may lead to it"
 
 // keep marks a manifest and all that it keeps alive: what an index names, what
 // refers to it, and what it refers to.

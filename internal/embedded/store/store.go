@@ -171,8 +171,11 @@ func missing(err error) bool {
 	return errors.As(err, &e)
 }
 
+// errDamagedLink is in the tree of an error beside that of a missing path.
+var errDamagedLink = errors.New("a link is damaged")
+
 // link reads a file that holds a digest. A file that holds none is damaged, and
-// like one that is missing.
+// like one that is missing to all but garbage collection.
 func (s *Store) link(ctx context.Context, name string) (digest.Digest, error) {
 	data, err := s.driver.GetContent(ctx, name)
 	if err != nil {
@@ -181,7 +184,7 @@ func (s *Store) link(ctx context.Context, name string) (digest.Digest, error) {
 	d, err := digest.Parse(string(data))
 	if err != nil {
 		s.log.Warn("a link is damaged and counts as missing", "path", name)
-		return "", storagedriver.PathNotFoundError{Path: name, DriverName: s.driver.Name()}
+		return "", errors.Join(errDamagedLink, storagedriver.PathNotFoundError{Path: name, DriverName: s.driver.Name()})
 	}
 	return d, nil
 }
