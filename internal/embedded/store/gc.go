@@ -207,6 +207,9 @@ func (c *collection) sweepLinks(ctx context.Context, g *graph) (kept int, err er
 				continue
 			}
 			canonical, err := c.s.canonicalLayer(ctx, g.repo, d)
+			if missing(err) {
+				continue // it leads nowhere
+			}
 			if err != nil {
 				return kept, err
 			}
@@ -248,17 +251,13 @@ func (c *collection) sweepLink(ctx context.Context, g *graph, users map[key]*nod
 	return "", c.s.unlinkBlob(ctx, g.repo, d)
 }
 
-// canonicalLayer returns what a link of a repository's blob leads to; itself
-// where the link is damaged.
+// canonicalLayer returns what a link of a repository's blob leads to. That of a
+// canonical digest is not read.
 func (s *Store) canonicalLayer(ctx context.Context, repo string, d digest.Digest) (digest.Digest, error) {
 	if d.Algorithm() == digest.SHA256 {
 		return d, nil
 	}
-	canonical, err := s.link(ctx, layerLink(repo, d))
-	if missing(err) {
-		return digest.FromString(d.String()), nil // of no blob
-	}
-	return canonical, err
+	return s.link(ctx, layerLink(repo, d))
 }
 
 // written returns a function that tells when a file of a blob was; now, if that

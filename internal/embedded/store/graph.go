@@ -66,7 +66,9 @@ func (s *Store) readGraph(ctx context.Context, repo string) (*graph, error) {
 		g.byKey[keyOf(canonical)] = m
 		return nil
 	})
-	if err != nil {
+	if errors.Is(err, errDamagedLink) {
+		g.unsure = true
+	} else if err != nil {
 		return nil, err
 	}
 	// A service takes its time for each, and a batch bounds what is held of them.
@@ -101,6 +103,10 @@ func (s *Store) readGraph(ctx context.Context, repo string) (*graph, error) {
 func (s *Store) connect(ctx context.Context, g *graph, m *node, p parsed) error {
 	for _, d := range p.blobs {
 		canonical, err := s.canonicalLayer(ctx, g.repo, d.Digest)
+		if missing(err) {
+			g.unsure = g.unsure || errors.Is(err, errDamagedLink)
+			continue
+		}
 		if err != nil {
 			return err
 		}

@@ -298,7 +298,7 @@ func (r *referrers) rebuild(ctx context.Context, st *referrersState, repo, why s
 		}
 		return err
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, errDamagedLink) {
 		return nil, err
 	}
 	old, err := r.stored(ctx, repo)
@@ -365,8 +365,10 @@ func sortDescriptors(list []v1.Descriptor) {
 }
 
 // eachRevision calls visit for each manifest of a repository, with its canonical
-// digest and all that it is known by, the canonical one first.
+// digest and all that it is known by, the canonical one first. It fails with
+// errDamagedLink, after all visits, when it cannot tell whose name one is.
 func (s *Store) eachRevision(ctx context.Context, repo string, visit func(canonical digest.Digest, names []digest.Digest) error) error {
+	var damaged error
 	aliases := map[digest.Digest][]digest.Digest{}
 	hexes, err := s.list(ctx, path.Join(revisionsPath(repo), digest.SHA512.String()))
 	if err != nil {
@@ -375,9 +377,12 @@ func (s *Store) eachRevision(ctx context.Context, repo string, visit func(canoni
 	for _, hex := range hexes {
 		d := digest.NewDigestFromEncoded(digest.SHA512, hex)
 		canonical, err := s.link(ctx, revisionLink(repo, d))
-		if err == nil {
+		switch {
+		case err == nil:
 			aliases[canonical] = append(aliases[canonical], d)
-		} else if !missing(err) {
+		case errors.Is(err, errDamagedLink):
+			damaged = errDamagedLink
+		case !missing(err):
 			return err
 		}
 	}
@@ -394,5 +399,5 @@ func (s *Store) eachRevision(ctx context.Context, repo string, visit func(canoni
 			return err
 		}
 	}
-	return nil
+	return damaged
 }
