@@ -104,13 +104,14 @@ func cache[K comparable, V any](size int) *lru.Cache[K, V] {
 // Close ends the uploads that are under way, keeping what they have.
 func (s *Store) Close() error { return s.uploads.close() }
 
-// Ready fails when the storage cannot be reached or written to.
+// Ready fails when the storage does not answer. Storage that is full, or takes no
+// writes for another reason, still serves pulls, and so is ready.
 func (s *Store) Ready(ctx context.Context) error {
-	const probe = root + "/.berth-ready"
-	if err := s.driver.PutContent(ctx, probe, []byte("berth asks whether this storage takes writes\n")); err != nil {
-		return err
+	_, err := s.driver.Stat(ctx, root)
+	if missing(err) {
+		return nil // nothing was pushed yet
 	}
-	return s.driver.Delete(ctx, probe)
+	return err
 }
 
 // root is above all that a registry stores.
