@@ -93,6 +93,9 @@ func (s *Store) content(ctx context.Context, canonical digest.Digest) (Manifest,
 	if m, ok := s.manifests.Get(canonical); ok {
 		return m, nil
 	}
+	// Or it could be removed between being read and being remembered, and the next
+	// push of it would store nothing.
+	defer s.claims.hold(canonical)()
 	m, _, err := s.load(ctx, canonical)
 	if err == nil && len(m.Content) <= cachedManifest {
 		s.manifests.Add(canonical, m)
