@@ -178,13 +178,20 @@ func (s *Store) PutManifest(ctx context.Context, p Put) (Stored, error) {
 }
 
 // holdNamed holds a manifest and all that it names, and checks that the
-// repository has that. It returns the canonical digests of what is named.
+// repository has that. A subject is held where it is there, which it need not be.
+// It returns the canonical digests of what is named.
 func (s *Store) holdNamed(ctx context.Context, repo string, self digest.Digest, m parsed) (release func(), named []digest.Digest, err error) {
 	// First to learn the canonical digests, and then once more under the hold.
 	if named, err = s.named(ctx, repo, m); err != nil {
 		return nil, nil, err
 	}
-	release = s.claims.hold(append(slices.Clone(named), self, repositoryClaim(repo))...)
+	held := append(slices.Clone(named), self, repositoryClaim(repo))
+	if m.subject != "" {
+		if subject, err := s.revision(ctx, repo, m.subject); err == nil {
+			held = append(held, subject)
+		}
+	}
+	release = s.claims.hold(held...)
 	if named, err = s.named(ctx, repo, m); err != nil {
 		release()
 		return nil, nil, err
