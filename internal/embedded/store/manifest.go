@@ -257,12 +257,12 @@ func (s *Store) writeManifest(ctx context.Context, p Put, m parsed, canonical, n
 	}
 	done := func(bool) {}
 	if m.subject != "" {
-		var added []write
-		added, done, err = s.referrers.add(ctx, p.Repo, m.subject, descriptor(m, name, int64(len(p.Content))), p.Content)
+		var first, last []write
+		first, last, done, err = s.referrers.add(ctx, p.Repo, m.subject, descriptor(m, name, int64(len(p.Content))), p.Content)
 		if err != nil {
 			return err
 		}
-		writes = append(writes, added...)
+		writes = slices.Concat(first, writes, last)
 	}
 	if tag != "" && before != canonical {
 		writes = append(writes, write{tagLink(p.Repo, tag), []byte(canonical)})
@@ -410,19 +410,25 @@ func (s *Store) removeRevision(ctx context.Context, repo string, canonical diges
 			names = append(names, d)
 		}
 	}
+	unlink := func() error {
+		for _, d := range slices.Backward(names) {
+			if err := s.unlinkRevision(ctx, repo, d); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	// Content that cannot be read names no subject; the index is mended when that
 	// is found.
-	if _, p, err := s.load(ctx, canonical); err == nil && p.subject != "" {
-		if err := s.referrers.remove(ctx, repo, p.subject, names...); err != nil {
-			return err
-		}
+	_, p, err := s.load(ctx, canonical)
+	var e *Error
+	switch {
+	case err != nil && !errors.As(err, &e):
+		return err
+	case p.subject != "":
+		return s.referrers.remove(ctx, repo, p.subject, names, unlink)
 	}
-	for _, d := range slices.Backward(names) {
-		if err := s.unlinkRevision(ctx, repo, d); err != nil {
-			return err
-		}
-	}
-	return nil
+	return unlink()
 }
 
 func (s *Store) unlinkRevision(ctx context.Context, repo string, d digest.Digest) error {
