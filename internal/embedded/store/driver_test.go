@@ -117,25 +117,37 @@ func (w *aroundWriter) Close() error {
 
 var errStorage = errors.New("the storage failed")
 
-// failing is storage that fails one operation after some that work. With dead it
+// failing is storage that fails one operation after some that work. With dies it
 // fails all that follow as well: to the storage this is how a process dies there.
-func failing(d storagedriver.StorageDriver, after int, dead bool) (_ storagedriver.StorageDriver, failed func() bool) {
-	var mu sync.Mutex
-	n := 0
-	before := func(string, string) error {
-		mu.Lock()
-		defer mu.Unlock()
-		n++
-		if n == after+1 || dead && n > after {
+type failing struct {
+	around
+	dies bool
+
+	mu   sync.Mutex
+	left int // operations until then; negative since
+}
+
+func failAfter(d storagedriver.StorageDriver, n int, dies bool) *failing {
+	f := &failing{dies: dies, left: n}
+	f.around = around{StorageDriver: d, before: func(string, string) error {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.left--
+		if f.left == -1 || f.dies && f.left < 0 {
 			return errStorage
 		}
 		return nil
-	}
-	return &around{StorageDriver: d, before: before}, func() bool {
-		mu.Lock()
-		defer mu.Unlock()
-		return n > after
-	}
+	}}
+	return f
+}
+
+// mend makes the storage work, and reports whether it has failed.
+func (f *failing) mend() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	failed := f.left < 0
+	f.dies, f.left = false, -2
+	return failed
 }
 
 // interrupted is storage in whose operations tests do something else, once for
