@@ -15,8 +15,8 @@ import (
 type around struct {
 	storagedriver.StorageDriver
 	before func(op, path string) error
-	// after is told of List and GetContent once they have their result; nil for
-	// nobody.
+	// after is told of List, GetContent and Stat once they have their result; nil
+	// for nobody.
 	after func(op, path string)
 }
 
@@ -63,6 +63,7 @@ func (a *around) Stat(ctx context.Context, path string) (storagedriver.FileInfo,
 	if err := a.before("Stat", path); err != nil {
 		return nil, err
 	}
+	defer a.done("Stat", path)
 	return a.StorageDriver.Stat(ctx, path)
 }
 
