@@ -363,8 +363,11 @@ func (s *Store) removeEmpty(ctx context.Context, repo string) error {
 		return nil // something is pushed to it
 	}
 	defer s.claims.spare(claim)
-	if s.uploads.any(repo) {
-		return nil
+	// One in memory may have no byte yet; of one from before a restart, or that is
+	// idle for long, only the storage knows.
+	left, err := s.list(ctx, uploadsPath(repo))
+	if err != nil || len(left) > 0 || s.uploads.any(repo) {
+		return err
 	}
 	for _, dir := range []string{uploadsPath(repo), layersPath(repo), manifestsPath(repo), referrersPath(repo)} {
 		if err := s.remove(ctx, dir); err != nil {

@@ -20,3 +20,15 @@ func (s *stripes) lock(key string) (unlock func()) {
 	l.Lock()
 	return l.Unlock
 }
+
+// lockAll takes all locks of a set, which waits for those who hold one.
+func (s *stripes) lockAll() (unlock func()) {
+	for i := range s.locks {
+		s.locks[i].Lock()
+	}
+	return func() {
+		for i := range s.locks {
+			s.locks[i].Unlock()
+		}
+	}
+}

@@ -93,6 +93,9 @@ func (s *Store) content(ctx context.Context, canonical digest.Digest) (Manifest,
 	if m, ok := s.manifests.Get(canonical); ok {
 		return m, nil
 	}
+	// Or it could be removed between being read and being remembered, and the next
+	// push of it would store nothing.
+	defer s.claims.hold(canonical)()
 	m, _, err := s.load(ctx, canonical)
 	if err == nil && len(m.Content) <= cachedManifest {
 		s.manifests.Add(canonical, m)
@@ -175,13 +178,20 @@ func (s *Store) PutManifest(ctx context.Context, p Put) (Stored, error) {
 }
 
 // holdNamed holds a manifest and all that it names, and checks that the
-// repository has that. It returns the canonical digests of what is named.
+// repository has that. A subject is held where it is there, which it need not be.
+// It returns the canonical digests of what is named.
 func (s *Store) holdNamed(ctx context.Context, repo string, self digest.Digest, m parsed) (release func(), named []digest.Digest, err error) {
 	// First to learn the canonical digests, and then once more under the hold.
 	if named, err = s.named(ctx, repo, m); err != nil {
 		return nil, nil, err
 	}
-	release = s.claims.hold(append(slices.Clone(named), self, repositoryClaim(repo))...)
+	held := append(slices.Clone(named), self, repositoryClaim(repo))
+	if m.subject != "" {
+		if subject, err := s.revision(ctx, repo, m.subject); err == nil {
+			held = append(held, subject)
+		}
+	}
+	release = s.claims.hold(held...)
 	if named, err = s.named(ctx, repo, m); err != nil {
 		release()
 		return nil, nil, err
@@ -247,12 +257,12 @@ func (s *Store) writeManifest(ctx context.Context, p Put, m parsed, canonical, n
 	}
 	done := func(bool) {}
 	if m.subject != "" {
-		var added []write
-		added, done, err = s.referrers.add(ctx, p.Repo, m.subject, descriptor(m, name, int64(len(p.Content))), p.Content)
+		var first, last []write
+		first, last, done, err = s.referrers.add(ctx, p.Repo, m.subject, descriptor(m, name, int64(len(p.Content))), p.Content)
 		if err != nil {
 			return err
 		}
-		writes = append(writes, added...)
+		writes = slices.Concat(first, writes, last)
 	}
 	if tag != "" && before != canonical {
 		writes = append(writes, write{tagLink(p.Repo, tag), []byte(canonical)})
@@ -400,19 +410,25 @@ func (s *Store) removeRevision(ctx context.Context, repo string, canonical diges
 			names = append(names, d)
 		}
 	}
+	unlink := func() error {
+		for _, d := range slices.Backward(names) {
+			if err := s.unlinkRevision(ctx, repo, d); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	// Content that cannot be read names no subject; the index is mended when that
 	// is found.
-	if _, p, err := s.load(ctx, canonical); err == nil && p.subject != "" {
-		if err := s.referrers.remove(ctx, repo, p.subject, names...); err != nil {
-			return err
-		}
+	_, p, err := s.load(ctx, canonical)
+	var e *Error
+	switch {
+	case err != nil && !errors.As(err, &e):
+		return err
+	case p.subject != "":
+		return s.referrers.remove(ctx, repo, p.subject, names, unlink)
 	}
-	for _, d := range slices.Backward(names) {
-		if err := s.unlinkRevision(ctx, repo, d); err != nil {
-			return err
-		}
-	}
-	return nil
+	return unlink()
 }
 
 func (s *Store) unlinkRevision(ctx context.Context, repo string, d digest.Digest) error {

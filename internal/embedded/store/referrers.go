@@ -23,7 +23,8 @@ import (
 //	<repository>/_referrers/state                              how many subjects have one, and which
 //
 // and made again from the manifests when the two do not fit together, or a list
-// is not what its first line says.
+// is not what its first line says. While manifest and index change, the state
+// says nothing: whoever finds it so makes the index again.
 type referrers struct {
 	s *Store
 
@@ -141,9 +142,13 @@ func encodeReferrers(list []v1.Descriptor) ([]byte, error) {
 	return append([]byte(digest.FromBytes(data)+"\n"), data...), err
 }
 
-// add returns what to write so that a subject has one more referrer, and holds
-// the repository's index until done is called, with whether it was written.
-func (r *referrers) add(ctx context.Context, repo string, subject digest.Digest, d v1.Descriptor, content []byte) (writes []write, done func(written bool), err error) {
+// unfinished is what the state file has while manifest and index change.
+const unfinished = "changing\n"
+
+// add returns what to write so that a subject has one more referrer, before and
+// after what makes that a manifest of the repository. It holds the repository's
+// index until done is called, with whether all was written.
+func (r *referrers) add(ctx context.Context, repo string, subject digest.Digest, d v1.Descriptor, content []byte) (first, last []write, done func(written bool), err error) {
 	st := r.state(repo)
 	st.mu.Lock()
 	defer func() {
@@ -153,7 +158,7 @@ func (r *referrers) add(ctx context.Context, repo string, subject digest.Digest,
 	}()
 	before, err := r.get(ctx, st, repo, subject)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	// Once, whichever of its digests it was pushed by.
 	list := slices.Clone(before)
@@ -168,19 +173,19 @@ func (r *referrers) add(ctx context.Context, repo string, subject digest.Digest,
 	sortDescriptors(list)
 	data, err := encodeReferrers(list)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	writes = []write{{referrersList(repo, subject), data}}
 	after := st.subjects
 	if len(before) == 0 {
 		after.flip(subject, 1)
-		state, err := json.Marshal(after)
-		if err != nil {
-			return nil, nil, err
-		}
-		writes = append(writes, write{referrersStatePath(repo), state})
 	}
-	return writes, func(written bool) {
+	state, err := json.Marshal(after)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	first = []write{{referrersStatePath(repo), []byte(unfinished)}}
+	last = []write{{referrersList(repo, subject), data}, {referrersStatePath(repo), state}}
+	return first, last, func(written bool) {
 		defer st.mu.Unlock()
 		if !written {
 			st.loaded = false // there may be a part of it
@@ -193,8 +198,8 @@ func (r *referrers) add(ctx context.Context, repo string, subject digest.Digest,
 }
 
 // remove takes a manifest out of the referrers of its subject, under any of its
-// digests.
-func (r *referrers) remove(ctx context.Context, repo string, subject digest.Digest, names ...digest.Digest) error {
+// digests, and out of the repository, which unlink does.
+func (r *referrers) remove(ctx context.Context, repo string, subject digest.Digest, names []digest.Digest, unlink func() error) error {
 	st := r.state(repo)
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -204,10 +209,16 @@ func (r *referrers) remove(ctx context.Context, repo string, subject digest.Dige
 	}
 	list := slices.DeleteFunc(slices.Clone(before), func(d v1.Descriptor) bool { return slices.Contains(names, d.Digest) })
 	if len(list) == len(before) {
-		return nil
+		return unlink()
 	}
 	st.loaded = false
 	r.lists.Remove(at(repo, subject))
+	if err := r.s.driver.PutContent(ctx, referrersStatePath(repo), []byte(unfinished)); err != nil {
+		return err
+	}
+	if err := unlink(); err != nil {
+		return err
+	}
 	if len(list) > 0 {
 		data, err := encodeReferrers(list)
 		if err != nil {
@@ -216,13 +227,12 @@ func (r *referrers) remove(ctx context.Context, repo string, subject digest.Dige
 		if err := r.s.driver.PutContent(ctx, referrersList(repo, subject), data); err != nil {
 			return err
 		}
-		st.loaded = true
-		return nil
+	} else {
+		if err := r.s.remove(ctx, referrersList(repo, subject)); err != nil {
+			return err
+		}
+		st.flip(subject, -1)
 	}
-	if err := r.s.remove(ctx, referrersList(repo, subject)); err != nil {
-		return err
-	}
-	st.flip(subject, -1)
 	if err := r.writeState(ctx, repo, st.subjects); err != nil {
 		return err
 	}
@@ -249,7 +259,7 @@ func (r *referrers) load(ctx context.Context, st *referrersState, repo string) (
 		return nil, err
 	}
 	if missing(err) || json.Unmarshal(data, &st.subjects) != nil {
-		return r.rebuild(ctx, st, repo, "its state is missing or damaged")
+		return r.rebuild(ctx, st, repo, "its state is missing or damaged, or a change was not finished")
 	}
 	found, err := r.stored(ctx, repo)
 	if err != nil {

@@ -239,6 +239,8 @@ func (s *Store) quarantine(ctx context.Context, d digest.Digest) error {
 	defer s.claims.spare(d)
 	s.log.Error("a blob is damaged and not served any more: push it again", "digest", d)
 	err := s.driver.Move(ctx, blobData(d), quarantinePath(d))
+	// Whichever repositories have it, and whoever just looked at it.
+	defer s.blobLocks.lockAll()()
 	s.blobs.Purge()
 	s.manifests.Remove(d)
 	return err

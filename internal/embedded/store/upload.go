@@ -58,6 +58,8 @@ func newUploadID() string {
 // StartUpload begins an upload to a repository.
 func (s *Store) StartUpload(repo string) *Upload {
 	s.claims.push(repo)
+	// Or the repository could be found empty, and be removed with the first bytes.
+	defer s.claims.hold(repositoryClaim(repo))()
 	return s.uploads.put(&Upload{ID: newUploadID(), Repo: repo, s: s, used: time.Now(), hash256: sha256.New()})
 }
 

@@ -1,0 +1,227 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// What a referrers answer tells of a manifest comes from the manifest, see OCI
+// distribution-spec 1.1, "Listing Referrers".
+func TestReferrersDescriptors(t *testing.T) {
+	annotations := map[string]string{"org.example": "yes"}
+	for name, test := range map[string]struct {
+		edit func(*v1.Manifest)
+		want v1.Descriptor
+	}{
+		"the type of its config": {
+			func(*v1.Manifest) {},
+			v1.Descriptor{ArtifactType: v1.MediaTypeImageConfig},
+		},
+		"its artifact type": {
+			func(m *v1.Manifest) { m.ArtifactType = "application/x.signature" },
+			v1.Descriptor{ArtifactType: "application/x.signature"},
+		},
+		"annotations": {
+			func(m *v1.Manifest) { m.Annotations = annotations },
+			v1.Descriptor{ArtifactType: v1.MediaTypeImageConfig, Annotations: annotations},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := open(t, memory(t))
+			subject := r.image("a", "v1", "subject")[0]
+			m := r.image("a", "", "referrer", refersTo(subject), test.edit)[0]
+			test.want.MediaType, test.want.Digest, test.want.Size = m.MediaType, m.Digest, m.Size
+			for _, s := range []*registry{r, open(t, r.driver)} {
+				got, err := s.Referrers(r.ctx, "a", subject.Digest)
+				r.must(err)
+				if diff := cmp.Diff([]v1.Descriptor{test.want}, got); diff != "" {
+					t.Error(diff)
+				}
+			}
+		})
+	}
+}
+
+// An index can refer to something as well, and has an artifact type only when it
+// says so.
+func TestReferrersIndex(t *testing.T) {
+	r := open(t, memory(t))
+	subject := r.image("a", "v1", "subject")[0]
+	index := indexOf(subject)
+	index.Subject = &subject
+	m := r.put("a", "", index)
+	got, err := r.Referrers(r.ctx, "a", subject.Digest)
+	r.must(err)
+	if diff := cmp.Diff([]v1.Descriptor{m}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// damages are done to the stored index of a repository, between two processes.
+var damages = map[string]func(r *registry, subject digest.Digest) error{
+	"nothing":  func(*registry, digest.Digest) error { return nil },
+	"no state": func(r *registry, _ digest.Digest) error { return r.driver.Delete(r.ctx, referrersStatePath("a")) },
+	"an empty state": func(r *registry, _ digest.Digest) error {
+		return r.driver.PutContent(r.ctx, referrersStatePath("a"), nil)
+	},
+	"another state": func(r *registry, _ digest.Digest) error {
+		return r.driver.PutContent(r.ctx, referrersStatePath("a"), []byte(`{"count":2,"sum":1}`))
+	},
+	"unfinished change": func(r *registry, _ digest.Digest) error {
+		return r.driver.PutContent(r.ctx, referrersStatePath("a"), []byte(unfinished))
+	},
+	"no list": func(r *registry, s digest.Digest) error { return r.driver.Delete(r.ctx, referrersList("a", s)) },
+	"half a list": func(r *registry, s digest.Digest) error {
+		data, err := r.driver.GetContent(r.ctx, referrersList("a", s))
+		return errors.Join(err, r.driver.PutContent(r.ctx, referrersList("a", s), data[:len(data)/2]))
+	},
+	"an empty list": func(r *registry, s digest.Digest) error {
+		return r.driver.PutContent(r.ctx, referrersList("a", s), nil)
+	},
+	"a list too many": func(r *registry, _ digest.Digest) error {
+		data, err := encodeReferrers([]v1.Descriptor{{Digest: blobA}})
+		return errors.Join(err, r.driver.PutContent(r.ctx, referrersList("a", blobB), data))
+	},
+	"another list": func(r *registry, s digest.Digest) error {
+		data, err := r.driver.GetContent(r.ctx, referrersList("a", s))
+		return errors.Join(err, r.driver.Delete(r.ctx, referrersList("a", s)), r.driver.PutContent(r.ctx, referrersList("a", blobB), data))
+	},
+	"no index": func(r *registry, _ digest.Digest) error { return r.driver.Delete(r.ctx, referrersPath("a")) },
+	"other data": func(r *registry, _ digest.Digest) error {
+		return r.driver.PutContent(r.ctx, referrersPath("a")+"/sha256/README", nil)
+	},
+}
+
+// referring fills a repository with subjects and referrers of both kinds of
+// digests, and returns one subject.
+func referring(r *registry) digest.Digest {
+	one, two := r.image("a", "v1", "1"), r.image("a", "v2", "2")
+	other := r.again("a", two[0], digest.SHA512)
+	r.again("a", r.image("a", "", "signature", refersTo(one[0]))[0], digest.SHA512)
+	r.image("a", "", "attestation", refersTo(one[0]))
+	r.image("a", "", "signature of 2", refersTo(other))
+	return one[0].Digest
+}
+
+// index returns the files of the referrers index.
+func indexFiles(r *registry) map[string]string {
+	files := map[string]string{}
+	for name, content := range r.snapshot() {
+		if strings.Contains(name, "/_referrers/") && !strings.HasSuffix(name, "README") {
+			files[name] = content
+		}
+	}
+	return files
+}
+
+// An index that does not fit is made again, and is then what it was.
+func TestReferrersRebuilt(t *testing.T) {
+	for name, damage := range damages {
+		t.Run(name, func(t *testing.T) {
+			r := open(t, memory(t))
+			subject := referring(r)
+			before := indexFiles(r)
+			want, err := r.Referrers(r.ctx, "a", subject)
+			r.must(err)
+			r.must(damage(r, subject))
+
+			r = open(t, r.driver)
+			got, err := r.Referrers(r.ctx, "a", subject)
+			r.must(err)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("answer (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(before, indexFiles(r)); diff != "" {
+				t.Errorf("files (-before +after):\n%s", diff)
+			}
+			r.sound("a")
+		})
+	}
+}
+
+// Storage that takes no writes, such as a read-only mirror, still answers.
+func TestReferrersReadOnly(t *testing.T) {
+	for name, damage := range damages {
+		t.Run(name, func(t *testing.T) {
+			r := open(t, memory(t))
+			subject := referring(r)
+			want, err := r.Referrers(r.ctx, "a", subject)
+			r.must(err)
+			r.must(damage(r, subject))
+			r = open(t, &around{StorageDriver: r.driver, before: func(op, _ string) error {
+				if slices.Contains([]string{"PutContent", "Move", "Delete", "Writer"}, op) {
+					return errStorage
+				}
+				return nil
+			}})
+			for range 2 { // the second comes from memory, or is made again
+				got, err := r.Referrers(r.ctx, "a", subject)
+				r.must(err)
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("answer (-want +got):\n%s", diff)
+				}
+			}
+		})
+	}
+}
+
+// The form of the files is what the next version of the program has to read.
+func TestReferrersFiles(t *testing.T) {
+	r := open(t, memory(t))
+	subject := r.image("a", "v1", "subject")[0]
+	m := r.image("a", "", "referrer", refersTo(subject), func(m *v1.Manifest) { m.ArtifactType = "application/x.s" })[0]
+	list := `[{"mediaType":"` + m.MediaType + `","digest":"` + m.Digest.String() + `","size":` + fmt.Sprint(m.Size) + `,"artifactType":"application/x.s"}]`
+	want := map[string]string{
+		"/docker/registry/v2/repositories/a/_referrers/state":                              `{"count":1,"sum":2678622087587550754}`,
+		"/docker/registry/v2/repositories/a/_referrers/sha256/" + subject.Digest.Encoded(): digest.FromString(list).String() + "\n" + list,
+	}
+	if diff := cmp.Diff(want, indexFiles(r)); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
+	}
+}
+
+// Asking costs nothing on the disk.
+func TestReferrersOfNothing(t *testing.T) {
+	r := open(t, memory(t))
+	r.blob("half", "content")
+	before := r.snapshot()
+	for _, repo := range []string{"unknown", "half"} {
+		list, err := r.Referrers(r.ctx, repo, blobA)
+		if err != nil || len(list) > 0 {
+			t.Errorf("%s: %v, %v", repo, list, err)
+		}
+	}
+	if diff := cmp.Diff(before, r.snapshot()); diff != "" {
+		t.Errorf("storage (-before +after):\n%s", diff)
+	}
+}
+
+// Manifests that refer to one subject at the same time are all in its list.
+func TestReferrersParallel(t *testing.T) {
+	r := open(t, memory(t))
+	subject := r.image("a", "v1", "subject")[0]
+	var pushes sync.WaitGroup
+	for _, seed := range strings.Split("abcdefghijklmnop", "") {
+		pushes.Go(func() {
+			m := r.image("a", "", seed, refersTo(subject))
+			if seed < "i" {
+				r.must(r.DeleteManifest(r.ctx, "a", m[0].Digest))
+			}
+		})
+	}
+	pushes.Wait()
+	for _, s := range []*registry{r, open(t, r.driver)} {
+		s.sound("a")
+		if list, err := s.Referrers(r.ctx, "a", subject.Digest); err != nil || len(list) != 8 {
+			t.Errorf("%d referrers, %v; want 8", len(list), err)
+		}
+	}
+}
