@@ -110,7 +110,7 @@ var collections = map[string]func(r *registry) []v1.Descriptor{
 	"a damaged manifest": func(r *registry) []v1.Descriptor {
 		damaged := r.image("a", "v1", "damaged")
 		r.must(r.driver.PutContent(r.ctx, blobData(damaged[0].Digest), []byte("{}")))
-		return damaged[:1]
+		return damaged // what it names can still be repaired with it
 	},
 	"a damaged link": func(r *registry) []v1.Descriptor {
 		d := r.blobAs("a", "garbage", digest.SHA512)

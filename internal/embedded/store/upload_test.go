@@ -64,7 +64,7 @@ func TestUploadPieces(t *testing.T) {
 					}
 					r.holds("a", test.want+"!", digest.SHA256)
 					r.holds("a", test.want+"!", a)
-					if left := r.snapshot()[uploadData("a", u.ID)]; left != "" {
+					if left := r.snapshot()[uploadPath("a", u.ID)]; left != "" {
 						t.Errorf("the upload left %q", left)
 					}
 				})
