@@ -49,6 +49,7 @@ const (
 	ProgramMissing   Code = "program-missing"   // the registry's program is not installed
 	PortInUse        Code = "port-in-use"       // another process listens there
 	AlreadyRunning   Code = "already-running"   // this registry runs already
+	Busy             Code = "busy"              // another command is at work on its storage
 	NotRunning       Code = "not-running"       // this registry does not run
 	StartFailed      Code = "start-failed"      // the registry ended before it answered
 	NotReady         Code = "not-ready"         // the registry did not answer in time
@@ -88,7 +89,7 @@ func (c Code) Exit() int {
 	case Syntax, UnknownName, UnknownAttr, MissingAttr, WrongType, CheckFailed, Immutable, Conflict, Cycle, Deprecated,
 		ImportFailed, EvalFailed, LimitExceeded, FileRefused, NoConfig, ConfigUnclear, ConfigUnread, ConfigConflict, Unsupported:
 		return ExitConfig
-	case ProgramMissing, NotRunning, NotReady, Unreachable:
+	case ProgramMissing, Busy, NotRunning, NotReady, Unreachable:
 		return ExitUnavailable
 	case NotFound:
 		return ExitNotFound

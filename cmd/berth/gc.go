@@ -68,6 +68,7 @@ func (a *app) gc(cmd *cobra.Command, s keeper.Store, o gcOptions) error {
 	case o.explain:
 		explain = func(v store.Verdict) { printVerdict(a.stdout, v, o.dryRun) }
 	}
+	a.working("collecting garbage; interrupting it leaves the registry whole")
 	var err error
 	if result.Report, err = s.Collect(cmd.Context(), o.dryRun, delay, explain); err != nil {
 		return err
@@ -81,7 +82,7 @@ func (a *app) gc(cmd *cobra.Command, s keeper.Store, o gcOptions) error {
 	}
 	a.print("%s %s: %s, %s, %s", verb, size(r.Freed.Bytes), plural(r.Freed.Blobs, "blob"), plural(r.Freed.Manifests, "manifest"),
 		plural(r.Freed.Uploads, "abandoned upload"))
-	a.print("kept %s and %s in %d repositories (%s)", plural(r.Manifests, "manifest"), plural(r.Blobs, "blob"), r.Repositories,
+	a.print("kept %s and %s in %s (%s)", plural(r.Manifests, "manifest"), plural(r.Blobs, "blob"), plural(r.Repositories, "repository"),
 		r.Duration.Round(time.Millisecond))
 	return nil
 }

@@ -23,7 +23,12 @@ func (a *app) keep(ctx context.Context, task string, t *resolve.Target, config *
 	if err != nil {
 		return placed(t, err)
 	}
-	if status.Phase != engine.Stopped {
+	switch {
+	case status.Phase == engine.Busy:
+		return status.Fault
+	case status.Phase == engine.Unhealthy && !status.Ready:
+		return diag.Errorf(diag.NotReady, "%w", status.Fault).WithHint("run berth %s again when berth status says that it runs", task)
+	case status.Phase != engine.Stopped:
 		if _, err := os.Stat(keeper.Socket(t.Local.DataDir)); errors.Is(err, os.ErrNotExist) {
 			return diag.Errorf(diag.Unsupported, "%s runs, and berth %s works on the built-in registry only", status.Product, task).
 				WithHint("stop it with berth down: berth %s works on what distribution stores while nothing serves it", task)
@@ -45,8 +50,8 @@ func (a *app) keep(ctx context.Context, task string, t *resolve.Target, config *
 	defer release()
 	s, err := embedded.OpenStore(ctx, u, slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	if err != nil {
-		return diag.Errorf(diag.StorageFailed, "cannot open the storage: %w", err).
-			WithHint("see local.storage_config")
+		return t.Fault(diag.StorageFailed, "local.storage_config", "cannot open the storage: %w", err).
+			WithHint("berth up would fail as well: check that it is there, and owner, permissions and credentials")
 	}
 	return errors.Join(work(keeper.Offline{Store: s.Store, Settings: s.Settings()}), s.Close())
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"strings"
 	"time"
@@ -60,26 +61,14 @@ type mended struct {
 
 // scrub verifies, repairs from source unless that is nil, and renders.
 func (a *app) scrub(ctx context.Context, s keeper.Store, source *resolve.Target, format string) error {
+	a.working("verifying every blob; when it is interrupted, the next berth scrub goes on there")
 	scrubbed, err := s.Scrub(ctx)
 	if err != nil {
 		return err
 	}
-	all, left := make([]mended, 0, len(scrubbed.Damaged)), 0
-	for _, d := range scrubbed.Damaged {
-		m := mended{Damage: d}
-		if source != nil {
-			if err := repair(ctx, s, source, d); err != nil {
-				if ctx.Err() != nil {
-					return err
-				}
-				m.Why = err.Error()
-			}
-			m.Repaired = m.Why == ""
-		}
-		if !m.Repaired {
-			left++
-		}
-		all = append(all, m)
+	all, left, err := repairAll(ctx, s, source, scrubbed.Damaged)
+	if err != nil {
+		return err
 	}
 	if format == "json" {
 		err = a.printJSON(struct {
@@ -120,7 +109,45 @@ func (a *app) printScrub(s store.Scrubbed, all []mended) {
 			a.print("          not repaired: %s", m.Why)
 		}
 	}
-	a.print("verified %s, %s (%s)", plural(s.Blobs, "blob"), size(s.Bytes), s.Duration.Round(time.Millisecond))
+	took := s.Duration.Round(time.Millisecond).String()
+	if s.Resumed {
+		took += ", and what an interrupted pass took"
+	}
+	a.print("verified %s, %s (%s)", plural(s.Blobs, "blob"), size(s.Bytes), took)
+}
+
+// repairAll repairs from source, unless that is nil, and counts what is left.
+// Its error is that of a store which is not there any more.
+func repairAll(ctx context.Context, s keeper.Store, source *resolve.Target, damaged []store.Damage) (all []mended, left int, err error) {
+	all = make([]mended, 0, len(damaged))
+	var unreachable error // then source is not asked for every blob
+	for _, d := range damaged {
+		m := mended{Damage: d}
+		if source != nil {
+			cause := unreachable
+			if cause == nil {
+				cause = repair(ctx, s, source, d)
+			}
+			var fault *diag.Diagnostic
+			switch {
+			case ctx.Err() != nil:
+				return nil, 0, ctx.Err()
+			case errors.As(cause, &fault) && fault.Code == diag.NotRunning:
+				return nil, 0, cause
+			case fault != nil && fault.Code == diag.Unreachable:
+				unreachable = cause
+			}
+			if cause != nil {
+				m.Why = cause.Error()
+			}
+			m.Repaired = cause == nil
+		}
+		if !m.Repaired {
+			left++
+		}
+		all = append(all, m)
+	}
+	return all, left, nil
 }
 
 // repair fetches a damaged blob from the first of its repositories where source

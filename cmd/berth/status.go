@@ -61,7 +61,7 @@ func (a *app) status(ctx context.Context, t *resolve.Target, disabled bool, form
 		return placed(t, err)
 	}
 	out := statusOutput{Status: s.Phase, Endpoint: t.Endpoint.URL().String(), DataDir: t.Local.DataDir, LogFile: t.Local.LogFile}
-	if s.Phase == engine.Stopped {
+	if s.PID == 0 {
 		out.Holder = engine.Listener(ctx, t.Local.Listen())
 	} else {
 		out.Endpoint, out.LogFile = s.Endpoint, s.LogFile
@@ -77,6 +77,8 @@ func (a *app) status(ctx context.Context, t *resolve.Target, disabled bool, form
 	switch s.Phase {
 	case engine.Running:
 		return nil
+	case engine.Busy:
+		return s.Fault
 	case engine.Unhealthy:
 		return diag.Errorf(diag.NotRunning, "the registry does not answer: %w", s.Fault).
 			WithHint("see %s, or start it afresh with berth restart", out.LogFile)

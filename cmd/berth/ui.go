@@ -27,6 +27,13 @@ func (a *app) note(format string, args ...any) {
 	}
 }
 
+// working says what takes long to somebody who waits for it.
+func (a *app) working(what string) {
+	if isTerminal(a.stderr) {
+		a.note("%s", what)
+	}
+}
+
 // notes says what has no effect.
 func (a *app) notes(lines []string) {
 	for _, line := range lines {
@@ -83,10 +90,13 @@ func shellWord(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// plural returns "1 fault", "2 faults".
+// plural returns "1 fault", "2 faults", "2 repositories".
 func plural(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
+	}
+	if stem, ok := strings.CutSuffix(noun, "y"); ok {
+		return fmt.Sprintf("%d %sies", n, stem)
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
 }

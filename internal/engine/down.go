@@ -16,13 +16,14 @@ const (
 	Stopped   Phase = "stopped"
 	Running   Phase = "running"
 	Unhealthy Phase = "unhealthy" // its process lives, and it does not answer (yet)
+	Busy      Phase = "busy"      // it is stopped, and a command works on what it stores; see Hold
 )
 
 // Status is what can be told about the registry of a data directory.
 type Status struct {
 	Phase Phase
-	State       // zero when stopped
-	Fault error // why it is unhealthy
+	State       // zero when stopped or busy
+	Fault error // why it is unhealthy or busy
 }
 
 // Inspect tells how the registry that runs from dir is doing. It changes
@@ -33,6 +34,9 @@ func Inspect(ctx context.Context, dir string) (Status, error) {
 		return Status{Phase: Stopped}, about("local.data_dir", err)
 	}
 	s := Status{Phase: Unhealthy, State: readState(dir)}
+	if !s.alive() { // a state that is left of a crash, or none
+		return Status{Phase: Busy, Fault: busy(dir)}, nil
+	}
 	if !s.Ready {
 		s.Fault = diag.Errorf(diag.NotReady, "the registry is starting")
 		return s, nil
@@ -95,8 +99,7 @@ func owner(ctx context.Context, dir string) (s State, running bool, err error) {
 			return State{}, false, err
 		}
 	}
-	return State{}, false, diag.Errorf(diag.Failed, "a process that berth does not know holds the lock in %s", dir).
-		WithHint("find it with lsof %s/%s and stop it", dir, lockFile)
+	return State{}, false, busy(dir)
 }
 
 // awaitEnd reports whether the process of s gave back the lock of dir in time.

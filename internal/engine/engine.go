@@ -93,7 +93,7 @@ const readyTimeout = 60 * time.Second
 // data directory all the while, and calls ready once when the registry answers.
 // When ctx is done it drains for u.Drain at most and returns nil.
 //
-// Errors: diag.AlreadyRunning, diag.PortInUse, diag.StorageFailed,
+// Errors: diag.AlreadyRunning, diag.Busy, diag.PortInUse, diag.StorageFailed,
 // diag.StartFailed, diag.NotReady, and those of u.Prepare.
 func Serve(ctx context.Context, u Unit, r Runner, ready func(State)) error {
 	lock, err := acquire(ctx, u.Dir)

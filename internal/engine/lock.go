@@ -28,7 +28,7 @@ const taskPatience = 20 * time.Second
 type lock struct{ *flock.Flock }
 
 // acquire takes the lock of dir, making dir if needed. It fails with
-// diag.AlreadyRunning and diag.StorageFailed.
+// diag.AlreadyRunning, diag.Busy and diag.StorageFailed.
 func acquire(ctx context.Context, dir string) (lock, error) {
 	if err := makeDir(dir); err != nil {
 		return lock{}, err
@@ -45,8 +45,7 @@ func acquire(ctx context.Context, dir string) (lock, error) {
 				WithHint("stop it with berth down, or give this one another data_dir")
 		}
 		if time.Now().After(deadline) {
-			return lock{}, diag.Errorf(diag.AlreadyRunning, "another berth command is at work in %s", dir).
-				WithHint("wait for berth gc or berth scrub to end, or find it with lsof %s", l.Path())
+			return lock{}, busy(dir)
 		}
 	}
 }
@@ -66,7 +65,7 @@ func (l lock) try(ctx context.Context) (bool, error) {
 }
 
 // Hold keeps the registry of dir from starting until release is called, for
-// work on what it stores. It fails with diag.AlreadyRunning and
+// work on what it stores. It fails with diag.AlreadyRunning, diag.Busy and
 // diag.StorageFailed.
 func Hold(ctx context.Context, dir string) (release func(), err error) {
 	l, err := acquire(ctx, dir)
@@ -74,6 +73,13 @@ func Hold(ctx context.Context, dir string) (release func(), err error) {
 		return nil, about("local.data_dir", err)
 	}
 	return l.release, nil
+}
+
+// busy tells of a lock that no registry holds.
+func busy(dir string) *diag.Diagnostic {
+	name := filepath.Join(dir, lockFile)
+	return diag.Errorf(diag.Busy, "another berth command works on what is stored from %s", dir).
+		WithHint("wait for berth gc or berth scrub to end, or find it with lsof %s", name)
 }
 
 // held reports whether a process holds the lock of dir. It makes nothing.

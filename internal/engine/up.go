@@ -26,7 +26,7 @@ type Launch struct {
 // what Up started is stopped again.
 //
 // Errors: diag.PortInUse, diag.StorageFailed, diag.StartFailed with the last
-// lines of the log, diag.NotReady.
+// lines of the log, diag.NotReady, diag.Busy.
 func Up(ctx context.Context, u Unit, l Launch, timeout time.Duration) (s State, started bool, err error) {
 	if err := usable(u); err != nil {
 		return s, false, err
@@ -39,8 +39,8 @@ func Up(ctx context.Context, u Unit, l Launch, timeout time.Duration) (s State, 
 		var c *child
 		if status.Phase == Stopped {
 			err := portFree(ctx, func() error { return tryListenLocked(ctx, u) }, u.Listen, crashPatience(u.Dir))
-			if d, ok := asDiagnostic(err); ok && d.Code == diag.AlreadyRunning {
-				continue // another start took the lock since the look above
+			if d, ok := asDiagnostic(err); ok && (d.Code == diag.AlreadyRunning || d.Code == diag.Busy) {
+				continue // another start, or a command, took the lock since the look above
 			}
 			if err != nil {
 				return s, false, err
@@ -151,7 +151,7 @@ func launch(u Unit, l Launch) (*child, error) {
 }
 
 // awaitUp waits for the registry of u to answer, whoever started it. c is nil
-// when another process did. It fails with errEnded and errLate.
+// when another process did. It fails with errEnded, errLate and diag.Busy.
 func awaitUp(ctx context.Context, u Unit, c *child, timeout time.Duration) (State, error) {
 	deadline := time.NewTimer(timeout)
 	defer deadline.Stop()
@@ -175,6 +175,9 @@ func awaitUp(ctx context.Context, u Unit, c *child, timeout time.Duration) (Stat
 		case <-ended:
 			ended = nil
 		case <-deadline.C:
+			if err == nil && status.Phase == Busy {
+				return State{}, status.Fault
+			}
 			return State{}, errLate
 		case <-ctx.Done():
 			return State{}, ctx.Err()

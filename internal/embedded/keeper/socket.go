@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/embedded/settings"
 	"github.com/berth-oci/berth/internal/embedded/store"
 )
@@ -39,7 +39,8 @@ func Socket(dir string) string {
 }
 
 // Store is what a command can ask of a store: of the running registry's, as a
-// Client, or of one that no registry serves, as Offline.
+// Client, or of one that no registry serves, as Offline. Both fail alike, see
+// diagnose; a Client also with diag.NotRunning.
 type Store interface {
 	// Collect is store.Store.Collect; a nil delay is the registry's own.
 	Collect(ctx context.Context, dryRun bool, delay *time.Duration, explain func(store.Verdict)) (store.Report, error)
@@ -62,17 +63,19 @@ func (o Offline) Collect(ctx context.Context, dryRun bool, delay *time.Duration,
 	if delay != nil {
 		c.Delay = *delay
 	}
-	return o.Store.Collect(ctx, c)
+	report, err := o.Store.Collect(ctx, c)
+	return report, diagnose("garbage collection", err)
 }
 
 // Scrub implements Store.
 func (o Offline) Scrub(ctx context.Context) (store.Scrubbed, error) {
-	return o.Store.Scrub(ctx, store.Scrub{Rate: o.Settings.Scrub.Rate, Progress: Progress(o.Settings.State)})
+	scrubbed, err := o.Store.Scrub(ctx, store.Scrub{Rate: o.Settings.Scrub.Rate, Progress: Progress(o.Settings.State)})
+	return scrubbed, diagnose("verifying blobs", err)
 }
 
 // Restore implements Store.
 func (o Offline) Restore(ctx context.Context, d digest.Digest, r io.Reader) error {
-	return o.Store.Restore(ctx, d, r)
+	return diagnose("putting a blob back", o.Store.Restore(ctx, d, r))
 }
 
 // line is one of those that an answer on the socket consists of.
@@ -80,8 +83,8 @@ type line struct {
 	Verdict  *store.Verdict  `json:"verdict,omitempty"`
 	Report   *store.Report   `json:"report,omitempty"`
 	Scrubbed *store.Scrubbed `json:"scrubbed,omitempty"`
-	Error    string          `json:"error,omitempty"`
-	Done     bool            `json:"done,omitempty"`
+	Fault    *fault          `json:"fault,omitempty"` // the last one
+	Done     bool            `json:"done,omitempty"`  // the last one, after success
 }
 
 // serve answers on the socket, which only this user can open.
@@ -103,14 +106,18 @@ func (k *Keeper) serve(l net.Listener) {
 			if query.Has("explain") {
 				explain = func(v store.Verdict) { write(line{Verdict: &v}) }
 			}
-			report, err := o.Collect(k.both(r), query.Has("dry-run"), delay, explain)
+			ctx, stop := k.both(r)
+			defer stop()
+			report, err := o.Collect(ctx, query.Has("dry-run"), delay, explain)
 			write(line{Report: &report})
 			return err
 		})
 	})
 	mux.HandleFunc("POST /scrub", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, func(write func(line)) error {
-			scrubbed, err := o.Scrub(k.both(r))
+			ctx, stop := k.both(r)
+			defer stop()
+			scrubbed, err := o.Scrub(ctx)
 			write(line{Scrubbed: &scrubbed})
 			return err
 		})
@@ -121,7 +128,9 @@ func (k *Keeper) serve(l net.Listener) {
 			if err != nil {
 				return err
 			}
-			return o.Restore(k.both(r), d, r.Body)
+			ctx, stop := k.both(r)
+			defer stop()
+			return o.Restore(ctx, d, r.Body)
 		})
 	})
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
@@ -130,22 +139,26 @@ func (k *Keeper) serve(l net.Listener) {
 }
 
 // both is done when the command goes away, or the registry stops.
-func (k *Keeper) both(r *http.Request) context.Context {
+func (k *Keeper) both(r *http.Request) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(r.Context())
-	context.AfterFunc(k.ctx, cancel)
-	return ctx
+	release := context.AfterFunc(k.ctx, cancel)
+	return ctx, func() { release(); cancel() }
 }
 
+// answer writes what work does, and how it ended: nothing about that where it
+// was stopped.
 func answer(w http.ResponseWriter, work func(write func(line)) error) {
 	out := bufio.NewWriter(w)
+	defer out.Flush()
 	encoder := json.NewEncoder(out)
 	err := work(func(l line) { _ = encoder.Encode(l) })
-	last := line{Done: true}
-	if err != nil {
-		last.Error = err.Error()
+	switch {
+	case errors.Is(err, context.Canceled):
+	case err != nil:
+		_ = encoder.Encode(line{Fault: faultOf(err)})
+	default:
+		_ = encoder.Encode(line{Done: true})
 	}
-	_ = encoder.Encode(last)
-	_ = out.Flush()
 }
 
 // Client asks the keeper of a running registry.
@@ -207,11 +220,12 @@ func (c *Client) ask(ctx context.Context, path string, body io.Reader, read func
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return err
+		return gone(ctx, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("the registry answers %s", resp.Status)
+		return diag.Errorf(diag.RegistryRefused, "the running registry answers %s", resp.Status).
+			WithHint("it may be of another version of berth: run berth restart")
 	}
 	const longest = 1 << 20
 	lines := bufio.NewScanner(resp.Body)
@@ -219,18 +233,15 @@ func (c *Client) ask(ctx context.Context, path string, body io.Reader, read func
 	for lines.Scan() {
 		var l line
 		if err := json.Unmarshal(bytes.TrimSpace(lines.Bytes()), &l); err != nil {
-			return fmt.Errorf("the registry's answer: %w", err)
+			return gone(ctx, err) // half a line
 		}
-		if l.Error != "" {
-			return errors.New(l.Error)
-		}
-		if l.Done {
+		switch {
+		case l.Fault != nil:
+			return l.Fault.diagnostic()
+		case l.Done:
 			return nil
 		}
 		read(l)
 	}
-	if err := lines.Err(); err != nil {
-		return err
-	}
-	return errors.New("the registry stopped before it was done")
+	return gone(ctx, lines.Err())
 }
