@@ -32,7 +32,7 @@ type claims struct {
 	running   bool                       // a collection
 	touched   map[digest.Digest]struct{} // since it began
 	fresh     map[string]*freshSet       // by repository
-	dropped   map[digest.Digest]time.Time
+	dropped   map[string]time.Time       // by repository@digest
 }
 
 // freshSet is what nothing names yet in a repository.
@@ -55,7 +55,7 @@ func newClaims(delay time.Duration) *claims {
 		delay: delay, now: time.Now,
 		held: map[digest.Digest]int{}, condemned: map[digest.Digest]bool{},
 		touched: map[digest.Digest]struct{}{},
-		fresh:   map[string]*freshSet{}, dropped: map[digest.Digest]time.Time{},
+		fresh:   map[string]*freshSet{}, dropped: map[string]time.Time{},
 	}
 	c.freed.L = &c.mu
 	return c
@@ -116,11 +116,12 @@ func (c *claims) end() {
 }
 
 // condemn grants the removal of a digest, which ends with spare; it does not
-// when a push holds it, or did since the collection began.
+// when a push holds it, or did since the collection began, nor while it is
+// condemned already.
 func (c *claims) condemn(d digest.Digest) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, ok := c.touched[d]; ok || c.held[d] > 0 {
+	if _, ok := c.touched[d]; ok || c.held[d] > 0 || c.condemned[d] {
 		return false
 	}
 	c.condemned[d] = true
@@ -149,7 +150,7 @@ func (c *claims) add(repo string, d digest.Digest) {
 	f := c.set(repo)
 	now := c.now()
 	f.pushed = now
-	delete(c.dropped, d)
+	c.undrop(repo, d)
 	if len(f.digests) >= maxFresh {
 		f.lost = true
 		return
@@ -165,18 +166,17 @@ func (c *claims) name(repo string, digests ...digest.Digest) {
 	f.pushed = c.now()
 	for _, d := range digests {
 		delete(f.digests, d)
-		delete(c.dropped, d)
+		c.undrop(repo, d)
 	}
 }
 
-// drop notes that what named digests was removed on purpose: nobody waits for
-// them any more, however young they are.
-func (c *claims) drop(digests ...digest.Digest) {
+// drop notes that what named digests in a repository was removed on purpose:
+// nobody waits for them any more, however young they are.
+func (c *claims) drop(repo string, digests ...digest.Digest) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := c.now()
 	for _, d := range digests {
-		c.dropped[d] = now
+		c.setDropped(repo, d)
 	}
 }
 
@@ -185,7 +185,19 @@ func (c *claims) forget(repo string, d digest.Digest) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.set(repo).digests, d)
-	c.dropped[d] = c.now()
+	c.setDropped(repo, d)
+}
+
+// setDropped notes it for the repository, and for the content that no repository
+// has any more.
+func (c *claims) setDropped(repo string, d digest.Digest) {
+	now := c.now()
+	c.dropped[at(repo, d)], c.dropped[at("", d)] = now, now
+}
+
+func (c *claims) undrop(repo string, d digest.Digest) {
+	delete(c.dropped, at(repo, d))
+	delete(c.dropped, at("", d))
 }
 
 func (c *claims) set(repo string) *freshSet {
@@ -198,12 +210,12 @@ func (c *claims) set(repo string) *freshSet {
 }
 
 // freshIn reports whether a digest that nothing names has to stay because of
-// what happened in a repository. written is when the storage got it, for what
+// what happened in a repository, "" for content that no repository has. written is when the storage got it, for what
 // happened before this process began.
 func (c *claims) freshIn(repo string, d digest.Digest, written func() time.Time, delay time.Duration) bool {
 	c.mu.Lock()
 	f, now := c.fresh[repo], c.now()
-	_, dropped := c.dropped[d]
+	_, dropped := c.dropped[at(repo, d)]
 	var age, idle time.Duration
 	var known, lost bool
 	if f != nil {
@@ -223,7 +235,13 @@ func (c *claims) freshIn(repo string, d digest.Digest, written func() time.Time,
 	return now.Sub(written()) < delay
 }
 
-// expire forgets what protects nothing any more.
+// tidy forgets what protects nothing any more.
+func (c *claims) tidy() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.expire()
+}
+
 func (c *claims) expire() {
 	now := c.now()
 	for repo, f := range c.fresh {
@@ -238,9 +256,9 @@ func (c *claims) expire() {
 		}
 	}
 	// What storage has is older than this by now, so that its age tells the same.
-	for d, since := range c.dropped {
+	for key, since := range c.dropped {
 		if now.Sub(since) >= c.delay {
-			delete(c.dropped, d)
+			delete(c.dropped, key)
 		}
 	}
 }

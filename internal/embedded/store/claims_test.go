@@ -103,11 +103,11 @@ func TestClaimsFresh(t *testing.T) {
 			c.wait(maxFreshAge)
 			c.push("r")
 		}, false},
-		"dropped":           {func(c *clock) { c.drop(blobA) }, false},
-		"dropped, then add": {func(c *clock) { c.drop(blobA); c.add("r", blobA) }, true},
+		"dropped":           {func(c *clock) { c.drop("r", blobA) }, false},
+		"dropped, then add": {func(c *clock) { c.drop("r", blobA); c.add("r", blobA) }, true},
 		// Another client's push does not end because somebody gave up an image that
 		// has the same blob.
-		"added, then dropped": {func(c *clock) { c.add("r", blobA); c.drop(blobA) }, true},
+		"added, then dropped": {func(c *clock) { c.add("r", blobA); c.drop("r", blobA) }, true},
 		"forgotten":           {func(c *clock) { c.add("r", blobA); c.forget("r", blobA) }, false},
 		"forgotten elsewhere": {func(c *clock) { c.add("r", blobA); c.forget("other", blobA) }, true},
 		"expired":             {func(c *clock) { c.add("r", blobA); c.wait(delay); c.begin() }, false},
@@ -137,10 +137,10 @@ func TestClaimsWritten(t *testing.T) {
 	}{
 		"young":                {time.Hour - 1, func(*clock) {}, true},
 		"old":                  {time.Hour, func(*clock) {}, false},
-		"young and dropped":    {1, func(c *clock) { c.drop(blobA) }, false},
-		"dropped, then named":  {1, func(c *clock) { c.drop(blobA); c.name("r", blobA) }, true},
+		"young and dropped":    {1, func(c *clock) { c.drop("r", blobA) }, false},
+		"dropped, then named":  {1, func(c *clock) { c.drop("r", blobA); c.name("r", blobA) }, true},
 		"forgotten":            {1, func(c *clock) { c.forget("r", blobA) }, false},
-		"dropped, then closed": {2 * time.Hour, func(c *clock) { c.drop(blobA); c.wait(time.Hour); c.begin() }, false},
+		"dropped, then closed": {2 * time.Hour, func(c *clock) { c.drop("r", blobA); c.wait(time.Hour); c.begin() }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newClock(time.Hour)
@@ -180,7 +180,7 @@ func TestClaimsExpire(t *testing.T) {
 	c := newClock(time.Hour)
 	c.add("idle", blobA)
 	c.add("busy", blobA)
-	c.drop(blobB)
+	c.drop("r", blobB)
 	c.wait(time.Hour)
 	c.push("busy")
 	c.begin()

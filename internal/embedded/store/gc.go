@@ -80,7 +80,8 @@ type collection struct {
 	Collection
 	s      *Store
 	live   keySet // blobs that stay, whichever repository needs them
-	given  keySet // what manifests that were removed named: however young it is, nobody waits for it
+	given  keySet // what removed manifests of the repository at hand named: however young it is, nobody waits for it
+	gone   keySet // what was taken out of any repository
 	mu     sync.Mutex
 	report Report // guarded by mu where several goroutines are at work
 }
@@ -119,6 +120,7 @@ func (c *collection) purgeParts(ctx context.Context) error {
 
 // repository removes what a repository does not need and notes what it does.
 func (c *collection) repository(ctx context.Context, repo string) error {
+	c.given = keySet{}
 	g, err := c.s.readGraph(ctx, repo)
 	if err != nil {
 		return err
@@ -153,29 +155,41 @@ func (c *collection) repository(ctx context.Context, repo string) error {
 	return c.s.removeEmpty(ctx, repo)
 }
 
-// sweepManifest removes a manifest that is not marked; those that name it go
-// first, so that there is never one that names what is gone.
+// sweepManifest removes a manifest that is not marked. What could still keep it
+// goes first: those that name it, so that there is never one that names what is
+// gone, and what it refers to.
 func (c *collection) sweepManifest(ctx context.Context, g *graph, m *node) error {
-	if m.why != "" || m.swept {
-		if m.why != "" && !m.swept {
-			m.swept = true
-			c.explain(Verdict{Kind: "manifest", Repository: g.repo, Digest: m.digest, Kept: true, Why: m.why})
-		}
+	if m.swept {
 		return nil
 	}
 	m.swept = true
-	for _, parent := range m.parents {
-		if err := c.sweepManifest(ctx, g, parent); err != nil {
+	if m.why == "" {
+		for _, n := range append(slices.Clone(m.parents), g.byKey[m.subject]) {
+			if n == nil {
+				continue
+			}
+			if err := c.sweepManifest(ctx, g, n); err != nil {
+				return err
+			}
+		}
+	}
+	if m.why == "" {
+		if err := c.removeManifest(ctx, g, m); err != nil {
 			return err
 		}
 	}
-	if m.why != "" { // a parent turned out to be needed
-		c.explain(Verdict{Kind: "manifest", Repository: g.repo, Digest: m.digest, Kept: true, Why: m.why})
-		return nil
+	v := Verdict{Kind: "manifest", Repository: g.repo, Digest: m.digest, Kept: !m.gone, Why: m.why}
+	if m.gone {
+		v.Why = "no tag, index or live subject leads to it"
 	}
+	c.explain(v)
+	return nil
+}
+
+// removeManifest removes a manifest, or keeps it when a push is at it.
+func (c *collection) removeManifest(ctx context.Context, g *graph, m *node) error {
 	if !c.s.claims.condemn(m.digest) {
 		g.keep(m, "a push is at it")
-		c.explain(Verdict{Kind: "manifest", Repository: g.repo, Digest: m.digest, Kept: true, Why: m.why})
 		return nil
 	}
 	defer c.s.claims.spare(m.digest)
@@ -187,8 +201,9 @@ func (c *collection) sweepManifest(ctx context.Context, g *graph, m *node) error
 			return err
 		}
 	}
+	m.gone = true
+	c.gone.add(keyOf(m.digest))
 	c.report.Freed.Manifests++
-	c.explain(Verdict{Kind: "manifest", Repository: g.repo, Digest: m.digest, Why: "no tag, index or live subject leads to it"})
 	return nil
 }
 
@@ -237,18 +252,21 @@ func (c *collection) sweepLink(ctx context.Context, g *graph, users map[key]*nod
 	if g.unsure {
 		return damagedMay, nil
 	}
-	if c.s.claims.freshIn(g.repo, canonical, c.written(ctx, layerLink(g.repo, d), canonical), c.Delay) {
+	if c.s.claims.freshIn(g.repo, canonical, c.written(ctx, layerLink(g.repo, d), c.given.has(keyOf(canonical))), c.Delay) {
 		return "pushed or asked for of late, and no manifest names it yet", nil
 	}
 	if !c.s.claims.condemn(canonical) {
 		return "a push is at it", nil
 	}
 	defer c.s.claims.spare(canonical)
-	c.report.Freed.Links++
-	if c.DryRun {
-		return "", nil
+	if !c.DryRun {
+		if err := c.s.unlinkBlob(ctx, g.repo, d); err != nil {
+			return "", err
+		}
 	}
-	return "", c.s.unlinkBlob(ctx, g.repo, d)
+	c.report.Freed.Links++
+	c.gone.add(keyOf(canonical))
+	return "", nil
 }
 
 // canonicalLayer returns what a link of a repository's blob leads to. That of a
@@ -260,11 +278,11 @@ func (s *Store) canonicalLayer(ctx context.Context, repo string, d digest.Digest
 	return s.link(ctx, layerLink(repo, d))
 }
 
-// written returns a function that tells when a file of a blob was; now, if that
-// cannot be told.
-func (c *collection) written(ctx context.Context, name string, d digest.Digest) func() time.Time {
+// written returns a function that tells when a file was; now, if that cannot be
+// told, and long ago for what was given up.
+func (c *collection) written(ctx context.Context, name string, givenUp bool) func() time.Time {
 	return func() time.Time {
-		if c.given.has(keyOf(d)) {
+		if givenUp {
 			return time.Time{}
 		}
 		info, err := c.s.driver.Stat(ctx, name)
@@ -309,44 +327,54 @@ func (c *collection) sweepBlobs(ctx context.Context) error {
 }
 
 func (c *collection) sweepBlob(ctx context.Context, d digest.Digest) error {
-	keep := func(why string) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.report.Blobs++
-		if why != "" {
-			c.explain(Verdict{Kind: "blob", Digest: d, Kept: true, Why: why})
-		}
-	}
-	if c.live.has(keyOf(d)) {
-		keep("")
-		return nil
-	}
-	if c.s.claims.freshIn("", d, c.written(ctx, blobData(d), d), c.Delay) {
-		keep("written of late, and no repository has it yet")
-		return nil
-	}
-	if !c.s.claims.condemn(d) {
-		keep("a push is at it")
-		return nil
-	}
-	defer c.s.claims.spare(d)
-	size, err := c.s.size(ctx, d)
-	var e *Error
-	if err != nil && !errors.As(err, &e) {
+	size, why, err := c.removeBlob(ctx, d)
+	if err != nil {
 		return err
-	}
-	if !c.DryRun {
-		if err := c.s.remove(ctx, blobPath(d)); err != nil {
-			return err
-		}
-		c.s.manifests.Remove(d)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.report.Freed.Blobs++
-	c.report.Freed.Bytes += size
-	c.explain(Verdict{Kind: "blob", Digest: d, Size: size, Why: "no repository needs it"})
+	switch {
+	case why == "":
+		c.report.Freed.Blobs++
+		c.report.Freed.Bytes += size
+		c.explain(Verdict{Kind: "blob", Digest: d, Size: size, Why: "no repository needs it"})
+	default:
+		c.report.Blobs++
+		if why != neededBlob {
+			c.explain(Verdict{Kind: "blob", Digest: d, Kept: true, Why: why})
+		}
+	}
 	return nil
+}
+
+// neededBlob was explained where a repository needs it.
+const neededBlob = "needed"
+
+// removeBlob removes the content of a blob, or returns why it stays.
+func (c *collection) removeBlob(ctx context.Context, d digest.Digest) (size int64, why string, err error) {
+	if c.live.has(keyOf(d)) {
+		return 0, neededBlob, nil
+	}
+	if c.s.claims.freshIn("", d, c.written(ctx, blobData(d), c.gone.has(keyOf(d))), c.Delay) {
+		return 0, "written of late, and no repository has it yet", nil
+	}
+	if !c.s.claims.condemn(d) {
+		return 0, "a push is at it", nil
+	}
+	defer c.s.claims.spare(d)
+	size, err = c.s.size(ctx, d)
+	var e *Error
+	if err != nil && !errors.As(err, &e) {
+		return 0, "", err
+	}
+	if c.DryRun {
+		return size, "", nil
+	}
+	if err := c.s.remove(ctx, blobPath(d)); err != nil {
+		return 0, "", err
+	}
+	c.s.manifests.Remove(d)
+	return size, "", nil
 }
 
 func (c *collection) explain(v Verdict) {

@@ -31,6 +31,7 @@ type node struct {
 
 	why     string // it stays; "" when it does not
 	swept   bool
+	gone    bool
 	damaged bool // what it names is not known
 }
 
@@ -46,14 +47,14 @@ func (s *Store) readGraph(ctx context.Context, repo string) (*graph, error) {
 	}
 	slices.Sort(tags)
 	for _, tag := range tags {
-		d, ok := s.tagged.Get(repo + ":" + tag)
-		if !ok {
-			if d, err = s.link(ctx, tagLink(repo, tag)); missing(err) {
-				g.unsure = g.unsure || errors.Is(err, errDamagedLink)
-				continue
-			} else if err != nil {
-				return nil, err
-			}
+		// Not from memory: after a failed write that may know less.
+		d, err := s.link(ctx, tagLink(repo, tag))
+		if missing(err) {
+			g.unsure = g.unsure || errors.Is(err, errDamagedLink)
+			continue
+		}
+		if err != nil {
+			return nil, err
 		}
 		g.tags[keyOf(d)] = append(g.tags[keyOf(d)], tag)
 	}
@@ -144,7 +145,7 @@ func (c *collection) mark(ctx context.Context, g *graph) {
 		}
 	}
 	for _, m := range g.manifests {
-		if m.why == "" && c.s.claims.freshIn(g.repo, m.digest, c.written(ctx, revisionLink(g.repo, m.digest), m.digest), c.Delay) {
+		if m.why == "" && c.s.claims.freshIn(g.repo, m.digest, c.written(ctx, revisionLink(g.repo, m.digest), false), c.Delay) {
 			g.keep(m, "pushed, asked for or untagged of late")
 		}
 	}
@@ -163,13 +164,13 @@ const damagedMay = "a damaged manifest or tag of the repository may lead to it"
 // keep marks a manifest and all that it keeps alive: what an index names, what
 // refers to it, and what it refers to.
 func (g *graph) keep(m *node, why string) {
-	if m.why != "" {
+	if m.why != "" || m.gone {
 		return
 	}
 	m.why = why
 	todo := []*node{m}
 	mark := func(m *node, why string) {
-		if m != nil && m.why == "" {
+		if m != nil && m.why == "" && !m.gone {
 			m.why = why
 			todo = append(todo, m)
 		}

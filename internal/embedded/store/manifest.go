@@ -270,6 +270,10 @@ func (s *Store) writeManifest(ctx context.Context, p Put, m parsed, canonical, n
 	err = s.publish(ctx, "", "", writes...)
 	done(err == nil)
 	if err != nil {
+		// Some of it may be there all the same.
+		s.tagged.Remove(p.Repo + ":" + tag)
+		s.tags.forget(p.Repo)
+		s.repositories.forget("")
 		return err
 	}
 	s.repositories.add("", p.Repo)
@@ -314,7 +318,7 @@ func (s *Store) DeleteTag(ctx context.Context, repo, tag string) error {
 	if err := s.untag(ctx, repo, tag); err != nil {
 		return err
 	}
-	s.dropTree(ctx, repo, d)
+	s.dropTree(ctx, repo, d, map[digest.Digest]bool{})
 	return nil
 }
 
@@ -322,33 +326,35 @@ func (s *Store) DeleteTag(ctx context.Context, repo, tag string) error {
 func (s *Store) untag(ctx context.Context, repo, tag string) error {
 	err := s.remove(ctx, tagPath(repo, tag))
 	s.tagged.Remove(repo + ":" + tag)
-	if err == nil {
-		s.tags.remove(repo, tag)
+	if err != nil {
+		s.tags.forget(repo)
+		return err
 	}
-	return err
+	s.tags.remove(repo, tag)
+	return nil
 }
 
 // dropTree notes that a manifest and what it names were given up by a client.
-// What else names them, or relies on them, keeps them all the same.
-func (s *Store) dropTree(ctx context.Context, repo string, d digest.Digest) {
+// What else names them, or relies on them, keeps them all the same. seen holds
+// the manifests that were looked at.
+func (s *Store) dropTree(ctx context.Context, repo string, d digest.Digest, seen map[digest.Digest]bool) {
 	canonical, err := s.revision(ctx, repo, d)
-	if err != nil {
+	if err != nil || seen[canonical] || ctx.Err() != nil {
 		return
 	}
-	s.claims.drop(canonical)
+	seen[canonical] = true
+	s.claims.drop(repo, canonical)
 	_, p, err := s.load(ctx, canonical)
 	if err != nil {
 		return
 	}
 	for _, b := range p.blobs {
 		if b, err := s.find(ctx, repo, b.Digest); err == nil {
-			s.claims.drop(b.Digest)
+			s.claims.drop(repo, b.Digest)
 		}
 	}
 	for _, m := range p.manifests {
-		if m.Digest != d { // which only a hash collision could have
-			s.dropTree(ctx, repo, m.Digest)
-		}
+		s.dropTree(ctx, repo, m.Digest, seen)
 	}
 }
 
@@ -374,7 +380,7 @@ func (s *Store) DeleteManifest(ctx context.Context, repo string, d digest.Digest
 			return err
 		}
 	}
-	s.dropTree(ctx, repo, canonical)
+	s.dropTree(ctx, repo, canonical, map[digest.Digest]bool{})
 	s.claims.forget(repo, canonical)
 	return s.removeRevision(ctx, repo, canonical)
 }
