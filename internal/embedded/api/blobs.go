@@ -111,7 +111,7 @@ func (h *Handler) uploads(w http.ResponseWriter, r *http.Request, repo, id strin
 	}
 	switch r.Method {
 	case http.MethodGet: // end-13
-		h.uploadHeaders(w, r, u, u.Offset())
+		h.uploadHeaders(w, r, u, u.Offset(r.Context()))
 		w.WriteHeader(http.StatusNoContent)
 	case http.MethodPatch:
 		h.appendUpload(w, r, u)
@@ -131,6 +131,12 @@ func (h *Handler) startUpload(w http.ResponseWriter, r *http.Request, repo strin
 	query := r.URL.Query()
 	if mount := query.Get("mount"); mount != "" && h.mount(w, r, repo, query.Get("from"), mount) {
 		return
+	}
+	if query.Has("digest") {
+		if _, err := store.CheckDigest(query.Get("digest")); err != nil {
+			h.fail(w, r, err)
+			return
+		}
 	}
 	u := h.Store.StartUpload(repo)
 	if query.Get("digest-algorithm") == digest.SHA512.String() {

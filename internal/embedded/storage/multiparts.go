@@ -37,7 +37,7 @@ func (d s3Driver) abandon(ctx context.Context, before time.Time) (int, error) {
 	var n int
 	var failed error
 	err := d.client.ListMultipartUploadsPagesWithContext(ctx, &awss3.ListMultipartUploadsInput{
-		Bucket: &d.bucket, Prefix: aws.String(d.S3BucketKey("/")),
+		Bucket: &d.bucket, Prefix: aws.String(d.S3BucketKey("/docker/registry/v2/")),
 	}, func(page *awss3.ListMultipartUploadsOutput, _ bool) bool {
 		for _, upload := range page.Uploads {
 			if !aws.TimeValue(upload.Initiated).Before(before) {

@@ -28,14 +28,16 @@ func (d *Filesystem) Publish(ctx context.Context, from, to string, paths []strin
 		names = append(names, dest)
 		move = func() error { return d.notFound(d.rename(source, dest), from) }
 	}
-	temps := make([]string, len(paths))
-	var write errgroup.Group
-	for i, p := range paths {
+	for _, p := range paths {
 		name, err := d.local(ctx, p)
 		if err != nil {
 			return err
 		}
 		names = append(names, name)
+	}
+	temps := make([]string, len(paths))
+	var write errgroup.Group
+	for i := range paths {
 		temps[i] = d.workName()
 		defer os.Remove(temps[i])
 		each(&write, len(paths), func() error { return writeSynced(temps[i], contents[i]) })

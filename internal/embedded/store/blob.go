@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"path"
+	"slices"
 
 	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
 	"github.com/opencontainers/go-digest"
@@ -97,8 +99,19 @@ func (s *Store) DeleteBlob(ctx context.Context, repo string, d digest.Digest) er
 	if err != nil {
 		return err
 	}
-	for _, alias := range []digest.Digest{d, b.Digest} {
-		if err := s.unlinkBlob(ctx, repo, alias); err != nil {
+	aliases, err := s.list(ctx, path.Join(layersPath(repo), digest.SHA512.String()))
+	if err != nil {
+		return err
+	}
+	names := []digest.Digest{b.Digest}
+	for _, hex := range aliases {
+		alias := digest.NewDigestFromEncoded(digest.SHA512, hex)
+		if canonical, err := s.link(ctx, layerLink(repo, alias)); err == nil && canonical == b.Digest {
+			names = append(names, alias)
+		}
+	}
+	for _, name := range slices.Backward(names) {
+		if err := s.unlinkBlob(ctx, repo, name); err != nil {
 			return err
 		}
 	}
@@ -149,15 +162,17 @@ func (s *Store) linked(repo string, b Blob, alias digest.Digest) {
 	s.blobs.Add(at(repo, alias), b)
 }
 
-// seeker reads a blob of a storage without files, from where it is sought.
+// seeker reads a blob of a storage without files. To seek costs nothing until
+// something is read.
 type seeker struct {
 	ctx    context.Context
 	driver storagedriver.StorageDriver
 	path   string
 	size   int64
 
-	offset int64
-	r      io.ReadCloser // at offset; nil until it is needed
+	offset int64 // of the next Read
+	r      io.ReadCloser
+	at     int64 // where r is; r is nil until it is needed
 }
 
 func (s *seeker) Seek(offset int64, whence int) (int64, error) {
@@ -170,10 +185,7 @@ func (s *seeker) Seek(offset int64, whence int) (int64, error) {
 	if offset < 0 {
 		return 0, errors.New("seek before the beginning of a blob")
 	}
-	if offset != s.offset {
-		_ = s.Close()
-		s.offset = offset
-	}
+	s.offset = offset
 	return offset, nil
 }
 
@@ -181,15 +193,19 @@ func (s *seeker) Read(p []byte) (int, error) {
 	if s.offset >= s.size {
 		return 0, io.EOF
 	}
-	if s.r == nil {
+	if s.r == nil || s.at != s.offset {
+		if err := s.Close(); err != nil {
+			return 0, err
+		}
 		r, err := s.driver.Reader(s.ctx, s.path, s.offset)
 		if err != nil {
 			return 0, err
 		}
-		s.r = r
+		s.r, s.at = r, s.offset
 	}
 	n, err := s.r.Read(p)
-	s.offset += int64(n)
+	s.at += int64(n)
+	s.offset = s.at
 	return n, err
 }
 

@@ -127,7 +127,10 @@ var steps = map[string]step{
 			r.must(r.driver.PutContent(r.ctx, blobData(digest.FromString("layer of new")), []byte("damaged")))
 		},
 		do: func(r *registry) error {
-			_, err := r.Scrub(r.ctx, Scrub{})
+			s, err := r.Scrub(r.ctx, Scrub{})
+			if s.Unreadable > 0 { // it comes again
+				err = errStorage
+			}
 			return err
 		},
 		after: func(r *registry) {

@@ -31,8 +31,7 @@ const (
 type Error struct {
 	Code    Code
 	Message string
-	Detail  any   // for the answer's detail field; nil for none
-	Offset  int64 // of an upload, where it has to go on: BlobUploadInvalid
+	Detail  any // for the answer's detail field; nil for none
 }
 
 func (e *Error) Error() string { return e.Message }

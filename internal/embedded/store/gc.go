@@ -106,7 +106,7 @@ func (c *collection) all(ctx context.Context) error {
 
 // partsAge is how old a part of an upload has to be that no path leads to. None
 // is under way for so long.
-const partsAge = 24 * time.Hour
+const partsAge = 7 * 24 * time.Hour
 
 // purgeParts ends uploads that only the storage service knows of.
 func (c *collection) purgeParts(ctx context.Context) error {

@@ -190,7 +190,7 @@ func TestCollectPurgesParts(t *testing.T) {
 		before = append(before, b)
 		return 3, nil
 	}})
-	for _, c := range []Collection{{DryRun: true}, {Delay: grace}, {Delay: 48 * time.Hour}} {
+	for _, c := range []Collection{{DryRun: true}, {Delay: grace}, {Delay: 200 * time.Hour}} {
 		report, err := r.Collect(r.ctx, c)
 		r.must(err)
 		if want := 3; !c.DryRun && report.Freed.Uploads != want {
@@ -201,7 +201,7 @@ func TestCollectPurgesParts(t *testing.T) {
 	for i, b := range before {
 		ages[i] = time.Since(b).Round(time.Hour)
 	}
-	if want := []time.Duration{24 * time.Hour, 48 * time.Hour}; !slices.Equal(ages, want) {
+	if want := []time.Duration{partsAge, 200 * time.Hour}; !slices.Equal(ages, want) {
 		t.Errorf("purged parts older than %v, want %v", ages, want)
 	}
 }

@@ -118,6 +118,13 @@ func (s *Store) connect(ctx context.Context, g *graph, m *node, p parsed) error 
 		m.children = append(m.children, k)
 		if child := g.byKey[k]; child != nil {
 			child.parents = append(child.parents, m)
+			continue
+		}
+		// Caches of builds are indexes of blobs.
+		if canonical, err := s.canonicalLayer(ctx, g.repo, d.Digest); err == nil {
+			m.blobs = append(m.blobs, keyOf(canonical))
+		} else if errors.Is(err, errDamagedLink) {
+			g.unsure = true
 		}
 	}
 	if p.subject != "" {

@@ -224,6 +224,12 @@ func (s *Store) named(ctx context.Context, repo string, m parsed) (named []diges
 	}
 	for _, d := range m.manifests {
 		canonical, err := s.revision(ctx, repo, d.Digest)
+		if e := (*Error)(nil); errors.As(err, &e) {
+			// Caches of builds are indexes of blobs.
+			var b Blob
+			b, err = s.find(ctx, repo, d.Digest)
+			canonical = b.Digest
+		}
 		if err := look(d.Digest, canonical, err); err != nil {
 			return nil, err
 		}
@@ -424,13 +430,13 @@ func (s *Store) removeRevision(ctx context.Context, repo string, canonical diges
 		}
 		return nil
 	}
-	// Content that cannot be read names no subject; the index is mended when that
-	// is found.
 	_, p, err := s.load(ctx, canonical)
 	var e *Error
 	switch {
 	case err != nil && !errors.As(err, &e):
 		return err
+	case err != nil: // it may be a referrer of anything
+		return errors.Join(unlink(), s.referrers.invalidate(ctx, repo))
 	case p.subject != "":
 		return s.referrers.remove(ctx, repo, p.subject, names, unlink)
 	}

@@ -50,13 +50,10 @@ func parse(content []byte, declared string) (parsed, error) {
 		return parsed{}, fault(ManifestInvalid, "schemaVersion is %d: only 2 is taken", m.SchemaVersion)
 	}
 	p := parsed{mediaType: m.MediaType, artifactType: m.ArtifactType, annotations: m.Annotations}
-	if p.mediaType == "" {
-		p.mediaType = declared
-		if p.mediaType == "" {
-			p.mediaType = v1.MediaTypeImageManifest
-			if m.Manifests != nil {
-				p.mediaType = v1.MediaTypeImageIndex
-			}
+	if p.mediaType == "" { // which OCI allows: the form has to tell, whenever it is read
+		p.mediaType = v1.MediaTypeImageManifest
+		if m.Manifests != nil {
+			p.mediaType = v1.MediaTypeImageIndex
 		}
 	}
 	if declared != "" && p.mediaType != declared {

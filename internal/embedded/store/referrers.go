@@ -276,6 +276,16 @@ func (r *referrers) load(ctx context.Context, st *referrersState, repo string) (
 	return nil, nil
 }
 
+// invalidate makes the next look at the index of a repository make it anew.
+func (r *referrers) invalidate(ctx context.Context, repo string) error {
+	st := r.state(repo)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.loaded = false
+	r.lists.Purge()
+	return r.s.driver.PutContent(ctx, referrersStatePath(repo), []byte(unfinished))
+}
+
 // stored returns the subjects that have a list.
 func (r *referrers) stored(ctx context.Context, repo string) (found []digest.Digest, err error) {
 	for _, a := range []digest.Algorithm{digest.SHA256, digest.SHA512} {

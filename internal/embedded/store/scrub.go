@@ -8,6 +8,7 @@ import (
 	"io"
 	"path"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -43,11 +44,14 @@ type Place struct {
 
 // Scrubbed tells how a pass went.
 type Scrubbed struct {
-	Blobs    int           `json:"blobs"` // read, in all sittings of the pass
-	Bytes    int64         `json:"bytes"`
-	Resumed  bool          `json:"resumed"` // the pass began in an earlier sitting
-	Damaged  []Damage      `json:"damaged"` // also what earlier passes found
-	Duration time.Duration `json:"duration_ns"`
+	Blobs   int      `json:"blobs"` // read, in all sittings of the pass
+	Bytes   int64    `json:"bytes"`
+	Resumed bool     `json:"resumed"` // the pass began in an earlier sitting
+	Damaged []Damage `json:"damaged"` // also what earlier passes found
+	// Unreadable counts blobs that could not be verified, for a reason that need not
+	// be damage: the log has it.
+	Unreadable int           `json:"unreadable"`
+	Duration   time.Duration `json:"duration_ns"`
 }
 
 // ErrScrubbing means that the blobs are being verified already.
@@ -58,6 +62,8 @@ type position struct {
 	Next  string `json:"next"` // hex from which to go on; "" for a new pass
 	Blobs int    `json:"blobs"`
 	Bytes int64  `json:"bytes"`
+
+	Unreadable int `json:"unreadable,omitempty"`
 }
 
 // saveEvery bounds what is read again after a stop.
@@ -88,7 +94,7 @@ func (s *Store) Scrub(ctx context.Context, o Scrub) (Scrubbed, error) {
 	p.restore()
 	report := Scrubbed{Resumed: p.at.Next != ""}
 	err := p.all(ctx)
-	report.Blobs, report.Bytes = p.at.Blobs, p.at.Bytes
+	report.Blobs, report.Bytes, report.Unreadable = p.at.Blobs, p.at.Bytes, p.at.Unreadable
 	if err == nil {
 		report.Damaged, err = s.quarantined(ctx)
 	}
@@ -175,29 +181,37 @@ func (p *pass) all(ctx context.Context) error {
 // blob verifies one blob, and once more before it is condemned: the memory that
 // it was read to may have been at fault.
 func (p *pass) blob(ctx context.Context, d digest.Digest) error {
+	var fault error
 	for range 2 {
 		n, ok, err := p.verify(ctx, d)
-		if missing(err) {
+		switch {
+		case missing(err):
 			return nil // collected meanwhile
-		}
-		if ctx.Err() != nil {
+		case ctx.Err() != nil:
 			return ctx.Err()
-		}
-		if ok {
+		case ok:
 			p.at.Blobs++
 			p.at.Bytes += n
 			return nil
 		}
 		if err != nil {
-			// A disk that cannot read one file goes on with the next; a storage that
-			// is not there has not lost anything.
+			// A storage that is not there has not lost anything.
 			if ready := p.s.Ready(ctx); ready != nil {
 				return errors.Join(err, ready)
 			}
 		}
+		fault = err
 	}
 	p.at.Blobs++
-	return p.s.quarantine(ctx, d)
+	if fault == nil || errors.Is(fault, syscall.EIO) {
+		fault = p.quarantine(ctx, d)
+	}
+	if fault != nil && ctx.Err() == nil {
+		// Too many open files, a service that is too busy: not the blob's fault.
+		p.s.log.Error("a blob cannot be verified", "digest", d, "error", fault)
+		p.at.Unreadable++
+	}
+	return ctx.Err()
 }
 
 // verify reports whether a blob is what its digest says.
@@ -227,8 +241,9 @@ func (p *pass) verify(ctx context.Context, d digest.Digest) (n int64, ok bool, e
 }
 
 // quarantine takes a damaged blob out of the way.
-func (s *Store) quarantine(ctx context.Context, d digest.Digest) error {
+func (p *pass) quarantine(ctx context.Context, d digest.Digest) error {
 	const wait = 20 * time.Millisecond
+	s := p.s
 	for !s.claims.condemn(d) { // a push looks at it
 		select {
 		case <-ctx.Done():
@@ -237,6 +252,10 @@ func (s *Store) quarantine(ctx context.Context, d digest.Digest) error {
 		}
 	}
 	defer s.claims.spare(d)
+	// Those who were at it may have mended or removed it.
+	if _, ok, err := p.verify(ctx, d); ok || missing(err) {
+		return nil
+	}
 	s.log.Error("a blob is damaged and not served any more: push it again", "digest", d)
 	err := s.driver.Move(ctx, blobData(d), quarantinePath(d))
 	// Whichever repositories have it, and whoever just looked at it.
@@ -310,9 +329,6 @@ func (s *Store) Restore(ctx context.Context, d digest.Digest, r io.Reader) error
 func (u *Upload) restore(ctx context.Context, want digest.Digest) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if err := u.open(ctx); err != nil {
-		return err
-	}
 	if err := u.rehash(ctx, digest.SHA256); err != nil {
 		return err
 	}
@@ -326,9 +342,27 @@ func (u *Upload) restore(ctx context.Context, want digest.Digest) error {
 	if err := u.s.publish(ctx, uploadPath(u.Repo, u.ID), blobData(want)); err != nil {
 		return err
 	}
+	u.end()
 	u.s.manifests.Remove(want)
 	if err := u.s.remove(ctx, quarantinePath(want)); err != nil {
 		return err
 	}
-	return u.cancel(ctx)
+	return u.s.referAgain(ctx, want)
+}
+
+// referAgain makes the index of referrers anew where a manifest is one that came
+// back, which an index made without it does not have.
+func (s *Store) referAgain(ctx context.Context, canonical digest.Digest) error {
+	var repos []string
+	if err := s.eachRepository(ctx, func(repo string, _ []string) { repos = append(repos, repo) }); err != nil {
+		return err
+	}
+	for _, repo := range repos {
+		if _, err := s.link(ctx, revisionLink(repo, canonical)); err == nil {
+			if err := s.referrers.invalidate(ctx, repo); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

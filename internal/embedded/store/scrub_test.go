@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -215,17 +216,19 @@ func TestScrubOnceAtATime(t *testing.T) {
 	r.scrub()
 }
 
-// A storage that is not there has not lost its blobs, a file that cannot be read
-// is damaged, and one that can be at the second look is not.
+// A storage that is not there has not lost its blobs, and neither has one with
+// too much to do; a file that the disk cannot read is damaged, and one that can be at the second look is not.
 func TestScrubReadErrors(t *testing.T) {
 	for name, test := range map[string]struct {
 		fail    func(op string, nth int) bool
+		fault   error
 		damaged int
 		err     error
 	}{
-		"one file":        {func(op string, _ int) bool { return op == "Reader" }, 1, nil},
-		"once":            {func(op string, n int) bool { return op == "Reader" && n == 0 }, 0, nil},
-		"all the storage": {func(string, int) bool { return true }, 0, errStorage},
+		"one file":        {func(op string, _ int) bool { return op == "Reader" }, syscall.EIO, 1, nil},
+		"not the file":    {func(op string, _ int) bool { return op == "Reader" }, errStorage, 0, nil},
+		"once":            {func(op string, n int) bool { return op == "Reader" && n == 0 }, syscall.EIO, 0, nil},
+		"all the storage": {func(string, int) bool { return true }, errStorage, 0, errStorage},
 	} {
 		t.Run(name, func(t *testing.T) {
 			disk := memory(t)
@@ -241,7 +244,7 @@ func TestScrubReadErrors(t *testing.T) {
 					return nil
 				}
 				n++
-				return errStorage
+				return test.fault
 			}})
 			s, err := r.Scrub(r.ctx, Scrub{})
 			if !errors.Is(err, test.err) || len(s.Damaged) != test.damaged {

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
@@ -39,7 +40,9 @@ type Upload struct {
 	mu sync.Mutex // held by a request, for as long as its body lasts
 
 	offset int64
+	seen   atomic.Int64             // offset, for who does not wait for mu
 	writer storagedriver.FileWriter // nil before the first byte, and when closed for idleness
+	stored bool                     // the storage shows the content: nothing is to be committed
 	ended  bool                     // committed or cancelled
 
 	hash256, hash512 hash.Hash // of offset bytes; nil when they have to be made from the storage
@@ -88,7 +91,9 @@ func (s *Store) Upload(ctx context.Context, repo, id string) (*Upload, error) {
 		_ = s.remove(ctx, uploadPath(repo, id))
 		return nil, unknown
 	}
-	return s.uploads.put(&Upload{ID: id, Repo: repo, s: s, writer: w, offset: w.Size(), used: time.Now()}), nil
+	u := &Upload{ID: id, Repo: repo, s: s, writer: w, offset: w.Size(), used: time.Now()}
+	u.seen.Store(u.offset)
+	return s.uploads.put(u), nil
 }
 
 func (us *uploads) get(repo, id string) *Upload {
@@ -110,22 +115,30 @@ func (us *uploads) put(u *Upload) *Upload {
 	return u
 }
 
-// Offset returns how many bytes have come. It waits for a request that is at it.
-func (u *Upload) Offset() int64 {
-	u.mu.Lock()
+// Offset returns how many bytes have come, so far where a request is at it.
+func (u *Upload) Offset(ctx context.Context) int64 {
+	if !u.mu.TryLock() {
+		return u.seen.Load()
+	}
 	defer u.mu.Unlock()
+	if u.offset > 0 && !u.stored && !u.ended {
+		_ = u.open(ctx) // which corrects it
+	}
 	return u.offset
 }
+
+var errBusy = fault(BlobUploadInvalid, "another request is at work on this upload")
 
 // Append adds to an upload what comes from r. from is the offset at which the
 // client believes to be, negative when it does not say. What came before an
 // error stays, and can be gone on from.
 //
-// Errors: BlobUploadInvalid, with the offset to go on from, when from is another
-// one or another request is at work; BlobUploadUnknown.
+// Errors: BlobUploadInvalid when from is not where the upload is, or another
+// request is at work on it, or the storage lost some of what came, see Resumable;
+// BlobUploadUnknown.
 func (u *Upload) Append(ctx context.Context, r io.Reader, from int64) (offset int64, err error) {
 	if !u.mu.TryLock() {
-		return 0, fault(BlobUploadInvalid, "another request is at work on this upload")
+		return 0, errBusy
 	}
 	defer u.mu.Unlock()
 	err = u.append(ctx, r, from)
@@ -136,10 +149,13 @@ func (u *Upload) append(ctx context.Context, r io.Reader, from int64) error {
 	if u.ended {
 		return fault(BlobUploadUnknown, "the upload has ended")
 	}
+	if u.offset > 0 && !u.stored {
+		if err := u.open(ctx); err != nil { // it may have to correct the offset
+			return err
+		}
+	}
 	if from >= 0 && from != u.offset {
-		e := fault(BlobUploadInvalid, "the upload is at %d, not at %d", u.offset, from)
-		e.Offset = u.offset
-		return e
+		return fault(BlobUploadInvalid, "the upload is at %d, not at %d", u.offset, from)
 	}
 	_, err := io.CopyBuffer(appender{ctx, u}, onlyReader{r}, make([]byte, 256<<10))
 	u.used = time.Now()
@@ -164,6 +180,7 @@ func (a appender) Write(p []byte) (int, error) {
 	}
 	n, err := u.writer.Write(p)
 	u.offset += int64(n)
+	u.seen.Store(u.offset)
 	for _, h := range []hash.Hash{u.hash256, u.hash512} {
 		if h != nil {
 			h.Write(p[:n])
@@ -177,20 +194,26 @@ func (a appender) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// open makes the writer ready.
+// open makes the writer ready. It fails with BlobUploadInvalid once when the
+// storage has not what this upload believes, after a write that failed or a
+// buffer that was lost; the offset is right from then on.
 func (u *Upload) open(ctx context.Context) error {
 	if u.writer != nil {
 		return nil
 	}
+	// Or the repository could be found empty, and be removed.
+	defer u.s.claims.hold(repositoryClaim(u.Repo))()
 	// It outlives the request.
 	w, err := u.s.driver.Writer(context.WithoutCancel(ctx), uploadPath(u.Repo, u.ID), u.offset > 0)
 	if err != nil {
 		return err
 	}
-	if w.Size() != u.offset {
+	u.writer, u.stored = w, false
+	if before := u.offset; w.Size() != before {
 		u.offset, u.hash256, u.hash512 = w.Size(), nil, nil
+		u.seen.Store(u.offset)
+		return fault(BlobUploadInvalid, "the storage has %d bytes of the upload, not %d: go on from there", u.offset, before)
 	}
-	u.writer = w
 	return nil
 }
 
@@ -211,16 +234,13 @@ func (u *Upload) pause() error {
 // Errors: DigestInvalid, and those of Append.
 func (u *Upload) Commit(ctx context.Context, r io.Reader, from int64, want digest.Digest) (Blob, error) {
 	if !u.mu.TryLock() {
-		return Blob{}, fault(BlobUploadInvalid, "another request is at work on this upload")
+		return Blob{}, errBusy
 	}
 	defer u.mu.Unlock()
 	if want.Algorithm() == digest.SHA512 && u.offset == 0 && u.hash512 == nil {
 		u.hash512 = sha512.New()
 	}
 	if err := u.append(ctx, r, from); err != nil {
-		return Blob{}, err
-	}
-	if err := u.open(ctx); err != nil { // it may be empty
 		return Blob{}, err
 	}
 	if err := u.rehash(ctx, want.Algorithm()); err != nil {
@@ -272,15 +292,22 @@ func (u *Upload) publish(ctx context.Context, b Blob, alias digest.Digest) (move
 	return moved, err
 }
 
-// store makes the storage show what came.
+// store makes the storage show what came, if only that it is empty.
 func (u *Upload) store(ctx context.Context) error {
-	if u.writer == nil {
-		return nil // it does
+	if u.stored {
+		return nil
+	}
+	if err := u.open(ctx); err != nil {
+		return err
 	}
 	if err := u.writer.Commit(ctx); err != nil {
 		return errors.Join(err, u.pause())
 	}
-	return u.pause()
+	if err := u.pause(); err != nil {
+		return err
+	}
+	u.stored = true
+	return nil
 }
 
 // rehash makes the hashes that are missing from what the storage has.
@@ -305,12 +332,16 @@ func (u *Upload) rehash(ctx context.Context, a digest.Algorithm) error {
 		return err
 	}
 	u.offset, u.hash256, u.hash512 = n, h256, h512
+	u.seen.Store(n)
 	return nil
 }
 
-// Cancel ends an upload and removes what came.
+// Cancel ends an upload and removes what came. It fails with BlobUploadInvalid
+// when another request is at work on it.
 func (u *Upload) Cancel(ctx context.Context) error {
-	u.mu.Lock()
+	if !u.mu.TryLock() {
+		return errBusy
+	}
 	defer u.mu.Unlock()
 	return u.cancel(ctx)
 }
@@ -431,7 +462,8 @@ func (u *Upload) Resumable() (offset int64, ok bool) {
 // idle for long: what they have is in the storage, and they can go on all the
 // same. It is called now and then.
 func (s *Store) Tidy() {
-	const idle, forgotten = time.Minute, time.Hour
+	const idle, unused, forgotten = time.Minute, 10 * time.Minute, time.Hour
+	s.claims.tidy()
 	s.uploads.mu.Lock()
 	all := slices.Collect(maps.Values(s.uploads.all))
 	s.uploads.mu.Unlock()
@@ -439,7 +471,7 @@ func (s *Store) Tidy() {
 		if !u.mu.TryLock() {
 			continue
 		}
-		if since := time.Since(u.used); since >= forgotten {
+		if since := time.Since(u.used); since >= forgotten || since >= unused && u.offset == 0 {
 			_ = u.pause()
 			u.end()
 		} else if since >= idle {
