@@ -208,6 +208,11 @@ func TestBadNames(t *testing.T) {
 	for target, want := range map[string]string{
 		"/":                           "404 UNSUPPORTED",
 		"/v1/":                        "404 UNSUPPORTED",
+		"/_catalog":                   "404 UNSUPPORTED",
+		"/a/tags/list":                "404 UNSUPPORTED",
+		"/a/manifests/v1":             "404 UNSUPPORTED",
+		"/v2a/manifests/v1":           "404 UNSUPPORTED",
+		"//v2/a/manifests/v1":         "404 UNSUPPORTED",
 		"/v2x":                        "404 UNSUPPORTED",
 		"/v2/a":                       "404 UNSUPPORTED",
 		"/v2/a/unknown/b":             "404 UNSUPPORTED",

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -50,8 +49,9 @@ func FuzzAPI(f *testing.F) {
 		if a.Code >= 500 {
 			t.Fatalf("%s: %d %s", a.request, a.Code, a.Body)
 		}
-		unsatisfiable := a.Code == http.StatusRequestedRangeNotSatisfiable && a.Header().Get("Content-Range") != "" // by net/http
-		if a.Code >= 400 && method != http.MethodHead && !unsatisfiable && (!json.Valid(a.Body.Bytes()) || a.code() == "") {
+		// Of a blob that is there, net/http refuses a range or condition by itself.
+		byItself := a.Header().Get("Docker-Content-Digest") != ""
+		if a.Code >= 400 && method != http.MethodHead && !byItself && a.code() == "" {
 			t.Fatalf("%s: %d without a code: %s", a.request, a.Code, a.Body)
 		}
 		c.do("GET", "/v2/_catalog", "").is(200, "")
