@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"fmt"
-	"io"
 	"io/fs"
 	"net"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -30,7 +27,17 @@ import (
 //	exitcode N PROGRAM ARG...       runs a program, whose exit code must be N
 //	freeport VAR...                 puts a free TCP port into each variable
 //	expand FILE...                  replaces $VAR in files
-//	http [-u USER:PASS] METHOD URL STATUS   sends a request, and prints the answer
+//	http [-w] [-u USER:PASS] [-t TOKEN] [-d FILE] [-H NAME=VALUE] METHOD URL STATUS
+//	                                sends a request, and prints the answer: what it is on
+//	                                standard output, its headers on standard error;
+//	                                with -w it is sent again until the status is that
+//	upload VAR URL FILE             puts a blob into the repository at URL, and its digest into VAR
+//	digest VAR FILE                 puts the digest of a file into VAR, its size into VAR_SIZE, and
+//	                                where it is stored below blobs/sha256 into VAR_PATH
+//	fill FILE BYTES                 writes a file of that size
+//	flip FILE                       changes a bit in the middle of a file
+//	shows ADDRESS CERT              a TLS server shows the certificate in a file, after 3 s at most
+//	until FILE TEXT PROGRAM ARG...  runs a program until a file, or its stdout or stderr, has a text
 //	waitfile FILE                   waits until a file exists
 //	kill9 DATADIR                   kills the registry that runs from a data directory
 //	registry VAR                    starts an empty registry in the test process, puts its
@@ -69,6 +76,13 @@ func TestScripts(t *testing.T) {
 			"kill9":    kill9,
 			"cert":     cert,
 			"registry": registry,
+
+			"upload": upload,
+			"digest": digestOf,
+			"fill":   fill,
+			"flip":   flip,
+			"shows":  shows,
+			"until":  until,
 		},
 	})
 }
@@ -102,31 +116,6 @@ func expand(ts *testscript.TestScript, _ bool, args []string) {
 	for _, name := range args {
 		text := os.Expand(ts.ReadFile(name), ts.Getenv)
 		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o666))
-	}
-}
-
-func request(ts *testscript.TestScript, _ bool, args []string) {
-	user := ""
-	if len(args) > 2 && args[0] == "-u" {
-		user, args = args[1], args[2:]
-	}
-	if len(args) != 3 {
-		ts.Fatalf("usage: http [-u USER:PASS] METHOD URL STATUS")
-	}
-	req, err := http.NewRequest(args[0], args[1], nil)
-	ts.Check(err)
-	if name, password, ok := strings.Cut(user, ":"); ok {
-		req.SetBasicAuth(name, password)
-	}
-	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}
-	resp, err := transport.RoundTrip(req)
-	ts.Check(err)
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	ts.Check(err)
-	fmt.Fprintln(ts.Stdout(), string(body))
-	if strconv.Itoa(resp.StatusCode) != args[2] {
-		ts.Fatalf("%s %s answers %s: %s", args[0], args[1], resp.Status, body)
 	}
 }
 

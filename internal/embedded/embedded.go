@@ -105,7 +105,7 @@ func newServer(ctx context.Context, config *configuration.Configuration, s *Open
 		return nil, err
 	}
 	chain, err := gate.New(&api.Handler{Store: s.Store, Log: log, Relative: config.HTTP.RelativeURLs}, gate.Options{
-		Log: log, Read: t.Read, Write: t.Write, Credentials: credentials, Ready: s.Ready, Headers: config.HTTP.Headers,
+		Log: log, Read: t.Read, Write: t.Write, Credentials: credentials, Ready: ready(s.Store, log), Headers: config.HTTP.Headers,
 	})
 	if err != nil {
 		return nil, err
@@ -121,6 +121,18 @@ func newServer(ctx context.Context, config *configuration.Configuration, s *Open
 	h := newHTTP(chain, t, log)
 	h.TLSConfig = tlsConfig
 	return &server{store: s, http: h, listener: listener, ended: make(chan struct{}), log: log}, nil
+}
+
+// ready is what /readyz asks. What the storage says is logged and not told: anyone
+// may ask, and it may name paths and hosts.
+func ready(s *store.Store, log *slog.Logger) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if err := s.Ready(ctx); err != nil {
+			log.Warn("not ready", "error", err)
+			return errors.New("the storage failed or cannot be reached; the registry's log says more")
+		}
+		return nil
+	}
 }
 
 // credentialsOf fails for a way to authenticate that only the real registry

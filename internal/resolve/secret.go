@@ -44,8 +44,8 @@ func (s Secret) Read() (string, error) {
 	return secret, nil
 }
 
-// Lines is Read for a file of several secrets, one a line: blank lines and space
-// around a secret do not count. At least one is returned without an error.
+// Lines is Read for a file of several secrets, one a line: blank lines, those that
+// begin with # and space around a secret do not count. At least one is returned without an error.
 func (s Secret) Lines() ([]string, error) {
 	text, err := s.Read()
 	if err != nil {
@@ -53,12 +53,12 @@ func (s Secret) Lines() ([]string, error) {
 	}
 	var lines []string
 	for line := range strings.Lines(text) {
-		if line = strings.TrimSpace(line); line != "" {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
 			lines = append(lines, line)
 		}
 	}
 	if lines == nil {
-		return nil, diag.Errorf(diag.CredentialUnread, "secret file %s holds only blank lines", s.file).
+		return nil, diag.Errorf(diag.CredentialUnread, "secret file %s holds none", s.file).
 			WithHint("write a secret into it, one a line")
 	}
 	return lines, nil

@@ -28,10 +28,10 @@ type policy struct {
 // maxDelay bounds a single wait, so that a registry cannot ask for a day.
 const maxDelay = 5 * time.Minute
 
-// policyOf takes the config's numbers. A local registry is there or is not: it
-// gets a few fast retries.
+// policyOf takes the config's numbers. A registry on this machine is there or is
+// not: it gets a few fast retries.
 func policyOf(t *resolve.Target) policy {
-	if t.Deployment == "local" {
+	if t.Deployment == "local" || t.Endpoint.IsLoopback() {
 		return policy{min(t.Client.Retries, 3), 50 * time.Millisecond, 2}
 	}
 	return policy{t.Client.Retries, t.Client.RetryDelay, t.Client.RetryBackoff}

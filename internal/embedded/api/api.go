@@ -66,18 +66,20 @@ func cutLast(path string) (head, last string, ok bool) {
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header()["Docker-Distribution-Api-Version"] = apiVersion
-	rest, ok := strings.CutPrefix(r.URL.Path, "/v2")
-	switch {
-	case ok && (rest == "" || rest == "/"):
+	if r.URL.Path == "/v2" {
 		h.base(w, r)
 		return
-	case ok && rest == "/_catalog":
-		h.catalog(w, r)
-		return
 	}
-	rest, ok = strings.CutPrefix(rest, "/")
-	if !ok {
+	rest, ok := strings.CutPrefix(r.URL.Path, "/v2/")
+	switch {
+	case !ok:
 		h.fail(w, r, notFound)
+		return
+	case rest == "":
+		h.base(w, r)
+		return
+	case rest == "_catalog":
+		h.catalog(w, r)
 		return
 	}
 	route, ok := split(rest)

@@ -131,13 +131,21 @@ func (k *Keeper) scrub(ctx context.Context) {
 }
 
 // untilScrub returns when the next scrub is due: a pass that was stopped goes on
-// soon, and a start does not put off one that is overdue.
+// soon, and a start does not put off one that is overdue. A first start notes
+// the time, or a registry that is restarted every day would never get to it.
 func (k *Keeper) untilScrub() time.Duration {
 	const soon = time.Minute
 	p := Progress(k.set.State)
-	info, err := os.Stat(p.file())
-	if err != nil {
+	data, err := p.Read()
+	if err == nil && data == nil {
+		err = p.Write([]byte("{}"))
+	}
+	info, statErr := os.Stat(p.file())
+	switch {
+	case errors.Join(err, statErr) != nil:
 		return k.set.Scrub.Interval
+	case store.Underway(data):
+		return soon
 	}
 	return max(soon, time.Until(info.ModTime().Add(k.set.Scrub.Interval)))
 }

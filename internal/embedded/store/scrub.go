@@ -66,6 +66,13 @@ type position struct {
 	Unreadable int `json:"unreadable,omitempty"`
 }
 
+// Underway reports whether what a Progress keeps is of a pass that has not come
+// to its end.
+func Underway(progress []byte) bool {
+	var at position
+	return json.Unmarshal(progress, &at) == nil && at.Next != ""
+}
+
 // saveEvery bounds what is read again after a stop.
 const saveEvery = 5 * time.Second
 
@@ -87,7 +94,7 @@ func (s *Store) Scrub(ctx context.Context, o Scrub) (Scrubbed, error) {
 	}
 	defer s.scrubbing.Unlock()
 	began := time.Now()
-	p := &pass{s: s, o: o, buffer: make([]byte, 256<<10), saved: began}
+	p := &pass{s: s, o: o, buffer: make([]byte, 256<<10)}
 	if o.Rate > 0 {
 		p.limit = rate.NewLimiter(rate.Limit(o.Rate), max(int(o.Rate), len(p.buffer)))
 	}
