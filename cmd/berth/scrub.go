@@ -81,6 +81,10 @@ func (a *app) scrub(ctx context.Context, s keeper.Store, source *resolve.Target,
 	} else {
 		a.printScrub(scrubbed, all)
 	}
+	if left == 0 && scrubbed.Unreadable > 0 {
+		return diag.Errorf(diag.StorageFailed, "%s could not be read, which need not be damage", plural(scrubbed.Unreadable, "blob")).
+			WithHint("the registry's log says why; run berth scrub again")
+	}
 	if left > 0 {
 		d := diag.Errorf(diag.DigestMismatch, "%s damaged and not served any more", plural(left, "blob"))
 		if source == nil {

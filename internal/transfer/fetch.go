@@ -39,6 +39,10 @@ func (s *session) fetch(ctx context.Context, kind string, d digest.Digest, take 
 	if err != nil {
 		return false, err
 	}
+	if kind == "manifests" { // registries give what is accepted, and nothing by default
+		req.Header.Set("Accept", "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, "+
+			"application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json, */*")
+	}
 	resp, err := s.client.Do(req)
 	if err != nil {
 		return false, err

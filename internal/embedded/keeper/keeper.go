@@ -6,12 +6,16 @@ package keeper
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,11 +34,15 @@ type Keeper struct {
 	cancel context.CancelFunc
 	ctx    context.Context // of all work; done by cancel
 	work   sync.WaitGroup
-	server interface{ Close() error }
+	server *http.Server
 }
 
 // tidyEvery is how often what is idle is let go.
 const tidyEvery = time.Minute
+
+// firstCollection is when garbage is collected first: a registry may be started
+// for less than an interval each time.
+const firstCollection = 5 * time.Minute
 
 // Start begins to keep a store whose registry has its data directory in dir.
 func Start(s *store.Store, set settings.Settings, dir string, log *slog.Logger) (*Keeper, error) {
@@ -48,7 +56,7 @@ func Start(s *store.Store, set settings.Settings, dir string, log *slog.Logger) 
 	k.serve(l)
 	k.every(tidyEvery, tidyEvery, func(context.Context) { s.Tidy() })
 	if set.GC.Interval > 0 {
-		k.every(set.GC.Interval, set.GC.Interval, k.collect)
+		k.every(min(firstCollection, set.GC.Interval), set.GC.Interval, k.collect)
 	}
 	if set.GC.Schedule != "" {
 		schedule, err := cron.ParseStandard(set.GC.Schedule)
@@ -63,10 +71,18 @@ func Start(s *store.Store, set settings.Settings, dir string, log *slog.Logger) 
 	return k, nil
 }
 
-// Stop ends all work, which it waits for.
+// stopPatience is what a command gets to take the end of its answer.
+const stopPatience = 5 * time.Second
+
+// Stop ends all work, which it waits for, and removes the socket.
 func (k *Keeper) Stop() error {
 	k.cancel()
-	err := k.server.Close() // which removes the socket
+	ctx, cancel := context.WithTimeout(context.Background(), stopPatience)
+	defer cancel()
+	err := k.server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = k.server.Close()
+	}
 	k.work.Wait()
 	return err
 }
@@ -131,21 +147,23 @@ func (k *Keeper) scrub(ctx context.Context) {
 }
 
 // untilScrub returns when the next scrub is due: a pass that was stopped goes on
-// soon, and a start does not put off one that is overdue. A first start notes
-// the time, or a registry that is restarted every day would never get to it.
+// soon, and a start does not put off one that is overdue.
 func (k *Keeper) untilScrub() time.Duration {
 	const soon = time.Minute
 	p := Progress(k.set.State)
-	data, err := p.Read()
-	if err == nil && data == nil {
-		err = p.Write([]byte("{}"))
-	}
-	info, statErr := os.Stat(p.file())
-	switch {
-	case errors.Join(err, statErr) != nil:
+	info, err := os.Stat(p.file())
+	if err != nil {
+		// From now on the age of the file tells, across starts.
+		if err := p.Write([]byte("{}")); err != nil {
+			k.log.Warn("the progress of verifying blobs cannot be kept", "error", err)
+		}
 		return k.set.Scrub.Interval
-	case store.Underway(data):
-		return soon
+	}
+	var pass struct {
+		Next string `json:"next"`
+	}
+	if data, err := p.Read(); err == nil && json.Unmarshal(data, &pass) == nil && pass.Next != "" {
+		return min(soon, k.set.Scrub.Interval)
 	}
 	return max(soon, time.Until(info.ModTime().Add(k.set.Scrub.Interval)))
 }
@@ -168,8 +186,17 @@ func (p Progress) Read() ([]byte, error) {
 func (p Progress) Write(data []byte) error { return os.WriteFile(p.file(), data, 0o600) }
 
 func listen(socket string) (net.Listener, error) {
-	if err := os.MkdirAll(filepath.Dir(socket), 0o700); err != nil {
+	dir := filepath.Dir(socket)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
+	}
+	// In a directory that all may write to, somebody else may have made it.
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return nil, err
+	}
+	if strings.HasPrefix(dir, os.TempDir()) && (!info.IsDir() || runtime.GOOS != "windows" && info.Mode().Perm()&0o022 != 0) {
+		return nil, fmt.Errorf("others may write to %s: remove it", dir)
 	}
 	// Of a process that was killed: whoever starts holds the lock of the data
 	// directory.

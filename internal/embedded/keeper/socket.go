@@ -2,7 +2,6 @@ package keeper
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -227,13 +226,10 @@ func (c *Client) ask(ctx context.Context, path string, body io.Reader, read func
 		return diag.Errorf(diag.RegistryRefused, "the running registry answers %s", resp.Status).
 			WithHint("it may be of another version of berth: run berth restart")
 	}
-	const longest = 1 << 20
-	lines := bufio.NewScanner(resp.Body)
-	lines.Buffer(nil, longest)
-	for lines.Scan() {
+	for lines := json.NewDecoder(resp.Body); ; {
 		var l line
-		if err := json.Unmarshal(bytes.TrimSpace(lines.Bytes()), &l); err != nil {
-			return gone(ctx, err) // half a line
+		if err := lines.Decode(&l); err != nil {
+			return gone(ctx, err) // it ends without the last line
 		}
 		switch {
 		case l.Fault != nil:
@@ -243,5 +239,4 @@ func (c *Client) ask(ctx context.Context, path string, body io.Reader, read func
 		}
 		read(l)
 	}
-	return gone(ctx, lines.Err())
 }

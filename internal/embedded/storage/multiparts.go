@@ -32,7 +32,8 @@ func PurgeMultiparts(ctx context.Context, driver storagedriver.StorageDriver, be
 	return n, r.explain(p, err)
 }
 
-// abandon implements abandoner.
+// abandon implements abandoner. The bucket may be shared, and the root be all of
+// it: only what is below the registry's own directory is.
 func (d s3Driver) abandon(ctx context.Context, before time.Time) (int, error) {
 	var n int
 	var failed error

@@ -199,7 +199,7 @@ func TestPurgeMultiparts(t *testing.T) {
 	}
 	const uploads = 3
 	for i := range uploads {
-		w := writer(t, d, fmt.Sprintf("/upload/%d", i), false)
+		w := writer(t, d, fmt.Sprintf("/docker/registry/v2/upload/%d", i), false)
 		if _, err := io.WriteString(w, "x"); err != nil {
 			t.Fatal(err)
 		}
@@ -215,7 +215,7 @@ func TestPurgeMultiparts(t *testing.T) {
 			t.Errorf("ended %d, want %d: %v", n, step.want, err)
 		}
 	}
-	if _, err := d.Writer(t.Context(), "/upload/0", true); !errors.As(err, new(storagedriver.PathNotFoundError)) {
+	if _, err := d.Writer(t.Context(), "/docker/registry/v2/upload/0", true); !errors.As(err, new(storagedriver.PathNotFoundError)) {
 		t.Errorf("resume: %v", err)
 	}
 	if n, err := storage.PurgeMultiparts(t.Context(), newFilesystem(t, t.TempDir()), time.Now()); n != 0 || err != nil {

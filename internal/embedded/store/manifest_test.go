@@ -19,11 +19,13 @@ func TestParse(t *testing.T) {
 		want              string // media type; "" for a fault
 	}{
 		"an image":                 {`{"schemaVersion":2,"config":` + some + `}`, "", v1.MediaTypeImageManifest},
-		"an image, declared":       {`{"schemaVersion":2,"config":` + some + `}`, dockerManifest, dockerManifest},
+		"an image, declared":       {`{"schemaVersion":2,"config":` + some + `}`, v1.MediaTypeImageManifest, v1.MediaTypeImageManifest},
+		"not what it is read as":   {`{"schemaVersion":2,"config":` + some + `}`, dockerManifest, ""},
 		"an image that says so":    {`{"schemaVersion":2,"mediaType":"` + dockerManifest + `","config":` + some + `,"layers":[]}`, "", dockerManifest},
 		"an index":                 {`{"schemaVersion":2,"manifests":[` + some + `]}`, "", v1.MediaTypeImageIndex},
 		"an empty index":           {`{"schemaVersion":2,"manifests":[]}`, v1.MediaTypeImageIndex, v1.MediaTypeImageIndex},
-		"a list":                   {`{"schemaVersion":2,"manifests":[]}`, dockerList, dockerList},
+		"a list":                   {`{"schemaVersion":2,"mediaType":"` + dockerList + `","manifests":[]}`, dockerList, dockerList},
+		"an index of nothing":      {`{"schemaVersion":2}`, v1.MediaTypeImageIndex, ""},
 		"two types":                {`{"schemaVersion":2,"mediaType":"` + dockerManifest + `","config":` + some + `}`, v1.MediaTypeImageManifest, ""},
 		"an unknown type":          {`{"schemaVersion":2,"config":` + some + `}`, "application/json", ""},
 		"no JSON":                  {`{`, "", ""},
@@ -67,7 +69,7 @@ func TestPutManifestLacks(t *testing.T) {
 		"a layer":                {imageOf(config, []v1.Descriptor{layer, elsewhere}), ManifestBlobUnknown, []digest.Digest{elsewhere.Digest}},
 		"config and layer":       {madeOf("none"), ManifestBlobUnknown, []digest.Digest{madeOf("none").Config.Digest, madeOf("none").Layers[0].Digest}},
 		"a child":                {indexOf(child), ManifestBlobUnknown, []digest.Digest{child.Digest}},
-		"a child that is a blob": {indexOf(layer), ManifestBlobUnknown, []digest.Digest{layer.Digest}},
+		"a child that is a blob": {indexOf(layer), "", nil},
 		"another size":           {imageOf(config, []v1.Descriptor{other}), ManifestInvalid, nil},
 		"its subject":            {imageOf(config, nil, refersTo(child)), "", nil},
 	} {
