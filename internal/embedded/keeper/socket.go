@@ -148,7 +148,7 @@ func (k *Keeper) both(r *http.Request) (ctx context.Context, stop func()) {
 // was stopped.
 func answer(w http.ResponseWriter, work func(write func(line)) error) {
 	out := bufio.NewWriter(w)
-	defer out.Flush()
+	defer func() { _ = out.Flush() }()
 	encoder := json.NewEncoder(out)
 	err := work(func(l line) { _ = encoder.Encode(l) })
 	switch {
