@@ -31,6 +31,8 @@ type Keeper struct {
 	ctx    context.Context // of all work; done by cancel
 	work   sync.WaitGroup
 	server interface{ Close() error }
+
+	mu sync.Mutex // held while cancel is called, and while a command is let in
 }
 
 // tidyEvery is how often what is idle is let go.
@@ -65,8 +67,10 @@ func Start(s *store.Store, set settings.Settings, dir string, log *slog.Logger) 
 
 // Stop ends all work, which it waits for.
 func (k *Keeper) Stop() error {
+	k.mu.Lock()
 	k.cancel()
-	err := k.server.Close() // which removes the socket
+	k.mu.Unlock()
+	err := k.server.Close() // which removes the socket, and waits for no command
 	k.work.Wait()
 	return err
 }
