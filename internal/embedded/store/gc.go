@@ -80,7 +80,7 @@ type collection struct {
 	Collection
 	s      *Store
 	live   keySet // blobs that stay, whichever repository needs them
-	given  keySet // what manifests that were removed named: however young it is, nobody waits for it
+	given  keySet // what manifests that were removed named: however young its content is, nobody waits for it
 	mu     sync.Mutex
 	report Report // guarded by mu where several goroutines are at work
 }
@@ -181,6 +181,7 @@ func (c *collection) sweepManifest(ctx context.Context, g *graph, m *node) error
 	defer c.s.claims.spare(m.digest)
 	for _, b := range m.blobs {
 		c.given.add(b)
+		g.given.add(b)
 	}
 	if !c.DryRun {
 		if err := c.s.removeRevision(ctx, g.repo, m.digest); err != nil {
@@ -231,7 +232,7 @@ func (c *collection) sweepLink(ctx context.Context, g *graph, users map[key]*nod
 	if m := users[keyOf(canonical)]; m != nil {
 		return "named by " + m.digest.String(), nil
 	}
-	if c.s.claims.freshIn(g.repo, canonical, c.written(ctx, layerLink(g.repo, d), canonical), c.Delay) {
+	if c.s.claims.freshIn(g.repo, canonical, c.written(ctx, layerLink(g.repo, d), canonical, &g.given), c.Delay) {
 		return "pushed or asked for of late, and no manifest names it yet", nil
 	}
 	if !c.s.claims.condemn(canonical) {
@@ -258,11 +259,11 @@ func (s *Store) canonicalLayer(ctx context.Context, repo string, d digest.Digest
 	return canonical, err
 }
 
-// written returns a function that tells when a file of a blob was; now, if that
-// cannot be told.
-func (c *collection) written(ctx context.Context, name string, d digest.Digest) func() time.Time {
+// written returns a function that tells when a file of a blob was; long ago, if
+// it was given up, and now, if that cannot be told.
+func (c *collection) written(ctx context.Context, name string, d digest.Digest, given *keySet) func() time.Time {
 	return func() time.Time {
-		if c.given.has(keyOf(d)) {
+		if given.has(keyOf(d)) {
 			return time.Time{}
 		}
 		info, err := c.s.driver.Stat(ctx, name)
@@ -319,7 +320,7 @@ func (c *collection) sweepBlob(ctx context.Context, d digest.Digest) error {
 		keep("")
 		return nil
 	}
-	if c.s.claims.freshIn("", d, c.written(ctx, blobData(d), d), c.Delay) {
+	if c.s.claims.freshIn("", d, c.written(ctx, blobData(d), d, &c.given), c.Delay) {
 		keep("written of late, and no repository has it yet")
 		return nil
 	}

@@ -17,6 +17,7 @@ type graph struct {
 	aliases   map[digest.Digest]digest.Digest // of SHA-512 to canonical
 	tags      map[key][]string                // of a manifest, in byte order
 	referrers map[key][]*node                 // by subject
+	given     keySet                          // what manifests named that were removed of it
 }
 
 // node is a manifest.
@@ -123,7 +124,7 @@ func (c *collection) mark(ctx context.Context, g *graph) {
 		}
 	}
 	for _, m := range g.manifests {
-		if m.why == "" && c.s.claims.freshIn(g.repo, m.digest, c.written(ctx, revisionLink(g.repo, m.digest), m.digest), c.Delay) {
+		if m.why == "" && c.s.claims.freshIn(g.repo, m.digest, c.written(ctx, revisionLink(g.repo, m.digest), m.digest, &g.given), c.Delay) {
 			g.keep(m, "pushed, asked for or untagged of late")
 		}
 	}
