@@ -54,6 +54,9 @@ func FuzzAPI(f *testing.F) {
 		if a.Code >= 400 && method != http.MethodHead && !byItself && a.code() == "" {
 			t.Fatalf("%s: %d without a code: %s", a.request, a.Code, a.Body)
 		}
+		if path != "/v2" && !strings.HasPrefix(path, "/v2/") && a.Code != http.StatusNotFound {
+			t.Fatalf("%s: %d outside of the API", a.request, a.Code)
+		}
 		c.do("GET", "/v2/_catalog", "").is(200, "")
 	})
 }

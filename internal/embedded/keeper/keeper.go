@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -34,7 +33,9 @@ type Keeper struct {
 	cancel context.CancelFunc
 	ctx    context.Context // of all work; done by cancel
 	work   sync.WaitGroup
-	server *http.Server
+	server interface{ Close() error }
+
+	mu sync.Mutex // held while cancel is called, and while a command is let in
 }
 
 // tidyEvery is how often what is idle is let go.
@@ -71,18 +72,12 @@ func Start(s *store.Store, set settings.Settings, dir string, log *slog.Logger) 
 	return k, nil
 }
 
-// stopPatience is what a command gets to take the end of its answer.
-const stopPatience = 5 * time.Second
-
 // Stop ends all work, which it waits for, and removes the socket.
 func (k *Keeper) Stop() error {
+	k.mu.Lock()
 	k.cancel()
-	ctx, cancel := context.WithTimeout(context.Background(), stopPatience)
-	defer cancel()
-	err := k.server.Shutdown(ctx)
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = k.server.Close()
-	}
+	k.mu.Unlock()
+	err := k.server.Close() // which removes the socket, and waits for no command
 	k.work.Wait()
 	return err
 }

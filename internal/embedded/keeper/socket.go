@@ -132,9 +132,30 @@ func (k *Keeper) serve(l net.Listener) {
 			return o.Restore(ctx, d, r.Body)
 		})
 	})
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
+	server := &http.Server{Handler: k.counted(mux), ReadHeaderTimeout: time.Minute}
 	k.server = server
 	k.work.Go(func() { _ = server.Serve(l) })
+}
+
+// counted makes Stop wait for what commands ask for, and lets none in after it.
+func (k *Keeper) counted(h http.Handler) http.Handler {
+	enter := func() bool {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if k.ctx.Err() != nil {
+			return false
+		}
+		k.work.Add(1)
+		return true
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !enter() {
+			http.Error(w, "the registry stops", http.StatusServiceUnavailable)
+			return
+		}
+		defer k.work.Done()
+		h.ServeHTTP(w, r)
+	})
 }
 
 // both is done when the command goes away, or the registry stops.

@@ -1,11 +1,14 @@
 package store
 
 import (
+	"context"
 	"path"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -325,4 +328,34 @@ func TestCollectEmptyRepositories(t *testing.T) {
 	}
 	r.image("gone", "v1", "back")
 	r.complete("gone", "v1")
+}
+
+// aged is storage that says of what is below a path that it is old.
+type aged struct {
+	storagedriver.StorageDriver
+	below string
+}
+
+func (a *aged) Stat(ctx context.Context, path string) (storagedriver.FileInfo, error) {
+	info, err := a.StorageDriver.Stat(ctx, path)
+	if err != nil || !strings.HasPrefix(path, a.below) {
+		return info, err
+	}
+	return storagedriver.FileInfoInternal{FileInfoFields: storagedriver.FileInfoFields{Path: path, Size: info.Size()}}, nil
+}
+
+// A push that a restart interrupted can go on although an old image of another
+// repository, which had the same layer, is collected just then.
+func TestCollectSharedAfterRestart(t *testing.T) {
+	d := &aged{memory(t), repositoryPath("a")}
+	r := open(t, d)
+	old := r.image("a", "", "old")
+	r.must(r.Mount(r.ctx, "b", "a", old[2].Digest))
+	r = open(t, d)
+	if report := r.collect(); report.Freed.Manifests != 1 {
+		t.Fatalf("%+v, want that the image goes", report)
+	}
+	config := r.blob("b", "config")
+	r.put("b", "v1", imageOf(config, old[2:]))
+	r.complete("b", "v1")
 }
