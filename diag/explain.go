@@ -17,7 +17,7 @@ var explanations = map[Code]Explanation{
 	UnknownAttr:      {"the schema has no such attribute", "take the suggestion; `berth schema kcl` lists all"},
 	MissingAttr:      {"a required attribute has no value, or null", "add it to the block shown"},
 	WrongType:        {"the value has another type than the attribute", "write a value of the type named"},
-	CheckFailed:      {"a check of the schema does not hold; the second frame shows the check", "change the value"},
+	CheckFailed:      {"a check of the schema does not hold, which the second frame shows; or a value that no schema can check, such as a cron expression", "change the value"},
 	Immutable:        {"a name of a program is set twice", "choose another name"},
 	Conflict:         {"two values that cannot be merged", "override with `=` where `:` unifies"},
 	Cycle:            {"a package or schema that needs itself", "break the circle"},

@@ -169,7 +169,7 @@ func (k *Keeper) both(r *http.Request) (ctx context.Context, stop func()) {
 // was stopped.
 func answer(w http.ResponseWriter, work func(write func(line)) error) {
 	out := bufio.NewWriter(w)
-	defer func() { _ = out.Flush() }()
+	defer func() { _ = out.Flush() }() // the client may be gone
 	encoder := json.NewEncoder(out)
 	err := work(func(l line) { _ = encoder.Encode(l) })
 	switch {
