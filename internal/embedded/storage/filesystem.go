@@ -232,7 +232,17 @@ func (d *Filesystem) Delete(ctx context.Context, subPath string) error {
 		return d.notFound(err, subPath)
 	}
 	d.fresh.forget(name, now)
-	return errors.Join(syncDir(filepath.Dir(name)), os.RemoveAll(doomed))
+	synced := syncDir(filepath.Dir(name))
+	// A rename that had looked its directory up before ours still ends in it.
+	const tries = 3
+	gone := os.RemoveAll(doomed)
+	for range tries {
+		if !errors.Is(gone, syscall.ENOTEMPTY) {
+			break
+		}
+		gone = os.RemoveAll(doomed)
+	}
+	return errors.Join(synced, gone)
 }
 
 // RedirectURL implements storagedriver.StorageDriver: there is none.
