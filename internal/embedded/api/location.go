@@ -30,7 +30,9 @@ func origin(r *http.Request) (scheme, host string) {
 	forwarded := first("Forwarded")
 	for pair := range strings.SplitSeq(forwarded, ";") {
 		name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
-		value = strings.Trim(value, `"`)
+		if value = strings.Trim(value, `"`); value == "" {
+			continue
+		}
 		switch strings.ToLower(name) {
 		case "proto":
 			scheme = value

@@ -229,6 +229,8 @@ func (s *Store) named(ctx context.Context, repo string, m parsed) (named []diges
 			var b Blob
 			b, err = s.find(ctx, repo, d.Digest)
 			canonical = b.Digest
+		} else if err == nil {
+			_, err = s.size(ctx, canonical) // it may be in quarantine
 		}
 		if err := look(d.Digest, canonical, err); err != nil {
 			return nil, err

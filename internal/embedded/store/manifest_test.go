@@ -84,6 +84,16 @@ func TestPutManifestLacks(t *testing.T) {
 	}
 }
 
+// An index is not taken while the content of a child is lost.
+func TestPutIndexOfLost(t *testing.T) {
+	r := open(t, memory(t))
+	child := r.image("a", "", "child")[0]
+	r.must(r.driver.Delete(r.ctx, blobData(child.Digest)))
+	_, p := manifestPut("a", "v1", indexOf(child))
+	_, err := r.PutManifest(r.ctx, p)
+	r.wants(err, ManifestBlobUnknown)
+}
+
 func TestPutManifestByWrongDigest(t *testing.T) {
 	r := open(t, memory(t))
 	r.image("a", "", "x")
