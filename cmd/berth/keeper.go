@@ -19,7 +19,7 @@ import (
 // else opened here, with the registry kept from starting meanwhile. task is what
 // the user asked for.
 func (a *app) keep(ctx context.Context, task string, t *resolve.Target, config *load.Config, work func(keeper.Store) error) error {
-	status, err := engine.Inspect(ctx, t.Local.DataDir)
+	status, err := engine.Started(ctx, t.Local.DataDir)
 	if err != nil {
 		return placed(t, err)
 	}

@@ -47,6 +47,23 @@ func Inspect(ctx context.Context, dir string) (Status, error) {
 	return s, nil
 }
 
+// Started is Inspect for a command that needs the registry to answer: it waits a
+// moment for a start that is under way.
+func Started(ctx context.Context, dir string) (Status, error) {
+	for deadline := time.Now().Add(startPatience); ; {
+		s, err := Inspect(ctx, dir)
+		if err != nil || s.Phase != Unhealthy || s.Ready || time.Now().After(deadline) {
+			return s, err
+		}
+		if err := sleep(ctx, pollInterval); err != nil {
+			return s, err
+		}
+	}
+}
+
+// startPatience is what a command waits for a start.
+const startPatience = 10 * time.Second
+
 // stopPatience is what a registry gets to end beyond the time to drain.
 const stopPatience = 5 * time.Second
 
