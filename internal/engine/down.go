@@ -48,11 +48,18 @@ func Inspect(ctx context.Context, dir string) (Status, error) {
 }
 
 // Started is Inspect for a command that needs the registry to answer: it waits a
-// moment for a start that is under way.
+// moment for a start that is under way, which looks busy before it is known.
 func Started(ctx context.Context, dir string) (Status, error) {
-	for deadline := time.Now().Add(startPatience); ; {
+	for began := time.Now(); ; {
 		s, err := Inspect(ctx, dir)
-		if err != nil || s.Phase != Unhealthy || s.Ready || time.Now().After(deadline) {
+		patience := time.Duration(0)
+		switch {
+		case s.Phase == Busy:
+			patience = busyPatience
+		case s.Phase == Unhealthy && !s.Ready:
+			patience = startPatience
+		}
+		if err != nil || time.Since(began) >= patience {
 			return s, err
 		}
 		if err := sleep(ctx, pollInterval); err != nil {
@@ -61,8 +68,11 @@ func Started(ctx context.Context, dir string) (Status, error) {
 	}
 }
 
-// startPatience is what a command waits for a start.
-const startPatience = 10 * time.Second
+// What a command waits for a start, and for what may be the beginning of one.
+const (
+	startPatience = 10 * time.Second
+	busyPatience  = time.Second
+)
 
 // stopPatience is what a registry gets to end beyond the time to drain.
 const stopPatience = 5 * time.Second
