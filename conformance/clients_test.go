@@ -163,11 +163,12 @@ func TestClients(t *testing.T) {
 func moveAll(t *testing.T, k *kit, m, other mover) {
 	single := realImage(t, "amd64")
 	for name, i := range map[string]image{"image": single, "index": newIndex(single, realImage(t, "arm64"))} {
+		push := m.push
 		if m.name == "crane" && name == "index" {
-			m.push = func(k *kit, dir, _, to string) { k.crane("push", "--index", dir, to) }
+			push = func(k *kit, dir, _, to string) { k.crane("push", "--index", dir, to) }
 		}
 		to := k.host + "/clients/" + m.name + ":" + name
-		m.push(k, writeLayout(t, i, name), name, to)
+		push(k, writeLayout(t, i, name), name, to)
 		if name == "index" && m.name == "crane" {
 			i = wrapped(t, k, i, to)
 		}

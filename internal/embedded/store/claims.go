@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -20,7 +21,9 @@ import (
 //
 // Between two requests of a push nothing is held. For that time a digest is
 // fresh in its repository, until a manifest names it, or until it and all
-// pushing to the repository are older than a delay.
+// pushing to the repository are older than a delay. Several pushes may rely on
+// one: it is fresh until as many manifests named it as clients uploaded it,
+// mounted it or were told of it.
 type claims struct {
 	delay time.Duration
 	now   func() time.Time
@@ -38,8 +41,14 @@ type claims struct {
 // freshSet is what nothing names yet in a repository.
 type freshSet struct {
 	pushed  time.Time // the last time that anything was
-	digests map[digest.Digest]time.Time
+	digests map[digest.Digest]reliance
 	lost    bool // there were too many to remember: all is fresh
+}
+
+// reliance is that of clients on a digest.
+type reliance struct {
+	since time.Time // the last of them
+	n     int       // how many manifests are to name it
 }
 
 // maxFresh bounds the memory of one repository; a push has some hundred layers
@@ -155,7 +164,7 @@ func (c *claims) add(repo string, d digest.Digest) {
 		f.lost = true
 		return
 	}
-	f.digests[d] = now
+	f.digests[d] = reliance{now, f.digests[d].n + 1}
 }
 
 // name notes that a manifest or tag names digests now.
@@ -164,8 +173,15 @@ func (c *claims) name(repo string, digests ...digest.Digest) {
 	defer c.mu.Unlock()
 	f := c.set(repo)
 	f.pushed = c.now()
-	for _, d := range digests {
-		delete(f.digests, d)
+	// Once each: a manifest may name one several times.
+	digests = slices.Clone(digests)
+	slices.Sort(digests)
+	for _, d := range slices.Compact(digests) {
+		if r, ok := f.digests[d]; ok && r.n > 1 {
+			f.digests[d] = reliance{r.since, r.n - 1}
+		} else {
+			delete(f.digests, d)
+		}
 		c.undrop(repo, d)
 	}
 }
@@ -203,7 +219,7 @@ func (c *claims) undrop(repo string, d digest.Digest) {
 func (c *claims) set(repo string) *freshSet {
 	f := c.fresh[repo]
 	if f == nil {
-		f = &freshSet{digests: map[digest.Digest]time.Time{}}
+		f = &freshSet{digests: map[digest.Digest]reliance{}}
 		c.fresh[repo] = f
 	}
 	return f
@@ -219,9 +235,9 @@ func (c *claims) freshIn(repo string, d digest.Digest, written func() time.Time,
 	var age, idle time.Duration
 	var known, lost bool
 	if f != nil {
-		var since time.Time
-		since, known = f.digests[d]
-		age, idle, lost = now.Sub(since), now.Sub(f.pushed), f.lost
+		var r reliance
+		r, known = f.digests[d]
+		age, idle, lost = now.Sub(r.since), now.Sub(f.pushed), f.lost
 	}
 	c.mu.Unlock()
 	switch {
@@ -249,8 +265,8 @@ func (c *claims) expire() {
 			delete(c.fresh, repo)
 			continue
 		}
-		for d, since := range f.digests {
-			if now.Sub(since) >= max(c.delay, maxFreshAge) {
+		for d, r := range f.digests {
+			if now.Sub(r.since) >= max(c.delay, maxFreshAge) {
 				delete(f.digests, d)
 			}
 		}

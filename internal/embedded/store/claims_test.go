@@ -103,8 +103,11 @@ func TestClaimsFresh(t *testing.T) {
 			c.wait(maxFreshAge)
 			c.push("r")
 		}, false},
-		"dropped":           {func(c *clock) { c.drop("r", blobA) }, false},
-		"dropped, then add": {func(c *clock) { c.drop("r", blobA); c.add("r", blobA) }, true},
+		"dropped":                   {func(c *clock) { c.drop("r", blobA) }, false},
+		"two pushes, one named it":  {func(c *clock) { c.add("r", blobA); c.add("r", blobA); c.name("r", blobA) }, true},
+		"two pushes, both named it": {func(c *clock) { c.add("r", blobA); c.add("r", blobA); c.name("r", blobA); c.name("r", blobA) }, false},
+		"named twice by one":        {func(c *clock) { c.add("r", blobA); c.add("r", blobA); c.name("r", blobA, blobA) }, true},
+		"dropped, then add":         {func(c *clock) { c.drop("r", blobA); c.add("r", blobA) }, true},
 		// Another client's push does not end because somebody gave up an image that
 		// has the same blob.
 		"added, then dropped": {func(c *clock) { c.add("r", blobA); c.drop("r", blobA) }, true},
