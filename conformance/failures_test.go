@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -27,11 +28,11 @@ func TestFailures(t *testing.T) {
 func mountSmall(t *testing.T) (dir string) {
 	t.Helper()
 	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
-		t.Skip("needs Linux and root, to mount a small file system")
+		skip(t, "needs Linux and root, to mount a small file system")
 	}
 	dir = t.TempDir()
 	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=8m", "berth-test", dir).CombinedOutput(); err != nil {
-		t.Skipf("cannot mount a small file system: %v: %s", err, out)
+		skip(t, fmt.Sprintf("cannot mount a small file system: %v: %s", err, out))
 	}
 	t.Cleanup(func() {
 		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {

@@ -139,7 +139,7 @@ func TestKilled(t *testing.T) {
 func TestDiskFull(t *testing.T) {
 	root := t.TempDir()
 	if err := syscall.Mount("tmpfs", root, "tmpfs", 0, "size=1m"); err != nil {
-		t.Skipf("cannot mount a small file system: %v", err)
+		testtool.Skip(t, fmt.Sprintf("cannot mount a small file system: %v", err))
 	}
 	defer func() { _ = syscall.Unmount(root, 0) }()
 	d := newFilesystem(t, root)
@@ -171,12 +171,12 @@ func TestReadOnly(t *testing.T) {
 	root := t.TempDir()
 	put(t, newFilesystem(t, root), "/content", "old")
 	if err := syscall.Mount(root, root, "", syscall.MS_BIND, ""); err != nil {
-		t.Skipf("cannot mount: %v", err)
+		testtool.Skip(t, fmt.Sprintf("cannot mount: %v", err))
 	}
 	defer func() { _ = syscall.Unmount(root, 0) }()
 	d := newFilesystem(t, root)
 	if err := syscall.Mount("", root, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
-		t.Skipf("cannot mount read-only: %v", err)
+		testtool.Skip(t, fmt.Sprintf("cannot mount read-only: %v", err))
 	}
 	_, writer := d.Writer(t.Context(), "/content", false)
 	for method, err := range map[string]error{
