@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"time"
@@ -42,7 +43,7 @@ func (a *app) gcCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.keep(cmd.Context(), "gc", target, config, func(s keeper.Store) error { return a.gc(cmd, s, o) })
+			return a.keep(cmd.Context(), "gc", target, config, func(ctx context.Context, s keeper.Store) error { return a.gc(ctx, s, o) })
 		},
 	}
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "remove nothing, and say what would be")
@@ -52,7 +53,7 @@ func (a *app) gcCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) gc(cmd *cobra.Command, s keeper.Store, o gcOptions) error {
+func (a *app) gc(ctx context.Context, s keeper.Store, o gcOptions) error {
 	var delay *time.Duration
 	if o.delayGiven {
 		delay = &o.delay
@@ -70,7 +71,7 @@ func (a *app) gc(cmd *cobra.Command, s keeper.Store, o gcOptions) error {
 	}
 	a.working("collecting garbage; interrupting it leaves the registry whole")
 	var err error
-	if result.Report, err = s.Collect(cmd.Context(), o.dryRun, delay, explain); err != nil {
+	if result.Report, err = s.Collect(ctx, o.dryRun, delay, explain); err != nil {
 		return err
 	}
 	if o.format == "json" {

@@ -16,9 +16,8 @@ import (
 )
 
 // keep calls work with the store of the local registry: of the running one, or
-// else opened here, with the registry kept from starting meanwhile. task is what
-// the user asked for.
-func (a *app) keep(ctx context.Context, task string, t *resolve.Target, config *load.Config, work func(keeper.Store) error) error {
+// else opened here, until the registry starts. task is what the user asked for.
+func (a *app) keep(ctx context.Context, task string, t *resolve.Target, config *load.Config, work func(context.Context, keeper.Store) error) error {
 	status, err := engine.Started(ctx, t.Local.DataDir)
 	if err != nil {
 		return placed(t, err)
@@ -33,7 +32,7 @@ func (a *app) keep(ctx context.Context, task string, t *resolve.Target, config *
 			return diag.Errorf(diag.Unsupported, "%s runs, and berth %s works on the built-in registry only", status.Product, task).
 				WithHint("stop it with berth down: berth %s works on what distribution stores while nothing serves it", task)
 		}
-		return work(keeper.Dial(t.Local.DataDir))
+		return work(ctx, keeper.Dial(t.Local.DataDir))
 	}
 	if t.Type != "distribution" {
 		return t.Fault(diag.Unsupported, "type", "berth %s works on the built-in registry, and type is %s", task, t.Type).
@@ -43,15 +42,27 @@ func (a *app) keep(ctx context.Context, task string, t *resolve.Target, config *
 	if err != nil {
 		return err
 	}
-	release, err := engine.Hold(ctx, u.Dir)
+	held, release, err := engine.Hold(ctx, u.Dir, "berth "+task)
 	if err != nil {
 		return placed(t, err)
 	}
 	defer release()
+	err = a.keepOffline(held, t, u, work)
+	if ctx.Err() == nil && errors.Is(err, context.Canceled) {
+		return placed(t, context.Cause(held)) // a start ended it
+	}
+	return err
+}
+
+// keepOffline calls work with the store of u, opened here.
+func (a *app) keepOffline(ctx context.Context, t *resolve.Target, u engine.Unit, work func(context.Context, keeper.Store) error) error {
 	s, err := embedded.OpenStore(ctx, u, slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if err != nil {
 		return t.Fault(diag.StorageFailed, "local.storage_config", "cannot open the storage: %w", err).
 			WithHint("berth up would fail as well: check that it is there, and owner, permissions and credentials")
 	}
-	return errors.Join(work(keeper.Offline{Store: s.Store, Settings: s.Settings()}), s.Close())
+	return errors.Join(work(ctx, keeper.Offline{Store: s.Store, Settings: s.Settings()}), s.Close())
 }

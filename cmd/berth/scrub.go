@@ -42,8 +42,8 @@ func (a *app) scrubCommand() *cobra.Command {
 					return err
 				}
 			}
-			return a.keep(cmd.Context(), "scrub", target, config, func(s keeper.Store) error {
-				return a.scrub(cmd.Context(), s, source, format)
+			return a.keep(cmd.Context(), "scrub", target, config, func(ctx context.Context, s keeper.Store) error {
+				return a.scrub(ctx, s, source, format)
 			})
 		},
 	}

@@ -112,8 +112,9 @@ func Down(ctx context.Context, dir string) (s State, stopped bool, err error) {
 	return s, true, err
 }
 
-// owner returns the state of the process that holds the lock of dir. A process
-// that has just taken it needs a moment to write its own.
+// owner returns the state of the registry that holds the lock of dir: not that of
+// a command, see Hold. A process that has just taken it needs a moment to write
+// its own.
 func owner(ctx context.Context, dir string) (s State, running bool, err error) {
 	for deadline := time.Now().Add(stopPatience); time.Now().Before(deadline); {
 		if running, err = held(dir); err != nil || !running {
@@ -121,6 +122,9 @@ func owner(ctx context.Context, dir string) (s State, running bool, err error) {
 		}
 		if s = readState(dir); s.alive() {
 			return s, true, nil
+		}
+		if _, ok := readTask(dir); ok {
+			return State{}, false, nil
 		}
 		if err := sleep(ctx, pollInterval); err != nil {
 			return State{}, false, err

@@ -26,7 +26,7 @@ func TestLock(t *testing.T) {
 	if ok, err := held(dir); ok || err != nil {
 		t.Errorf("before: %v, %v", ok, err)
 	}
-	l, err := acquire(t.Context(), dir)
+	l, err := acquire(t.Context(), dir, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,12 +36,81 @@ func TestLock(t *testing.T) {
 	if err := newState(Unit{Dir: dir}).write(dir); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := acquire(t.Context(), dir); codeOf(err) != diag.AlreadyRunning {
+	if _, err := acquire(t.Context(), dir, 0); codeOf(err) != diag.AlreadyRunning {
 		t.Errorf("a second lock: %v", err)
 	}
 	l.release()
 	if ok, err := held(dir); ok || err != nil {
 		t.Errorf("released: %v, %v", ok, err)
+	}
+}
+
+// A start ends the work of a command, and waits for the command to let go.
+func TestHold(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	work, release, err := Hold(t.Context(), dir, "berth gc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := Inspect(t.Context(), dir); err != nil || s.Phase != Busy || !strings.Contains(s.Fault.Error(), "berth gc, pid ") {
+		t.Errorf("it holds: %+v, %v", s, err)
+	}
+	if _, _, err := Hold(t.Context(), dir, "berth scrub"); codeOf(err) != diag.Busy {
+		t.Errorf("a second command: %v", err)
+	}
+	if _, running, err := owner(t.Context(), dir); running || err != nil {
+		t.Errorf("a registry runs: %v, %v", running, err)
+	}
+	if work.Err() != nil {
+		t.Errorf("it was stopped by one that only looked: %v", context.Cause(work))
+	}
+
+	// One that does not stop keeps the start out.
+	if _, err := acquire(t.Context(), dir, 0); codeOf(err) != diag.Busy {
+		t.Errorf("a start that does not wait: %v", err)
+	}
+	go func() {
+		<-work.Done()
+		release()
+	}()
+	l, err := acquire(t.Context(), dir, taskPatience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.release()
+	if cause := context.Cause(work); codeOf(cause) != diag.Busy {
+		t.Errorf("it ended with %v", cause)
+	}
+}
+
+// A command that ends gives way to the next one, and one that was killed to all.
+func TestHoldEnds(t *testing.T) {
+	dir := t.TempDir()
+	killed := task{identity{PID: os.Getpid(), Birth: self().Birth + 1}, "berth gc"}
+	if err := killed.write(dir); err != nil {
+		t.Fatal(err)
+	}
+	work, release, err := Hold(t.Context(), dir, "berth gc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	release()
+	if work.Err() == nil {
+		t.Error("its context lives on")
+	}
+	if s, err := Inspect(t.Context(), dir); err != nil || s.Phase != Stopped {
+		t.Errorf("it ended: %+v, %v", s, err)
+	}
+	if err := killed.write(dir); err != nil {
+		t.Fatal(err)
+	}
+	l, err := acquire(t.Context(), dir, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.release()
+	if _, err := os.Stat(filepath.Join(dir, taskFile)); !os.IsNotExist(err) {
+		t.Errorf("what the killed one left: %v", err)
 	}
 }
 
@@ -72,7 +141,7 @@ func TestStateAlive(t *testing.T) {
 // A lock that another process holds by now does not keep one alive that is gone.
 func TestAwaitEnd(t *testing.T) {
 	dir := t.TempDir()
-	l, err := acquire(t.Context(), dir)
+	l, err := acquire(t.Context(), dir, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,65 +21,58 @@ const lockFile = "berth.lock"
 // whether it is free, not be mistaken for a running registry.
 const lockPatience = 300 * time.Millisecond
 
-// taskPatience is what a start waits for a command such as berth gc that works on
-// the storage of a stopped registry.
-const taskPatience = 20 * time.Second
-
 type lock struct{ *flock.Flock }
 
-// acquire takes the lock of dir, making dir if needed. It fails with
-// diag.AlreadyRunning, diag.Busy and diag.StorageFailed.
-func acquire(ctx context.Context, dir string) (lock, error) {
+// openLock returns the lock of dir, not taken, and makes dir if needed. It fails
+// with diag.StorageFailed.
+func openLock(dir string) (lock, error) {
 	if err := makeDir(dir); err != nil {
 		return lock{}, err
 	}
-	l := lock{flock.New(filepath.Join(dir, lockFile), flock.SetPermissions(0o600))}
-	for deadline := time.Now().Add(taskPatience); ; {
-		ok, err := l.try(ctx)
-		if err != nil || ok {
-			return l, err
+	return lock{flock.New(filepath.Join(dir, lockFile), flock.SetPermissions(0o600))}, nil
+}
+
+// acquire takes the lock of dir for a start. A command that works on what is
+// stored there is asked to stop, and waited for at most for patience; see Hold.
+// It fails with diag.AlreadyRunning, diag.Busy and diag.StorageFailed.
+func acquire(ctx context.Context, dir string, patience time.Duration) (lock, error) {
+	l, err := openLock(dir)
+	if err != nil {
+		return lock{}, err
+	}
+	for deadline := time.Now().Add(patience); ; {
+		err := l.take(ctx, dir)
+		d, ok := asDiagnostic(err)
+		if err != nil && (!ok || d.Code != diag.Busy || time.Now().After(deadline)) {
+			return lock{}, err
 		}
-		s := readState(dir)
-		if s.alive() {
-			return lock{}, diag.Errorf(diag.AlreadyRunning, "a registry runs already from %s: pid %d at %s", dir, s.PID, s.Address).
-				WithHint("stop it with berth down, or give this one another data_dir")
-		}
-		if time.Now().After(deadline) {
-			return lock{}, busy(dir)
+		dismiss(dir) // or what is left of one that was killed
+		if err == nil {
+			return l, nil
 		}
 	}
 }
 
-// try waits a moment for the lock.
-func (l lock) try(ctx context.Context) (bool, error) {
+// take waits a moment for the lock of dir. It fails with diag.AlreadyRunning,
+// diag.StorageFailed, and diag.Busy for as long as no registry is known to hold
+// the lock, be it that a start has not told of itself yet.
+func (l lock) take(ctx context.Context, dir string) error {
 	wait, cancel := context.WithTimeout(ctx, lockPatience)
 	defer cancel()
 	ok, err := l.TryLockContext(wait, lockPatience/10)
 	switch {
-	case ok || err == nil || errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
-		return ok, nil
+	case ok:
+		return nil
 	case ctx.Err() != nil:
-		return false, ctx.Err()
+		return ctx.Err()
+	case err != nil && !errors.Is(err, context.DeadlineExceeded):
+		return storageFault(l.Path(), err)
 	}
-	return false, storageFault(l.Path(), err)
-}
-
-// Hold keeps the registry of dir from starting until release is called, for
-// work on what it stores. It fails with diag.AlreadyRunning, diag.Busy and
-// diag.StorageFailed.
-func Hold(ctx context.Context, dir string) (release func(), err error) {
-	l, err := acquire(ctx, dir)
-	if err != nil {
-		return nil, about("local.data_dir", err)
+	if s := readState(dir); s.alive() {
+		return diag.Errorf(diag.AlreadyRunning, "a registry runs already from %s: pid %d at %s", dir, s.PID, s.Address).
+			WithHint("stop it with berth down, or give this one another data_dir")
 	}
-	return l.release, nil
-}
-
-// busy tells of a lock that no registry holds.
-func busy(dir string) *diag.Diagnostic {
-	name := filepath.Join(dir, lockFile)
-	return diag.Errorf(diag.Busy, "another berth command works on what is stored from %s", dir).
-		WithHint("wait for berth gc or berth scrub to end, or find it with lsof %s", name)
+	return busy(dir)
 }
 
 // held reports whether a process holds the lock of dir. It makes nothing.

@@ -17,13 +17,30 @@ const stateFile = "berth.state.json"
 
 // OwnFiles lists the files of a data directory that belong to the engine.
 func OwnFiles(dir string) []string {
-	return []string{filepath.Join(dir, lockFile), filepath.Join(dir, stateFile)}
+	return []string{filepath.Join(dir, lockFile), filepath.Join(dir, stateFile), filepath.Join(dir, taskFile)}
+}
+
+// identity is of a process, and of no other that is given its pid later.
+type identity struct {
+	PID   int    `json:"pid"`
+	Birth uint64 `json:"birth"` // its start time as the system counts it; 0 when the system does not tell
+}
+
+// self returns that of this process.
+func self() identity {
+	birth, _ := processBirth(os.Getpid())
+	return identity{os.Getpid(), birth}
+}
+
+// alive reports whether its process exists still.
+func (p identity) alive() bool {
+	birth, err := processBirth(p.PID)
+	return err == nil && p.PID > 0 && birth == p.Birth
 }
 
 // State is what a running registry tells about itself.
 type State struct {
-	PID      int       `json:"pid"`     // of the serving process
-	Birth    uint64    `json:"birth"`   // start time of that process as the system counts it: pids are used again
+	identity           // of the process that serves
 	Started  time.Time `json:"started"` // when it began to serve
 	Ready    bool      `json:"ready"`   // it answered once
 	Product  string    `json:"product"`
@@ -40,9 +57,8 @@ type State struct {
 }
 
 func newState(u Unit) State {
-	birth, _ := processBirth(os.Getpid()) // 0 when the system does not tell
 	return State{
-		PID: os.Getpid(), Birth: birth, Started: time.Now().UTC().Truncate(time.Millisecond),
+		identity: self(), Started: time.Now().UTC().Truncate(time.Millisecond),
 		Product: u.Product, Version: u.Version, Address: u.Listen, Endpoint: u.Endpoint, TLS: u.TLS,
 		Source: u.Source, Config: u.Config, Digest: u.Digest(), LogFile: u.LogFile, Drain: u.Drain,
 	}
@@ -55,16 +71,9 @@ func (s State) scheme() string {
 	return "http"
 }
 
-// alive reports whether the process that wrote s still exists, and is not
-// another one that was given its pid.
-func (s State) alive() bool {
-	birth, err := processBirth(s.PID)
-	return err == nil && s.PID > 0 && birth == s.Birth
-}
-
 // replaces reports whether s is of a process that took the lock after old's.
 func (s State) replaces(old State) bool {
-	return s.PID != 0 && (s.PID != old.PID || s.Birth != old.Birth)
+	return s.PID != 0 && s.identity != old.identity
 }
 
 func (s State) write(dir string) error {

@@ -37,10 +37,11 @@ func Up(ctx context.Context, u Unit, l Launch, timeout time.Duration) (s State, 
 			return status.State, false, err
 		}
 		var c *child
-		if status.Phase == Stopped {
-			err := portFree(ctx, func() error { return tryListenLocked(ctx, u) }, u.Listen, crashPatience(u.Dir))
-			if d, ok := asDiagnostic(err); ok && (d.Code == diag.AlreadyRunning || d.Code == diag.Busy) {
-				continue // another start, or a command, took the lock since the look above
+		if status.Phase == Stopped || status.Phase == Busy {
+			patience := min(taskPatience, time.Until(deadline))
+			err := portFree(ctx, func() error { return tryListenLocked(ctx, u, patience) }, u.Listen, crashPatience(u.Dir))
+			if d, ok := asDiagnostic(err); ok && d.Code == diag.AlreadyRunning {
+				continue // another start took the lock since the look above
 			}
 			if err != nil {
 				return s, false, err
@@ -77,8 +78,8 @@ var (
 
 // tryListenLocked holds the lock while it takes the port for a moment: of
 // several starts none sees the port taken by another one that only looks.
-func tryListenLocked(ctx context.Context, u Unit) error {
-	lock, err := acquire(ctx, u.Dir)
+func tryListenLocked(ctx context.Context, u Unit, patience time.Duration) error {
+	lock, err := acquire(ctx, u.Dir, patience)
 	if err != nil {
 		return about("local.data_dir", err)
 	}

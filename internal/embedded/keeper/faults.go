@@ -11,13 +11,15 @@ import (
 )
 
 // diagnose makes a diagnostic of what a store failed with: diag.Busy,
-// diag.DigestMismatch or diag.StorageFailed. That it was stopped is left as it
-// is.
-func diagnose(work string, err error) error {
+// diag.DigestMismatch or diag.StorageFailed. After the end of ctx it is that: a
+// storage says in its own words that a request was given up.
+func diagnose(ctx context.Context, work string, err error) error {
 	var told *store.Error
 	switch {
-	case err == nil || errors.Is(err, context.Canceled):
-		return err
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
 	case errors.Is(err, store.ErrScrubbing):
 		return diag.Errorf(diag.Busy, "%w", err).
 			WithHint("wait for that pass to end; scrub_interval starts one as well, and the registry's log tells how it went")

@@ -63,18 +63,18 @@ func (o Offline) Collect(ctx context.Context, dryRun bool, delay *time.Duration,
 		c.Delay = *delay
 	}
 	report, err := o.Store.Collect(ctx, c)
-	return report, diagnose("garbage collection", err)
+	return report, diagnose(ctx, "garbage collection", err)
 }
 
 // Scrub implements Store.
 func (o Offline) Scrub(ctx context.Context) (store.Scrubbed, error) {
 	scrubbed, err := o.Store.Scrub(ctx, store.Scrub{Rate: o.Settings.Scrub.Rate, Progress: Progress(o.Settings.State)})
-	return scrubbed, diagnose("verifying blobs", err)
+	return scrubbed, diagnose(ctx, "verifying blobs", err)
 }
 
 // Restore implements Store.
 func (o Offline) Restore(ctx context.Context, d digest.Digest, r io.Reader) error {
-	return diagnose("putting a blob back", o.Store.Restore(ctx, d, r))
+	return diagnose(ctx, "putting a blob back", o.Store.Restore(ctx, d, r))
 }
 
 // line is one of those that an answer on the socket consists of.
