@@ -63,15 +63,17 @@ func (a *app) gc(ctx context.Context, s keeper.Store, o gcOptions) error {
 		Explained []store.Verdict `json:"explained,omitempty"`
 	}{}
 	var explain func(store.Verdict)
+	explained := func() {}
 	switch {
 	case o.explain && o.format == "json":
 		explain = func(v store.Verdict) { result.Explained = append(result.Explained, v) }
 	case o.explain:
-		explain = func(v store.Verdict) { printVerdict(a.stdout, v, o.dryRun) }
+		explain, explained = a.verdicts(ctx, o.dryRun)
 	}
 	a.working("collecting garbage; interrupting it leaves the registry whole")
 	var err error
-	if result.Report, err = s.Collect(ctx, o.dryRun, delay, explain); err != nil {
+	result.Report, err = s.Collect(ctx, o.dryRun, delay, explain)
+	if explained(); err != nil {
 		return err
 	}
 	if o.format == "json" {
@@ -86,6 +88,32 @@ func (a *app) gc(ctx context.Context, s keeper.Store, o gcOptions) error {
 	a.print("kept %s and %s in %s (%s)", plural(r.Manifests, "manifest"), plural(r.Blobs, "blob"), plural(r.Repositories, "repository"),
 		r.Duration.Round(time.Millisecond))
 	return nil
+}
+
+// verdicts prints what explain is called with, until done is. Whoever reads it
+// slowly, or not at all as a pager does, must not keep the collection from ending
+// with ctx: that ends the printing as well.
+func (a *app) verdicts(ctx context.Context, dryRun bool) (explain func(store.Verdict), done func()) {
+	queue, printed := make(chan store.Verdict, 1024), make(chan struct{})
+	go func() {
+		defer close(printed)
+		for v := range queue {
+			printVerdict(a.stdout, v, dryRun)
+		}
+	}()
+	explain = func(v store.Verdict) {
+		select {
+		case queue <- v:
+		case <-ctx.Done():
+		}
+	}
+	return explain, func() {
+		close(queue)
+		select {
+		case <-printed:
+		case <-ctx.Done():
+		}
+	}
 }
 
 func printVerdict(w io.Writer, v store.Verdict, dryRun bool) {

@@ -48,7 +48,7 @@ func (a *app) keep(ctx context.Context, task string, t *resolve.Target, config *
 	}
 	defer release()
 	err = a.keepOffline(held, t, u, work)
-	if ctx.Err() == nil && errors.Is(err, context.Canceled) {
+	if ctx.Err() == nil && held.Err() != nil && errors.Is(err, context.Canceled) {
 		return placed(t, context.Cause(held)) // a start ended it
 	}
 	return err

@@ -78,8 +78,8 @@ const (
 const stopPatience = 5 * time.Second
 
 // Down stops the registry that runs from dir: it may drain for as long as its
-// state says, and is killed after that. stopped is false when none ran. The lock
-// is free again when it returns without an error, so that a start can follow at
+// state says, and is killed after that. stopped is false when none ran. No registry
+// holds the lock when it returns without an error, so that a start can follow at
 // once. It fails with diag.AlreadyRunning, and stopped true, when another start
 // took the lock first.
 func Down(ctx context.Context, dir string) (s State, stopped bool, err error) {

@@ -96,6 +96,9 @@ const readyTimeout = 60 * time.Second
 // Errors: diag.AlreadyRunning, diag.Busy, diag.PortInUse, diag.StorageFailed,
 // diag.StartFailed, diag.NotReady, and those of u.Prepare.
 func Serve(ctx context.Context, u Unit, r Runner, ready func(State)) error {
+	if err := portBeforeTask(ctx, u); err != nil {
+		return err
+	}
 	lock, err := acquire(ctx, u.Dir, taskPatience)
 	if err != nil {
 		return about("local.data_dir", err)

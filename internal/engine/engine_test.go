@@ -69,6 +69,12 @@ func TestHold(t *testing.T) {
 	if _, err := acquire(t.Context(), dir, 0); codeOf(err) != diag.Busy {
 		t.Errorf("a start that does not wait: %v", err)
 	}
+	if s, err := Inspect(t.Context(), dir); err != nil || s.Phase != Busy || !strings.Contains(s.Fault.Error(), "berth gc, pid ") {
+		t.Errorf("it was asked to stop: %+v, %v", s, err)
+	}
+	if _, running, err := owner(t.Context(), dir); running || err != nil {
+		t.Errorf("it was asked to stop, and a registry runs: %v, %v", running, err)
+	}
 	go func() {
 		<-work.Done()
 		release()
@@ -80,6 +86,31 @@ func TestHold(t *testing.T) {
 	defer l.release()
 	if cause := context.Cause(work); codeOf(cause) != diag.Busy {
 		t.Errorf("it ended with %v", cause)
+	}
+}
+
+// A start that must fail ends nobody's work.
+func TestPortBeforeTask(t *testing.T) {
+	dir := t.TempDir()
+	work, release, err := Hold(t.Context(), dir, "berth scrub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	u := Unit{Dir: dir, Listen: l.Addr().String(), LogFile: filepath.Join(dir, "log"), Config: filepath.Join(dir, "config")}
+	if _, _, err := Up(t.Context(), u, Launch{}, time.Minute); codeOf(err) != diag.PortInUse {
+		t.Errorf("up: %v", err)
+	}
+	if err := Serve(t.Context(), u, nil, nil); codeOf(err) != diag.PortInUse {
+		t.Errorf("serve: %v", err)
+	}
+	if work.Err() != nil {
+		t.Errorf("the command was stopped: %v", context.Cause(work))
 	}
 }
 
@@ -109,8 +140,10 @@ func TestHoldEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.release()
-	if _, err := os.Stat(filepath.Join(dir, taskFile)); !os.IsNotExist(err) {
-		t.Errorf("what the killed one left: %v", err)
+	for _, name := range []string{taskFile, stoppingFile} {
+		if _, err := os.Stat(filepath.Join(dir, name)); !os.IsNotExist(err) {
+			t.Errorf("left of the killed one: %s (%v)", name, err)
+		}
 	}
 }
 

@@ -46,10 +46,11 @@ func acquire(ctx context.Context, dir string, patience time.Duration) (lock, err
 		if err != nil && (!ok || d.Code != diag.Busy || time.Now().After(deadline)) {
 			return lock{}, err
 		}
-		dismiss(dir) // or what is left of one that was killed
 		if err == nil {
+			removeTask(dir) // of one that was killed
 			return l, nil
 		}
+		dismiss(dir)
 	}
 }
 

@@ -16,8 +16,11 @@ import (
 const stateFile = "berth.state.json"
 
 // OwnFiles lists the files of a data directory that belong to the engine.
-func OwnFiles(dir string) []string {
-	return []string{filepath.Join(dir, lockFile), filepath.Join(dir, stateFile), filepath.Join(dir, taskFile)}
+func OwnFiles(dir string) (files []string) {
+	for _, name := range []string{lockFile, stateFile, taskFile, stoppingFile} {
+		files = append(files, filepath.Join(dir, name))
+	}
+	return files
 }
 
 // identity is of a process, and of no other that is given its pid later.

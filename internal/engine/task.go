@@ -13,8 +13,12 @@ import (
 )
 
 // taskFile names the command that works on what a stopped registry stores, for
-// as long as it does. To remove it is to ask that command to stop.
-const taskFile = "berth.task.json"
+// as long as it does. To rename it to stoppingFile is to ask that command to stop:
+// it works on a full disk, and keeps the name for those who are kept out.
+const (
+	taskFile     = "berth.task.json"
+	stoppingFile = "berth.task.stopping.json"
+)
 
 // taskPatience is what a start waits for such a command to stop.
 const taskPatience = 20 * time.Second
@@ -34,10 +38,7 @@ type task struct {
 // cause diag.Busy, and the start waits for release. Hold fails with
 // diag.AlreadyRunning, diag.Busy and diag.StorageFailed.
 func Hold(ctx context.Context, dir, name string) (work context.Context, release func(), err error) {
-	l, err := openLock(dir)
-	if err == nil {
-		err = l.take(ctx, dir)
-	}
+	l, err := holdLock(ctx, dir)
 	if err != nil {
 		return nil, nil, about("local.data_dir", err)
 	}
@@ -46,15 +47,35 @@ func Hold(ctx context.Context, dir, name string) (work context.Context, release 
 	// file: a start then waits for it in vain.
 	if (task{self(), name}).write(dir) == nil {
 		go watchTask(work, dir, func() {
-			cancel(diag.Errorf(diag.Busy, "%s stopped for the registry, which starts", name).
-				WithHint("nothing is lost; run it again: it then asks the running registry"))
+			cancel(diag.Errorf(diag.Busy, "%s stopped for the registry, which starts", name).WithHint("nothing is lost; run it again"))
 		})
+	} else {
+		removeTask(dir)
 	}
 	return work, func() {
 		cancel(nil)
-		dismiss(dir)
+		removeTask(dir)
 		l.release()
 	}, nil
+}
+
+// holdLock takes the lock of dir for a task. It waits a moment for a start that
+// has not told of itself yet, and for nothing else.
+func holdLock(ctx context.Context, dir string) (lock, error) {
+	l, err := openLock(dir)
+	if err != nil {
+		return lock{}, err
+	}
+	for deadline := time.Now().Add(busyPatience); ; {
+		err := l.take(ctx, dir)
+		if err == nil {
+			return l, nil
+		}
+		d, ok := asDiagnostic(err)
+		if _, task := readTask(dir); !ok || d.Code != diag.Busy || task || time.Now().After(deadline) {
+			return lock{}, err
+		}
+	}
 }
 
 // watchTask calls wanted once when the task of dir is dismissed before ctx ends.
@@ -67,24 +88,37 @@ func watchTask(ctx context.Context, dir string, wanted func()) {
 	}
 }
 
-// dismiss asks the task of dir to stop, if there is one. Who may not remove the
+// dismiss asks the task of dir to stop, if there is one. Who may not rename the
 // file waits for the task in vain, and is told by busy who holds the lock.
-func dismiss(dir string) { _ = os.Remove(filepath.Join(dir, taskFile)) }
+func dismiss(dir string) {
+	_ = os.Rename(filepath.Join(dir, taskFile), filepath.Join(dir, stoppingFile))
+}
 
+// removeTask is for the holder of the lock.
+func removeTask(dir string) {
+	_ = os.Remove(filepath.Join(dir, taskFile))
+	_ = os.Remove(filepath.Join(dir, stoppingFile))
+}
+
+// write lets other users read it: they are told who keeps them out.
 func (t task) write(dir string) error {
 	data, err := json.Marshal(t)
 	if err != nil {
 		return err
 	}
-	return WriteFile(filepath.Join(dir, taskFile), append(data, '\n'), 0o600)
+	return WriteFile(filepath.Join(dir, taskFile), append(data, '\n'), 0o644)
 }
 
-// readTask returns the task that works on what is stored from dir. ok is false
-// when there is none, and when it was asked to stop.
+// readTask returns the task that works on what is stored from dir; ok is false
+// when there is none.
 func readTask(dir string) (t task, ok bool) {
-	data, err := os.ReadFile(filepath.Join(dir, taskFile))
-	ok = err == nil && json.Unmarshal(data, &t) == nil && t.alive()
-	return t, ok
+	for _, name := range []string{taskFile, stoppingFile} {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if err == nil && json.Unmarshal(data, &t) == nil && t.alive() {
+			return t, true
+		}
+	}
+	return task{}, false
 }
 
 // busy tells of a lock that no registry holds.

@@ -38,6 +38,9 @@ func Up(ctx context.Context, u Unit, l Launch, timeout time.Duration) (s State, 
 		}
 		var c *child
 		if status.Phase == Stopped || status.Phase == Busy {
+			if err := portBeforeTask(ctx, u); err != nil {
+				return s, false, err
+			}
 			patience := min(taskPatience, time.Until(deadline))
 			err := portFree(ctx, func() error { return tryListenLocked(ctx, u, patience) }, u.Listen, crashPatience(u.Dir))
 			if d, ok := asDiagnostic(err); ok && d.Code == diag.AlreadyRunning {
@@ -75,6 +78,15 @@ var (
 	errEnded = errors.New("no registry is starting")
 	errLate  = errors.New("the registry does not answer in time")
 )
+
+// portBeforeTask looks at the port before a start ends the work of a command: a
+// start that must fail is no reason to. It fails with diag.PortInUse.
+func portBeforeTask(ctx context.Context, u Unit) error {
+	if _, ok := readTask(u.Dir); !ok {
+		return nil
+	}
+	return portFree(ctx, func() error { return tryListen(ctx, u.Listen) }, u.Listen, crashPatience(u.Dir))
+}
 
 // tryListenLocked holds the lock while it takes the port for a moment: of
 // several starts none sees the port taken by another one that only looks.
@@ -152,7 +164,7 @@ func launch(u Unit, l Launch) (*child, error) {
 }
 
 // awaitUp waits for the registry of u to answer, whoever started it. c is nil
-// when another process did. It fails with errEnded, errLate and diag.Busy.
+// when another process did. It fails with errEnded and errLate.
 func awaitUp(ctx context.Context, u Unit, c *child, timeout time.Duration) (State, error) {
 	deadline := time.NewTimer(timeout)
 	defer deadline.Stop()
@@ -167,18 +179,16 @@ func awaitUp(ctx context.Context, u Unit, c *child, timeout time.Duration) (Stat
 		switch {
 		case err == nil && status.Phase == Running:
 			return status.State, nil
-		case err == nil && status.Phase == Stopped && ended == nil:
+		case err == nil && ended == nil && (status.Phase == Stopped || status.Phase == Busy):
 			// Nobody is left who starts it: not this berth's child, and not the
-			// other one whose lock that child ended for.
+			// other one whose lock that child ended for. A command may have come
+			// between.
 			return State{}, errEnded
 		}
 		select {
 		case <-ended:
 			ended = nil
 		case <-deadline.C:
-			if err == nil && status.Phase == Busy {
-				return State{}, status.Fault
-			}
 			return State{}, errLate
 		case <-ctx.Done():
 			return State{}, ctx.Err()

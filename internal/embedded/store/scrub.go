@@ -230,6 +230,9 @@ func (p *pass) verify(ctx context.Context, d digest.Digest) (n int64, ok bool, e
 	defer r.Close()
 	h := sha256.New()
 	for {
+		if err := ctx.Err(); err != nil { // not every storage looks at it
+			return n, false, err
+		}
 		m, err := r.Read(p.buffer)
 		h.Write(p.buffer[:m])
 		n += int64(m)
