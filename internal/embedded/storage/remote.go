@@ -142,6 +142,28 @@ func (r *remote) Delete(ctx context.Context, path string) error {
 	return r.explain(p, p.wait(func() error { return r.StorageDriver.Delete(p, path) }))
 }
 
+// fileDeleter is a driver that deletes a file without looking for what may be
+// below it.
+type fileDeleter interface {
+	deleteFile(ctx context.Context, path string) error
+}
+
+// DeleteFile deletes one file in one request, where Delete takes several to look
+// for a directory. What is missing is deleted as well.
+func (r *remote) DeleteFile(ctx context.Context, path string) error {
+	d, ok := r.StorageDriver.(fileDeleter)
+	if !ok {
+		err := r.Delete(ctx, path)
+		if errors.As(err, new(storagedriver.PathNotFoundError)) {
+			return nil
+		}
+		return err
+	}
+	p := newPatience(ctx, callLimit)
+	defer p.end()
+	return r.explain(p, p.wait(func() error { return d.deleteFile(p, path) }))
+}
+
 // Walk implements storagedriver.StorageDriver.
 func (r *remote) Walk(ctx context.Context, path string, f storagedriver.WalkFn, options ...func(*storagedriver.WalkOptions)) error {
 	p := newPatience(ctx, dataLimit)

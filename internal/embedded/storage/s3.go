@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go/aws"
 	"github.com/aws/aws-sdk-go/aws/awserr"
 	"github.com/aws/aws-sdk-go/aws/request"
 	awss3 "github.com/aws/aws-sdk-go/service/s3"
@@ -162,6 +163,12 @@ func (d s3Driver) Delete(ctx context.Context, path string) error {
 	if errors.As(err, new(storagedriver.PathNotFoundError)) {
 		return nil
 	}
+	return err
+}
+
+// deleteFile implements fileDeleter.
+func (d s3Driver) deleteFile(ctx context.Context, path string) error {
+	_, err := d.client.DeleteObjectWithContext(ctx, &awss3.DeleteObjectInput{Bucket: &d.bucket, Key: aws.String(d.S3BucketKey(path))})
 	return err
 }
 

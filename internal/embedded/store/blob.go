@@ -121,7 +121,7 @@ func (s *Store) DeleteBlob(ctx context.Context, repo string, d digest.Digest) er
 
 func (s *Store) unlinkBlob(ctx context.Context, repo string, d digest.Digest) error {
 	defer s.blobLocks.lock(at(repo, d))()
-	err := s.remove(ctx, layerPath(repo, d))
+	err := s.removeOnly(ctx, layerLink(repo, d))
 	s.blobs.Remove(at(repo, d))
 	return err
 }

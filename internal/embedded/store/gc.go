@@ -370,7 +370,7 @@ func (c *collection) removeBlob(ctx context.Context, d digest.Digest) (size int6
 	if c.DryRun {
 		return size, "", nil
 	}
-	if err := c.s.remove(ctx, blobPath(d)); err != nil {
+	if err := c.s.removeOnly(ctx, blobData(d)); err != nil {
 		return 0, "", err
 	}
 	c.s.manifests.Remove(d)

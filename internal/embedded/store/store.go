@@ -211,6 +211,20 @@ func (s *Store) remove(ctx context.Context, name string) error {
 	return nil
 }
 
+// fileDeleter is what a driver without directories has: it deletes one file at
+// less cost than a path that may have more below it.
+type fileDeleter interface {
+	DeleteFile(ctx context.Context, path string) error
+}
+
+// removeOnly deletes a file with its directory, in which it is alone.
+func (s *Store) removeOnly(ctx context.Context, file string) error {
+	if d, ok := s.driver.(fileDeleter); ok {
+		return d.DeleteFile(ctx, file)
+	}
+	return s.remove(ctx, path.Dir(file))
+}
+
 // write is one file of a change to the storage.
 type write struct {
 	path    string
