@@ -57,6 +57,7 @@ var suite = map[string]func(t *testing.T, d storagedriver.StorageDriver){
 	"many":           testMany,
 	"walk":           testWalk,
 	"given up":       testGivenUp,
+	"one file":       testDeleteFile,
 }
 
 func TestGuarantees(t *testing.T) {
@@ -122,6 +123,33 @@ func testReplace(t *testing.T, d storagedriver.StorageDriver) {
 	}
 	stop()
 	readers.Wait()
+}
+
+// One file is deleted, and neither what begins with the same letters nor what is
+// beside it. Only what has no directories offers it.
+func testDeleteFile(t *testing.T, d storagedriver.StorageDriver) {
+	f, ok := d.(interface {
+		DeleteFile(ctx context.Context, path string) error
+	})
+	if !ok {
+		if d.Name() != "filesystem" {
+			t.Error("it is not offered")
+		}
+		return
+	}
+	put(t, d, "/one/data", "x")
+	put(t, d, "/one/data2", "x")
+	for range 2 { // the second time it is missing
+		if err := f.DeleteFile(t.Context(), "/one/data"); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := d.GetContent(t.Context(), "/one/data"); !errors.As(err, new(storagedriver.PathNotFoundError)) {
+		t.Errorf("it is there: %v", err)
+	}
+	if got := get(t, d, "/one/data2"); got != "x" {
+		t.Errorf("what is beside it is %q", got)
+	}
 }
 
 func testMissing(t *testing.T, d storagedriver.StorageDriver) {
