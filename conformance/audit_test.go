@@ -15,7 +15,7 @@ import (
 func (s *stress) check(at storage) {
 	ctx := context.Background()
 	for p, e := range s.journal.places {
-		if err := s.checkPlace(ctx, p, e.possible); err != nil {
+		if err := s.settle(func() error { return s.checkPlace(ctx, p, e.possible) }); err != nil {
 			s.fault("after the run", err)
 		}
 	}
@@ -23,15 +23,25 @@ func (s *stress) check(at storage) {
 		return // it has no online collection
 	}
 	before := at.blobs(s.t)
-	if out, code := s.srv.berth("gc", "--delay", "0s"); code != 0 {
-		s.t.Errorf("berth gc --delay 0s: exit code %d: %s", code, out)
+	err := s.settle(func() error {
+		if out, code := s.srv.berth("gc", "--delay", "0s"); code != 0 {
+			return fmt.Errorf("berth gc --delay 0s: exit code %d: %s", code, out)
+		}
+		return nil
+	})
+	if err != nil {
+		s.t.Error(err)
 	}
-	reachable, err := reach(ctx, s.srv.client)
+	var reachable map[digest.Digest][]byte
+	err = s.settle(func() (err error) {
+		reachable, err = reach(ctx, s.srv.client)
+		return err
+	})
 	if err != nil {
 		s.fault("after the last collection", err)
 	}
 	for p, e := range s.journal.places {
-		if err := s.checkPlace(ctx, p, e.possible); err != nil {
+		if err := s.settle(func() error { return s.checkPlace(ctx, p, e.possible) }); err != nil {
 			s.fault("after the last collection", err)
 		}
 	}

@@ -53,6 +53,17 @@ func newAzure(t testing.TB) *azure {
 	return a
 }
 
+// answers reports whether azurite answers within some seconds.
+func (a *azure) answers() bool {
+	client := http.Client{Timeout: 3 * time.Second}
+	resp, err := client.Get(a.endpoint + "/" + azureContainer + "/nothing")
+	if err != nil {
+		return false
+	}
+	resp.Body.Close()
+	return true
+}
+
 // createContainer signs the request as "Authorize with Shared Key" of the Azure
 // Storage services REST API describes.
 func (a *azure) createContainer(t testing.TB) {

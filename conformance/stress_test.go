@@ -26,7 +26,7 @@ type stress struct {
 	started time.Time
 	// life counts starts and deaths of the server; it is even while it is up.
 	life  atomic.Int64
-	count struct{ pushes, pulls, deletes, referrers, lost, kills, collections atomic.Int64 }
+	count struct{ pushes, pulls, deletes, referrers, lost, kills, collections, outages atomic.Int64 }
 
 	mu       sync.Mutex
 	problems map[string]*problem // by what is common to the like
@@ -56,8 +56,10 @@ func TestStress(t *testing.T) {
 			s := &stress{t: t, journal: newJournal(), started: time.Now(), problems: map[string]*problem{}}
 			s.srv = newServer(t, setup{storage: place, gc: map[string]any{"gc_interval": 1, "gc_delay": int(stressDelay.Seconds())}})
 			t.Logf("-stress.seed=%d", *stressSeed)
+			stop := s.watch(place)
 			s.run(duration)
 			s.check(place)
+			stop()
 			for _, p := range s.problems {
 				t.Errorf("%d times, first %s", p.count, p.first)
 			}
@@ -80,6 +82,47 @@ func (s *stress) run(duration time.Duration) {
 	s.t.Logf("pushes %d, pulls %d, deletes %d, referrers %d, collections %d, kills %d, answers lost %d",
 		s.count.pushes.Load(), s.count.pulls.Load(), s.count.deletes.Load(), s.count.referrers.Load(),
 		s.count.collections.Load(), s.count.kills.Load(), s.count.lost.Load())
+}
+
+// answering is a storage that can be asked whether it answers.
+type answering interface{ answers() bool }
+
+// watch looks after a storage that may stop answering by itself: azurite does
+// for minutes when it collects its own garbage, ten minutes after it started. What
+// failed meanwhile is excused as what a kill cut is; nothing may be lost by it.
+func (s *stress) watch(at storage) (stop func()) {
+	a, ok := at.(answering)
+	if !ok {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		for down := false; ctx.Err() == nil; time.Sleep(300 * time.Millisecond) {
+			up := a.answers()
+			if !up || down {
+				s.life.Add(2)
+			}
+			if !up && !down {
+				s.count.outages.Add(1)
+				s.t.Logf("%s: the storage does not answer", time.Since(s.started).Round(time.Second))
+			}
+			down = !up
+		}
+	})
+	return func() { cancel(); watching.Wait() }
+}
+
+// settle calls f again when the storage stopped answering meanwhile.
+func (s *stress) settle(f func() error) error {
+	for {
+		life := s.life.Load()
+		err := f()
+		if err == nil || s.life.Load() == life {
+			return err
+		}
+		time.Sleep(time.Second)
+	}
 }
 
 // seeded is a worker's own source of randomness.
