@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/internal/engine"
+	"github.com/berth-oci/berth/internal/atomicfile"
 	"github.com/berth-oci/berth/kcl"
 )
 
@@ -96,7 +96,7 @@ func writeOutput(path, text string) error {
 	}
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().IsRegular() {
-		return engine.WriteFile(path, []byte(text), 0o644)
+		return atomicfile.Write(path, []byte(text), 0o644)
 	}
 	if err := os.WriteFile(path, []byte(text), 0); err != nil {
 		return diag.Errorf(diag.StorageFailed, "cannot write the result: %w", err).WithHint("write elsewhere with -o PATH")

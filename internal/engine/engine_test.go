@@ -193,25 +193,6 @@ func TestAwaitEnd(t *testing.T) {
 	}
 }
 
-func TestWriteFile(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "new", "file")
-	for _, content := range []string{"old", "new"} {
-		if err := WriteFile(name, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if got, err := os.ReadFile(name); err != nil || string(got) != content {
-			t.Errorf("got %q, %v", got, err)
-		}
-	}
-	left, err := os.ReadDir(filepath.Dir(name))
-	if err != nil || len(left) != 1 {
-		t.Errorf("left behind: %v, %v", left, err)
-	}
-	if err := WriteFile(filepath.Join(name, "below"), nil, 0o600); codeOf(err) != diag.StorageFailed {
-		t.Errorf("below a file: %v", err)
-	}
-}
-
 func TestPortFault(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

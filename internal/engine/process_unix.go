@@ -19,13 +19,3 @@ func terminate(pid int) error { return syscall.Kill(pid, syscall.SIGTERM) }
 // interrupt is terminate for a child: it does nothing when that was waited for,
 // and its pid may be another's.
 func interrupt(p *os.Process) error { return p.Signal(syscall.SIGTERM) }
-
-// syncDir makes a rename in dir durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
-}

@@ -29,9 +29,6 @@ func terminate(pid int) error {
 // and its pid may be another's.
 func interrupt(p *os.Process) error { return p.Kill() }
 
-// syncDir does nothing: directories cannot be flushed here.
-func syncDir(string) error { return nil }
-
 // dieWithParent does nothing. A registry that outlives its berth keeps the
 // port, and the next start names it.
 func dieWithParent(*exec.Cmd) {}

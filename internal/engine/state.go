@@ -3,12 +3,12 @@ package engine
 import (
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/atomicfile"
 )
 
 // stateFile is kept in the data directory while a registry runs there. After a
@@ -84,7 +84,7 @@ func (s State) write(dir string) error {
 	if err != nil {
 		return err
 	}
-	return WriteFile(filepath.Join(dir, stateFile), append(data, '\n'), 0o600)
+	return atomicfile.Write(filepath.Join(dir, stateFile), append(data, '\n'), 0o600)
 }
 
 // readState returns the zero State when there is none, or none that can be
@@ -110,36 +110,6 @@ func crashPatience(dir string) time.Duration {
 // removeState is for the holder of the lock. Failing leaves a stale file, which
 // does no harm.
 func removeState(dir string) { _ = os.Remove(filepath.Join(dir, stateFile)) }
-
-// WriteFile replaces the content of a file atomically and durably: after a
-// crash at any point the file is the old one or the new one, never half. It
-// makes missing directories. It fails with diag.StorageFailed.
-func WriteFile(name string, data []byte, mode fs.FileMode) error {
-	if err := makeDir(filepath.Dir(name)); err != nil {
-		return err
-	}
-	if err := replace(name, data, mode); err != nil {
-		return storageFault(name, err)
-	}
-	return nil
-}
-
-func replace(name string, data []byte, mode fs.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // fails once it was renamed
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), name); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(name))
-}
 
 func asDiagnostic(err error) (*diag.Diagnostic, bool) {
 	var d *diag.Diagnostic

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/atomicfile"
 )
 
 // taskFile names the command that works on what a stopped registry stores, for
@@ -106,7 +107,7 @@ func (t task) write(dir string) error {
 	if err != nil {
 		return err
 	}
-	return WriteFile(filepath.Join(dir, taskFile), append(data, '\n'), 0o644)
+	return atomicfile.Write(filepath.Join(dir, taskFile), append(data, '\n'), 0o644)
 }
 
 // readTask returns the task that works on what is stored from dir; ok is false

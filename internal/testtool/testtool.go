@@ -13,6 +13,7 @@ import (
 
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/distribution/distribution/v3/registry/handlers"
+	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
 	_ "github.com/distribution/distribution/v3/registry/storage/driver/inmemory"
 	"github.com/sirupsen/logrus"
 )
@@ -42,8 +43,19 @@ func Skip(t testing.TB, why string) {
 // Registry returns the handler of a CNCF distribution that keeps everything in
 // memory until ctx ends.
 func Registry(ctx context.Context) http.Handler {
+	return registryWith(ctx, configuration.Storage{"inmemory": {}})
+}
+
+// RegistryIn is Registry with its content in a directory, for much of it: memory
+// copies all of a blob for each part that is added.
+func RegistryIn(ctx context.Context, dir string) http.Handler {
+	return registryWith(ctx, configuration.Storage{"filesystem": {"rootdirectory": dir}})
+}
+
+func registryWith(ctx context.Context, storage configuration.Storage) http.Handler {
 	logrus.SetOutput(io.Discard)
-	config := &configuration.Configuration{Storage: configuration.Storage{"inmemory": {}, "delete": {"enabled": true}}}
+	storage["delete"] = configuration.Parameters{"enabled": true}
+	config := &configuration.Configuration{Storage: storage}
 	config.Log.AccessLog.Disabled = true
 	config.Catalog.MaxEntries = 1000
 	return handlers.NewApp(ctx, config)

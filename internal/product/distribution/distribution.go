@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/atomicfile"
 	"github.com/berth-oci/berth/internal/engine"
 	"github.com/berth-oci/berth/internal/product"
 	"github.com/berth-oci/berth/internal/resolve"
@@ -116,7 +117,7 @@ func prepared(t *resolve.Target, u engine.Unit, err error) (engine.Unit, error) 
 				return err
 			}
 		}
-		if err := engine.WriteFile(u.Config, u.Content, 0o600); err != nil {
+		if err := atomicfile.Write(u.Config, u.Content, 0o600); err != nil {
 			return at(t, "local.config_path", err)
 		}
 		return nil

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/internal/engine"
+	"github.com/berth-oci/berth/internal/atomicfile"
 	"github.com/berth-oci/berth/internal/resolve"
 )
 
@@ -131,7 +131,7 @@ func writeHtpasswd(t *resolve.Target) error {
 	if err != nil {
 		return diag.Errorf(diag.Failed, "cannot hash the password: %w", err)
 	}
-	return engine.WriteFile(htpasswdFile(t), []byte(t.Auth.Username+":"+string(hash)+"\n"), 0o600)
+	return atomicfile.Write(htpasswdFile(t), []byte(t.Auth.Username+":"+string(hash)+"\n"), 0o600)
 }
 
 // htpasswdFits reports whether the password file has the user and password that
