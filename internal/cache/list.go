@@ -1,0 +1,151 @@
+package cache
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// Bounds of what is read to see where a tag leads.
+const (
+	maxManifest = 4 << 20 // bytes of a manifest
+	maxDepth    = 8       // of an index in an index
+)
+
+// Entry is a blob or manifest in the cache, or what has arrived of one.
+type Entry struct {
+	Digest       digest.Digest `json:"digest"`
+	Size         int64         `json:"size"`                   // bytes that it takes
+	Used         time.Time     `json:"used"`                   // last, within an hour or so
+	Partial      bool          `json:"partial,omitempty"`      // not all of it is there
+	Tags         []string      `json:"tags,omitempty"`         // references whose manifest it is
+	Repositories []string      `json:"repositories,omitempty"` // that led to it, by their tags
+}
+
+// List returns what is in the cache, what was used last first.
+func (c *Cache) List(ctx context.Context) ([]Entry, error) {
+	entries, err := c.entries(ctx)
+	if err != nil {
+		return nil, err
+	}
+	tags, repositories := map[digest.Digest][]string{}, map[digest.Digest][]string{}
+	err = c.eachTag(func(_ string, t tagFile, ok bool) error {
+		if !ok {
+			return ctx.Err()
+		}
+		tags[t.Descriptor.Digest] = append(tags[t.Descriptor.Digest], t.reference())
+		c.trace(t.Descriptor.Digest, t.Host+"/"+t.Repository, maxDepth, repositories)
+		return ctx.Err()
+	})
+	for i, e := range entries {
+		entries[i].Tags = slices.Sorted(slices.Values(tags[e.Digest]))
+		entries[i].Repositories = slices.Sorted(slices.Values(repositories[e.Digest]))
+	}
+	slices.Reverse(entries)
+	return entries, err
+}
+
+// trace notes that a repository led to a manifest and to what that names, as far
+// as it is in the cache.
+func (c *Cache) trace(d digest.Digest, repository string, depth int, led map[digest.Digest][]string) {
+	if depth == 0 || d.Validate() != nil || slices.Contains(led[d], repository) {
+		return
+	}
+	led[d] = append(led[d], repository)
+	info, err := c.root.Stat(blobName(d))
+	if err != nil || info.Size() > maxManifest {
+		return
+	}
+	data, err := c.root.ReadFile(blobName(d))
+	if err != nil || len(data) == 0 || data[0] != '{' {
+		return
+	}
+	var m struct {
+		Manifests []ocispec.Descriptor `json:"manifests"`
+		Config    ocispec.Descriptor   `json:"config"`
+		Layers    []ocispec.Descriptor `json:"layers"`
+	}
+	if json.Unmarshal(data, &m) != nil {
+		return
+	}
+	for _, next := range m.Manifests {
+		c.trace(next.Digest, repository, depth-1, led)
+	}
+	for _, blob := range append(m.Layers, m.Config) {
+		if blob.Digest.Validate() == nil && !slices.Contains(led[blob.Digest], repository) {
+			led[blob.Digest] = append(led[blob.Digest], repository)
+		}
+	}
+}
+
+// entries returns what is in the cache, what was not used for longest first.
+func (c *Cache) entries(ctx context.Context) ([]Entry, error) {
+	all, err := c.partials()
+	if err != nil {
+		return nil, err
+	}
+	algorithms, err := c.readDir(blobsDir)
+	if err != nil {
+		return nil, err
+	}
+	for _, algorithm := range algorithms {
+		dirs, err := c.readDir(path.Join(blobsDir, algorithm.Name()))
+		if err != nil {
+			return nil, err
+		}
+		for _, dir := range dirs {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			files, err := c.readDir(path.Join(blobsDir, algorithm.Name(), dir.Name()))
+			if err != nil {
+				return nil, err
+			}
+			for _, file := range files {
+				d := digest.Digest(algorithm.Name() + ":" + file.Name())
+				info, err := file.Info()
+				if err == nil && d.Validate() == nil && dir.Name() == d.Encoded()[:2] {
+					all = append(all, Entry{Digest: d, Size: info.Size(), Used: info.ModTime()})
+				}
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b Entry) int { return cmp.Or(a.Used.Compare(b.Used), cmp.Compare(a.Digest, b.Digest)) })
+	return all, nil
+}
+
+// partials returns an entry for each partial, also for what is left of one.
+func (c *Cache) partials() ([]Entry, error) {
+	files, err := c.readDir(partialDir)
+	if err != nil {
+		return nil, err
+	}
+	byDigest := map[digest.Digest]Entry{}
+	for _, file := range files {
+		name, _, _ := strings.Cut(file.Name(), ".")
+		algorithm, hex, _ := strings.Cut(name, "-")
+		d := digest.NewDigestFromEncoded(digest.Algorithm(algorithm), hex)
+		info, err := file.Info()
+		if err != nil || d.Validate() != nil {
+			continue
+		}
+		e, ok := byDigest[d]
+		if !ok {
+			r, _ := c.readRecord(d)
+			e = Entry{Digest: d, Partial: true, Size: r.Written.size()}
+		}
+		if info.ModTime().After(e.Used) {
+			e.Used = info.ModTime()
+		}
+		byDigest[d] = e
+	}
+	return slices.AppendSeq([]Entry{}, maps.Values(byDigest)), nil
+}

@@ -1,0 +1,105 @@
+package credential
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/berth-oci/berth/diag"
+)
+
+// document is the part of config.json that is about credentials.
+// https://github.com/docker/cli/blob/v28.0.0/cli/config/configfile/file.go
+type document struct {
+	Auths   map[string]entry  `json:"auths"`
+	Helpers map[string]string `json:"credHelpers"`
+	Store   string            `json:"credsStore"`
+}
+
+// entry is the credential of one registry, possibly empty: a helper has it then.
+type entry struct {
+	Auth          string `json:"auth,omitempty"` // base64 of user:password
+	Username      string `json:"username,omitempty"`
+	Password      string `json:"password,omitempty"`
+	IdentityToken string `json:"identitytoken,omitempty"`
+	RegistryToken string `json:"registrytoken,omitempty"`
+}
+
+// maxFile bounds config.json, in bytes.
+const maxFile = 4 << 20
+
+// read returns the text of the file and what it says. No file says nothing.
+func (s Store) read() ([]byte, document, error) {
+	var doc document
+	if s.File == "" {
+		return nil, doc, nil
+	}
+	data, err := os.ReadFile(s.File)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, doc, nil
+	}
+	if err != nil {
+		return nil, doc, diag.Errorf(diag.CredentialUnread, "cannot read Docker's credentials: %w", err).
+			WithHint("make %s readable by the user that runs berth, or set DOCKER_CONFIG to another directory", s.File)
+	}
+	if len(data) > maxFile {
+		return nil, doc, s.broken(fmt.Errorf("it is larger than %d MiB", maxFile>>20))
+	}
+	if strings.TrimSpace(string(data)) == "" { // some tools create it so
+		return nil, doc, nil
+	}
+	if err := json.Unmarshal(data, &doc); err != nil {
+		return nil, doc, s.broken(err)
+	}
+	return data, doc, nil
+}
+
+// broken says what is wrong with the file. Errors of encoding/json quote at most
+// a character of it.
+func (s Store) broken(err error) error {
+	return diag.Errorf(diag.CredentialUnread, "%s is not a config of Docker: %w", s.File, err).
+		WithHint("mend the file, or set DOCKER_CONFIG to another directory")
+}
+
+// entries returns the keys of the file that are one of keys, the most exact
+// first: as it is, then as a URL of older tools.
+func (d document) entries(keys []string) (found []string) {
+	sorted := slices.Sorted(maps.Keys(d.Auths))
+	for _, key := range keys {
+		if _, ok := d.Auths[key]; ok {
+			found = append(found, key)
+		}
+		if key == hub { // only Docker Hub's key is a URL itself
+			continue
+		}
+		for _, name := range sorted {
+			if name != key && name != hub && hostOf(name) == key {
+				found = append(found, name)
+			}
+		}
+	}
+	return found
+}
+
+func (e entry) credential() (Credential, error) {
+	c := Credential{Username: e.Username, Password: e.Password, IdentityToken: e.IdentityToken, RegistryToken: e.RegistryToken}
+	if e.Auth == "" {
+		return c, nil
+	}
+	text, err := base64.StdEncoding.DecodeString(e.Auth)
+	if err != nil {
+		return Credential{}, errors.New("it is not base64") // the error would quote the secret
+	}
+	var ok bool
+	// Docker once padded the text with zero bytes.
+	if c.Username, c.Password, ok = strings.Cut(strings.TrimRight(string(text), "\x00"), ":"); !ok {
+		return Credential{}, errors.New("it is not user:password in base64")
+	}
+	return c, nil
+}

@@ -1,0 +1,98 @@
+package layout
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// verified reads a blob, and knows in the end whether it is what d describes.
+type verified struct {
+	d        ocispec.Descriptor
+	source   faultReader
+	digester digest.Digester
+	size     int64
+}
+
+func newVerified(ctx context.Context, r io.Reader, d ocispec.Descriptor) *verified {
+	return &verified{d: d, source: faultReader{r: readerOf(ctx, r)}, digester: d.Digest.Algorithm().Digester()}
+}
+
+// Read fails with diag.DigestMismatch as soon as there is too much.
+func (v *verified) Read(b []byte) (int, error) {
+	n, err := v.source.Read(b)
+	v.size += int64(n)
+	v.digester.Hash().Write(b[:n])
+	if v.size > v.d.Size {
+		v.source.err = wrongSize(v.d, v.size)
+		return 0, v.source.err
+	}
+	return n, err
+}
+
+// finish reads what is left, and verifies everything.
+func (v *verified) finish() error {
+	if _, err := copyBytes(io.Discard, v); err != nil {
+		return err
+	}
+	if v.size != v.d.Size {
+		return wrongSize(v.d, v.size)
+	}
+	if sum := v.digester.Digest(); sum != v.d.Digest {
+		return wrongDigest(v.d, sum)
+	}
+	return nil
+}
+
+// copyVerified copies a blob to a file of the given name and verifies it.
+func copyVerified(ctx context.Context, w io.Writer, name string, d ocispec.Descriptor, open func(offset int64) (io.ReadCloser, error)) error {
+	body, err := open(0)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	v, target := newVerified(ctx, body, d), &faultWriter{w: w}
+	if _, err := copyBytes(target, v); err != nil {
+		if target.err != nil {
+			return unwritable(name, target.err)
+		}
+		return err
+	}
+	return v.finish()
+}
+
+// Names of files that are not whole yet.
+const (
+	tempPrefix = ".berth-"
+	tempSuffix = ".part"
+)
+
+func tempName() string { return tempPrefix + rand.Text() + tempSuffix }
+
+// abandoned reports whether a temporary file is one that a killed process left:
+// whoever is at work on one writes to it more often.
+func abandoned(e os.DirEntry) bool {
+	info, err := e.Info()
+	return err == nil && strings.HasPrefix(e.Name(), tempPrefix) && strings.HasSuffix(e.Name(), tempSuffix) && info.Mode().IsRegular() && time.Since(info.ModTime()) > 24*time.Hour
+}
+
+// syncDir makes names in a directory durable. It does nothing on Windows, which
+// cannot sync a directory.
+func syncDir(open func() (*os.File, error)) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	d, err := open()
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

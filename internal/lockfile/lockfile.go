@@ -1,0 +1,136 @@
+// Package lockfile owns berth.lock: which digest each tag had when it was
+// locked, so that later pulls get the same content whatever the tags name by
+// then.
+package lockfile
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/opencontainers/go-digest"
+
+	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/atomicfile"
+)
+
+// Name is what the file is called, beside the config.
+const Name = "berth.lock"
+
+// format is the version of the file's form.
+const format = 1
+
+// File is a lockfile. Several processes may use one at a time.
+type File struct{ name string }
+
+// In returns the lockfile of a directory.
+func In(dir string) File { return File{filepath.Join(dir, Name)} }
+
+// content is sorted by reference, as encoding/json does, so that a change of one
+// tag is a change of one line.
+type content struct {
+	Version   int                      `json:"version"`
+	Artifacts map[string]digest.Digest `json:"artifacts"` // by host/repository:tag
+}
+
+// Digest returns what a reference, host/repository:tag, is locked to. It fails
+// with diag.PolicyRefused when it is not, and with diag.ConfigUnread for a file
+// that is no lockfile.
+func (f File) Digest(reference string) (digest.Digest, error) {
+	c, err := f.read()
+	if err != nil {
+		return "", err
+	}
+	d, ok := c.Artifacts[reference]
+	if !ok {
+		return "", diag.Errorf(diag.PolicyRefused, "%s is not in %s", reference, f.name).
+			WithHint("pull it with --lock once, and keep the file with the config")
+	}
+	return d, nil
+}
+
+// Check fails as Digest does for a file that is no lockfile.
+func (f File) Check() error {
+	_, err := f.read()
+	return err
+}
+
+// Lock notes what a reference leads to. Its errors are those of Digest, the
+// context's and diag.StorageFailed.
+func (f File) Lock(ctx context.Context, reference string, d digest.Digest) error {
+	release, err := f.guard(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	c, err := f.read()
+	if err != nil {
+		return err
+	}
+	if c.Artifacts[reference] == d {
+		return nil
+	}
+	c.Version, c.Artifacts[reference] = format, d
+	data, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(f.name, append(data, '\n'), 0o644)
+}
+
+// guard keeps other processes from changing the file, with one beside it that is
+// there only meanwhile.
+func (f File) guard(ctx context.Context) (release func(), err error) {
+	name := filepath.Join(filepath.Dir(f.name), "."+Name+".guard")
+	for {
+		lock := flock.New(name, flock.SetPermissions(0o600))
+		if _, err := lock.TryLockContext(ctx, 10*time.Millisecond); err != nil {
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			return nil, diag.Errorf(diag.StorageFailed, "cannot lock %s: %w", f.name, err).
+				WithHint("its directory must be one that this user can write to")
+		}
+		// Who held it before has removed the file: others lock a new one.
+		held, err := lock.Stat()
+		if named, err2 := os.Stat(name); err == nil && err2 == nil && os.SameFile(held, named) {
+			return func() {
+				_ = os.Remove(name)
+				_ = lock.Close()
+			}, nil
+		}
+		_ = lock.Close()
+	}
+}
+
+func (f File) read() (content, error) {
+	c := content{Artifacts: map[string]digest.Digest{}}
+	data, err := os.ReadFile(f.name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &c)
+	}
+	if err == nil && c.Version != format {
+		err = errors.New("its version is not one that this berth knows")
+	}
+	for reference, d := range c.Artifacts {
+		if err == nil && d.Validate() != nil {
+			err = errors.New(reference + " has no digest")
+		}
+	}
+	if err != nil {
+		return c, diag.Errorf(diag.ConfigUnread, "cannot read %s: %w", f.name, err).
+			WithHint("take it back from version control, or remove it and pull with --lock again")
+	}
+	if c.Artifacts == nil {
+		c.Artifacts = map[string]digest.Digest{}
+	}
+	return c, nil
+}

@@ -1,0 +1,115 @@
+package lockfile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/gofrs/flock"
+	"github.com/opencontainers/go-digest"
+
+	"github.com/berth-oci/berth/diag"
+)
+
+func wantCode(t *testing.T, err error, code diag.Code) {
+	t.Helper()
+	if d, ok := errors.AsType[*diag.Diagnostic](err); !ok || d.Code != code || d.Hint == "" {
+		t.Errorf("got %v, want %s with a hint", err, code)
+	}
+}
+
+func TestLock(t *testing.T) {
+	dir := t.TempDir()
+	f := In(dir)
+	if err := f.Check(); err != nil {
+		t.Errorf("a lockfile that is not there yet: %v", err)
+	}
+	_, err := f.Digest("h/r:1")
+	wantCode(t, err, diag.PolicyRefused)
+	one, two := digest.FromString("one"), digest.FromString("two")
+	for _, step := range []struct {
+		reference string
+		digest    digest.Digest
+	}{{"h/r:2", two}, {"h/r:1", two}, {"h/r:1", one}, {"h/r:1", one}} {
+		if err := f.Lock(t.Context(), step.reference, step.digest); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := fmt.Sprintf("{\n  \"version\": 1,\n  \"artifacts\": {\n    \"h/r:1\": %q,\n    \"h/r:2\": %q\n  }\n}\n", one, two)
+	if data, err := os.ReadFile(filepath.Join(dir, Name)); err != nil || string(data) != want {
+		t.Errorf("%s (%v), want %s", data, err, want)
+	}
+	if d, err := f.Digest("h/r:1"); d != one || err != nil {
+		t.Errorf("%s (%v), want %s", d, err, one)
+	}
+	if files, _ := os.ReadDir(dir); len(files) != 1 {
+		t.Errorf("left: %v", files)
+	}
+}
+
+// TestNoLockfile: what is none is neither believed nor written over.
+func TestNoLockfile(t *testing.T) {
+	for name, text := range map[string]string{
+		"empty": "", "no JSON": "version: 1", "cut": `{"version": 1, "artifacts": {"a": "sha`, "a list": "[]", "no version": "{}", "null": "null",
+		"another version": `{"version": 2, "artifacts": {}}`, "no digest": `{"version": 1, "artifacts": {"h/r:1": "latest"}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			file := filepath.Join(dir, Name)
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			f := In(dir)
+			_, err := f.Digest("h/r:1")
+			wantCode(t, err, diag.ConfigUnread)
+			wantCode(t, f.Check(), diag.ConfigUnread)
+			wantCode(t, f.Lock(t.Context(), "h/r:1", digest.FromString("x")), diag.ConfigUnread)
+			if data, _ := os.ReadFile(file); string(data) != text {
+				t.Errorf("the file has %q now", data)
+			}
+		})
+	}
+	wantCode(t, In(filepath.Join(t.TempDir(), "none")).Lock(t.Context(), "h/r:1", digest.FromString("x")), diag.StorageFailed)
+}
+
+// TestLockAtOnce: no entry of those who lock at once is lost.
+func TestLockAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	var group sync.WaitGroup
+	for i := range 16 {
+		group.Go(func() {
+			name := fmt.Sprint("h/r:", i)
+			if err := In(dir).Lock(t.Context(), name, digest.FromString(name)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	for i := range 16 {
+		name := fmt.Sprint("h/r:", i)
+		if d, err := In(dir).Digest(name); d != digest.FromString(name) {
+			t.Errorf("%s: %s (%v)", name, d, err)
+		}
+	}
+}
+
+// TestLockWaits until another has done, or its context ends.
+func TestLockWaits(t *testing.T) {
+	dir := t.TempDir()
+	other := flock.New(filepath.Join(dir, "."+Name+".guard"))
+	if ok, err := other.TryLock(); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	defer other.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- In(dir).Lock(ctx, "h/r:1", digest.FromString("x")) }()
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
