@@ -60,7 +60,7 @@ const (
 // Codes of moving artifacts.
 const (
 	BadReference    Code = "bad-reference"    // not a reference, kind, name or tag
-	BadMetadata     Code = "bad-metadata"     // extension.yaml is wrong or incomplete
+	BadMetadata     Code = "bad-metadata"     // extension.yaml or kcl.mod is wrong or incomplete
 	BadArtifact     Code = "bad-artifact"     // content of an unexpected kind
 	UnsafeArchive   Code = "unsafe-archive"   // an archive that reaches out of its directory
 	NotFound        Code = "not-found"        // no such repository, tag or digest

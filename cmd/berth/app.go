@@ -37,14 +37,20 @@ func (a *app) run(ctx context.Context, args []string) int {
 	if err == nil {
 		return diag.ExitOK
 	}
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		err = diag.Errorf(diag.Interrupted, "interrupted")
-	}
+	err = outcome(ctx, err)
 	var rendered *silent
 	if !errors.As(err, &rendered) {
 		a.fail(err)
 	}
 	return exitCode(err)
+}
+
+// outcome is what an error means for the user: the end of ctx is an interruption.
+func outcome(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return diag.Errorf(diag.Interrupted, "interrupted")
+	}
+	return err
 }
 
 func (a *app) root() *cobra.Command {

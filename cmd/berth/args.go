@@ -14,6 +14,11 @@ func formatFlag(cmd *cobra.Command, format *string) {
 	cmd.Flags().StringVar(format, "format", "text", "`FORMAT` of the result: text or json")
 }
 
+// platformFlag adds --platform to a command that can take one image of an index.
+func platformFlag(cmd *cobra.Command, platform *string) {
+	cmd.Flags().StringVar(platform, "platform", "", "`PLATFORM` to take of an image for several, as in linux/arm64 (default all)")
+}
+
 // oneOf checks the value of a flag that takes one of several words.
 func oneOf(flag, value string, words ...string) error {
 	if slices.Contains(words, value) {

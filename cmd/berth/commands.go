@@ -21,6 +21,13 @@ func (a *app) commands() []*cobra.Command {
 		a.pushCommand(),
 		a.pullCommand(),
 		a.lsCommand(),
+		a.inspectCommand(),
+		a.tagCommand(),
+		a.rmCommand(),
+		a.copyCommand(),
+		a.cacheCommand(),
+		a.loginCommand(),
+		a.logoutCommand(),
 		a.versionCommand(),
 	}
 }

@@ -6,18 +6,23 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/artifact"
 	"github.com/berth-oci/berth/internal/transfer"
 )
 
 func (a *app) lsCommand() *cobra.Command {
 	var format string
+	var opts transfer.ListOptions
 	cmd := &cobra.Command{
 		Use:   "ls [KIND[/NAME]]",
 		Short: "List repositories, or the tags of one",
 		Args:  atMostArgs(1, "KIND[/NAME]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := oneOf("format", format, "text", "json"); err != nil {
+				return err
+			}
+			if err := opts.Check(); err != nil {
 				return err
 			}
 			target, config, err := a.target()
@@ -30,19 +35,28 @@ func (a *app) lsCommand() *cobra.Command {
 				if ref, err = artifact.ParseRef(target, args[0]); err != nil {
 					return err
 				}
+				if ref.Tag != "" || ref.Digest != "" {
+					return diag.Errorf(diag.BadReference, "%s is one artifact, and no list", args[0]).
+						WithHint("berth inspect %s shows it; to list its repository leave out tag and digest", shellWord(args[0]))
+				}
 				kinds = []artifact.Kind{ref.Kind}
 			}
 			if err := a.ensureUp(cmd.Context(), target, config); err != nil {
 				return err
 			}
 			if ref.Name != "" {
-				tags, err := transfer.Tags(cmd.Context(), target, ref)
+				tags, err := transfer.Tags(cmd.Context(), target, ref, opts)
 				return a.tags(tags, format, err)
 			}
-			repos, err := transfer.Repositories(cmd.Context(), target, kinds)
+			repos, err := transfer.Repositories(cmd.Context(), target, kinds, opts)
 			return a.repositories(repos, format, err)
 		},
 	}
+	flags := cmd.Flags()
+	flags.StringVar(&opts.Match, "match", "", "`PATTERN` of the names to list, as in 'v1.*'")
+	flags.StringVar(&opts.After, "after", "", "list what comes behind `NAME`")
+	flags.IntVar(&opts.Limit, "limit", 0, "list at most `N` names (default all)")
+	flags.BoolVar(&opts.All, "all", false, "also the tags that only lead to referrers, such as signatures")
 	formatFlag(cmd, &format)
 	return cmd
 }

@@ -126,12 +126,12 @@ func shows(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func until(ts *testscript.TestScript, _ bool, args []string) {
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		_ = ts.Exec(args[2], args[3:]...) // it may fail until then
 		if strings.Contains(ts.ReadFile(args[0]), args[1]) {
 			return
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(50 * time.Millisecond)
 	}
 	ts.Fatalf("%s never has %q", args[0], args[1])
 }

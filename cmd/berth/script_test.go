@@ -1,12 +1,10 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io/fs"
 	"net"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,8 +15,6 @@ import (
 
 	"github.com/gofrs/flock"
 	"github.com/rogpeppe/go-internal/testscript"
-
-	"github.com/berth-oci/berth/internal/testtool"
 )
 
 // The scripts in testdata/script run the real program. Beside testscript's own
@@ -40,8 +36,19 @@ import (
 //	until FILE TEXT PROGRAM ARG...  runs a program until a file, or its stdout or stderr, has a text
 //	waitfile FILE                   waits until a file exists
 //	kill9 DATADIR                   kills the registry that runs from a data directory
-//	registry VAR                    starts an empty registry in the test process, puts its
-//	                                port into VAR and expands each *.yaml of the script
+//	registry VAR [NAME]             starts an empty registry in the test process, puts its
+//	                                port into VAR and expands each *.yaml of the script; it
+//	                                notes every request in NAME.log, and fails as NAME.faults
+//	                                says, each line METHOD PATTERN STATUS|hang [AFTER]
+//	image VAR DIR TAG TEXT [PLATFORM...]
+//	                                adds an image to an OCI layout, or with platforms an index of
+//	                                them, by a tag or - for none, its digest into VAR
+//	refer VAR DIR DIGEST TYPE       adds what has a manifest of the layout as its subject
+//	archive FILE DIR                makes a tar of the files below a directory
+//	jsonl FILE TYPE                 every line is JSON, and the last one's type is TYPE
+//	dockersave FILE NAME:TAG TEXT   writes an image as docker save does
+//	cached DIR VAR FILE [NAME]      puts a file into the cache in DIR, its digest into VAR and where it
+//	                                is into VAR_PATH; the tag v1 of extensions/NAME leads to it
 //	cert CERT KEY                   writes a certificate for 127.0.0.1 and its key
 //
 // the programs of script_programs_test.go, and $REGISTRY, distribution's own
@@ -83,6 +90,13 @@ func TestScripts(t *testing.T) {
 			"flip":   flip,
 			"shows":  shows,
 			"until":  until,
+			"cached": cached,
+
+			"jsonl":      jsonLines,
+			"image":      image,
+			"refer":      refer,
+			"archive":    archive,
+			"dockersave": dockersave,
 		},
 	})
 }
@@ -129,16 +143,6 @@ func waitfile(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Fatalf("%s does not appear", args[0])
 }
 
-func registry(ts *testscript.TestScript, _ bool, args []string) {
-	ctx, cancel := context.WithCancel(context.Background())
-	server := httptest.NewServer(testtool.Registry(ctx))
-	ts.Defer(func() { server.Close(); cancel() })
-	ts.Setenv(args[0], server.URL[strings.LastIndexByte(server.URL, ':')+1:])
-	files, err := filepath.Glob(ts.MkAbs("*.yaml"))
-	ts.Check(err)
-	expand(ts, false, files)
-}
-
 func kill9(ts *testscript.TestScript, _ bool, args []string) {
 	killAll(ts.MkAbs(args[0]))
 }
@@ -149,7 +153,10 @@ func killAll(dir string) {
 		if err != nil || filepath.Base(name) != "berth.state.json" {
 			return nil
 		}
-		var state struct{ PID int }
+		var state struct {
+			PID     int
+			Address string
+		}
 		if data, err := os.ReadFile(name); err != nil || json.Unmarshal(data, &state) != nil || state.PID == 0 {
 			return nil
 		}
@@ -165,6 +172,15 @@ func killAll(dir string) {
 			time.Sleep(10 * time.Millisecond)
 		}
 		_ = lock.Unlock()
+		// Where the lock's file was removed, its port tells.
+		for range 200 {
+			l, err := net.Listen("tcp", state.Address)
+			if err == nil {
+				l.Close()
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
 		return nil
 	})
 }

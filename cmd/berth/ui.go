@@ -27,6 +27,9 @@ func (a *app) note(format string, args ...any) {
 	}
 }
 
+// ask writes a question to somebody at a terminal, also with --quiet.
+func (a *app) ask(format string, args ...any) { fmt.Fprintf(a.stderr, format, args...) }
+
 // working says what takes long to somebody who waits for it.
 func (a *app) working(what string) {
 	if isTerminal(a.stderr) {

@@ -25,7 +25,7 @@ func BenchmarkUnpackSmall(b *testing.B) {
 		}
 	}
 	var data bytes.Buffer
-	layer, err := PackLayer(context.Background(), &data, dir, "a", Compression{true, 6}, nil)
+	layer, err := PackLayer(context.Background(), &data, dir, "a", Compression{Enabled: true, Level: 6}, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

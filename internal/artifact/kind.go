@@ -16,19 +16,33 @@ import (
 type Kind struct {
 	Name      string // extension, kcl, image, test-image or a key of namespaces.custom
 	Namespace string // repositories of the kind are Namespace/NAME
-	Type      *Type  // how the kind is packed; nil when this version cannot push it
+	Form      Form
+	Type      *Type // of FormDirectory; else nil
 }
 
-// Type says what the manifest of a kind looks like.
+// Form is what an artifact is outside of a registry, and how it is packed.
+type Form string
+
+// The forms.
+const (
+	FormDirectory Form = "directory" // any tree of files, packed into one layer
+	FormModule    Form = "module"    // a directory with kcl.mod, packed as kpm does
+	FormImage     Form = "image"     // an image layout or an archive of one, kept as it is
+)
+
+// Type says what the manifest of a packed directory looks like.
 type Type struct {
 	Artifact string   // artifactType of the manifest
 	Config   string   // media type of the config blob, which holds the Metadata
-	File     string   // file of a directory that holds the Metadata
-	Sub      []string // values of the metadata's kind
+	File     string   // file of a directory that holds the Metadata; "" for none
+	Sub      []string // values of the metadata's kind; none for a type without
 }
 
-// Extension is the kind of providers, taskservs and clusters.
-const Extension = "extension"
+// Kinds that berth knows how to pack.
+const (
+	Extension = "extension" // providers, taskservs and clusters
+	KCL       = "kcl"       // KCL modules, as packages of kpm: ReadModule, PackModule
+)
 
 func extension() *Type {
 	return &Type{
@@ -39,19 +53,24 @@ func extension() *Type {
 	}
 }
 
+// directory is what goes to the namespaces of a config's own.
+func directory() *Type {
+	return &Type{Artifact: "application/vnd.berth.directory.v1", Config: "application/vnd.berth.directory.config.v1+json"}
+}
+
 // Kinds returns the kinds that a config knows: the four of every config, then
 // its own by name.
 func Kinds(t *resolve.Target) []Kind {
 	n := t.Spec.Namespaces
 	kinds := []Kind{
-		{Name: Extension, Namespace: n.Extensions, Type: extension()},
-		{Name: "kcl", Namespace: n.KCLPackages},
-		{Name: "image", Namespace: n.PlatformImages},
-		{Name: "test-image", Namespace: n.TestImages},
+		{Extension, n.Extensions, FormDirectory, extension()},
+		{KCL, n.KCLPackages, FormModule, nil},
+		{"image", n.PlatformImages, FormImage, nil},
+		{"test-image", n.TestImages, FormImage, nil},
 	}
 	fixed := len(kinds)
 	for name, namespace := range n.Custom {
-		kinds = append(kinds, Kind{Name: name, Namespace: namespace})
+		kinds = append(kinds, Kind{name, namespace, FormDirectory, directory()})
 	}
 	slices.SortFunc(kinds[fixed:], func(a, b Kind) int { return strings.Compare(a.Name, b.Name) })
 	return kinds
@@ -68,15 +87,6 @@ func KindOf(t *resolve.Target, name string) (Kind, error) {
 	}
 	return Kind{}, diag.Errorf(diag.BadReference, "no kind %q", name).
 		WithHint("kinds of this config: %s; namespaces.custom adds more", strings.Join(known, ", "))
-}
-
-// Pushable fails with diag.Unsupported for a kind that this version cannot push.
-func (k Kind) Pushable() error {
-	if k.Type != nil {
-		return nil
-	}
-	return diag.Errorf(diag.Unsupported, "this version of berth cannot push kind %q", k.Name).
-		WithHint("it pushes kind %q; `berth pull` and `berth ls` know every kind", Extension)
 }
 
 // Repository returns the repository of a name of this kind.

@@ -26,11 +26,18 @@ type Metadata struct {
 
 // ReadMetadata reads the metadata of the directory dir and lets the fields of
 // over that are set replace the file's. Without a file, over must give name and
-// version. Mistakes are diag.BadMetadata, all of a file at once, with their
-// place in it.
+// version; a type that has none is called as the directory is. Mistakes are
+// diag.BadMetadata, all of a file at once, with their place in it.
 func ReadMetadata(typ *Type, dir string, over Metadata) (Metadata, error) {
-	file := filepath.Join(dir, typ.File)
-	doc, err := parseMetadata(file)
+	doc := &document{values: map[string]value{}}
+	var err error
+	if typ.File != "" {
+		doc, err = parseMetadata(filepath.Join(dir, typ.File))
+	} else {
+		var path string
+		path, err = filepath.Abs(dir)
+		doc.set("name", filepath.Base(path))
+	}
 	if err != nil {
 		return Metadata{}, err
 	}
@@ -176,7 +183,7 @@ func (d *document) check(typ *Type, kindFlag string) {
 		return IsRepository(s) && !strings.Contains(s, "/")
 	})
 	d.require("version", "must be letters, digits, . _ -, as it becomes part of a tag", IsTag)
-	if !d.exists && kindFlag == "" {
+	if len(typ.Sub) == 0 || !d.exists && kindFlag == "" {
 		return
 	}
 	d.require("kind", "must be one of "+strings.Join(typ.Sub, ", "), func(s string) bool { return slices.Contains(typ.Sub, s) })
@@ -188,11 +195,17 @@ func (d *document) require(key, rule string, ok func(string) bool) {
 	case !given && slices.ContainsFunc(d.faults, func(f *diag.Diagnostic) bool { return f.Code == diag.BadMetadata }):
 		// A mistyped key or value explains the gap.
 	case !given:
-		start := diag.Pos{File: d.file}
-		d.faults = append(d.faults, diag.Errorf(diag.BadMetadata, "%s: no %s", d.file, key).At(diag.Span{Start: start}).
-			WithHint("add %s to %s, or pass --%s", key, filepath.Base(d.file), key))
+		fault := diag.Errorf(diag.BadMetadata, "no %s", key).WithHint("pass --%s", key)
+		if d.file != "" {
+			fault = diag.Errorf(diag.BadMetadata, "%s: no %s", d.file, key).At(diag.Span{Start: diag.Pos{File: d.file}}).
+				WithHint("add %s to %s, or pass --%s", key, filepath.Base(d.file), key)
+		}
+		d.faults = append(d.faults, fault)
 	case !ok(v.text):
-		fault := diag.Errorf(diag.BadMetadata, "%s %q %s", key, v.text, rule).At(v.span)
-		d.faults = append(d.faults, fault.WithHint("change it in %s, or pass --%s", filepath.Base(d.file), key))
+		fault := diag.Errorf(diag.BadMetadata, "%s %q %s", key, v.text, rule).At(v.span).WithHint("pass --%s", key)
+		if d.file != "" {
+			fault = fault.WithHint("change it in %s, or pass --%s", filepath.Base(d.file), key)
+		}
+		d.faults = append(d.faults, fault)
 	}
 }

@@ -14,11 +14,9 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
-	"github.com/klauspost/pgzip"
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -32,16 +30,6 @@ const (
 	AnnotationDigest = "io.deis.oras.content.digest" // of the tar, before compression
 )
 
-// gzipBlock is the size of the pieces that are compressed in parallel. It is
-// part of what decides a digest, as are the compressor, its version and level.
-const gzipBlock = 1 << 20
-
-// Compression says how a layer is compressed.
-type Compression struct {
-	Enabled bool
-	Level   int // 0 (stored) to 9 (smallest)
-}
-
 // PackLayer writes the directory dir to w as a layer whose entries are below
 // name, and returns its descriptor. The bytes depend on names, contents,
 // executable bits and link targets, and on nothing else: not on times, owners,
@@ -52,36 +40,15 @@ type Compression struct {
 // A link that leaves dir and anything that is not file, directory or link fails
 // with diag.BadArtifact.
 func PackLayer(ctx context.Context, w io.Writer, dir, name string, c Compression, progress func(int64)) (ocispec.Descriptor, error) {
-	sum := &counter{hash: sha256.New(), w: w}
-	layer := ocispec.Descriptor{
-		MediaType:   ocispec.MediaTypeImageLayer,
-		Annotations: map[string]string{ocispec.AnnotationTitle: name, AnnotationUnpack: "true"},
-	}
-	out := io.WriteCloser(nopCloser{sum})
-	if c.Enabled {
-		layer.MediaType = ocispec.MediaTypeImageLayerGzip
-		gz, err := pgzip.NewWriterLevel(sum, c.Level)
-		if err != nil {
-			return ocispec.Descriptor{}, err
-		}
-		if err := gz.SetConcurrency(gzipBlock, runtime.GOMAXPROCS(0)+1); err != nil {
-			return ocispec.Descriptor{}, err
-		}
-		out = gz
-	}
-	content := sha256.New()
-	buffered := bufio.NewWriterSize(io.MultiWriter(out, content), 256<<10)
-	p := packer{ctx: ctx, root: dir, name: name, names: names{}, tw: tar.NewWriter(buffered), buf: make([]byte, 1<<20), progress: progress}
-	err := p.pack()
-	if err == nil {
-		err = errors.Join(p.tw.Close(), buffered.Flush())
-	}
-	// Closing ends the compressor's goroutines, after a failure too.
-	if err = errors.Join(err, out.Close()); err != nil {
+	p := newPacker(ctx, dir, name, progress)
+	layer, content, err := p.archive(w, c, func() error { return p.walk(p.entry) })
+	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	layer.Digest, layer.Size = digest.NewDigest(digest.SHA256, sum.hash), sum.n
-	layer.Annotations[AnnotationDigest] = digest.NewDigest(digest.SHA256, content).String()
+	layer.MediaType = c.mediaType()
+	layer.Annotations = map[string]string{
+		ocispec.AnnotationTitle: name, AnnotationUnpack: "true", AnnotationDigest: content.String(),
+	}
 	return layer, nil
 }
 
@@ -91,19 +58,52 @@ type packer struct {
 	name     string
 	names    names
 	tw       *tar.Writer
+	sum      hash.Hash // of the contents of all files, where somebody asks for it
 	buf      []byte
 	done     int64
 	progress func(int64)
 }
 
-// pack relies on WalkDir's lexical order, directory by directory.
-func (p *packer) pack() error {
+func newPacker(ctx context.Context, dir, name string, progress func(int64)) *packer {
+	return &packer{ctx: ctx, root: dir, name: name, names: names{}, buf: make([]byte, 1<<20), progress: progress}
+}
+
+// archive writes the archive that fill makes to w, and returns digest and size
+// of what was written and the digest before compression.
+func (p *packer) archive(w io.Writer, c Compression, fill func() error) (layer ocispec.Descriptor, content digest.Digest, err error) {
+	sum := &counter{hash: sha256.New(), w: w}
+	out, err := c.writer(sum)
+	if err != nil {
+		return ocispec.Descriptor{}, "", err
+	}
+	plain := sum.hash // what is not compressed has one digest
+	var tee io.Writer = out
+	if c.Enabled {
+		plain = sha256.New()
+		tee = io.MultiWriter(out, plain)
+	}
+	buffered := bufio.NewWriterSize(tee, 256<<10)
+	p.tw = tar.NewWriter(buffered)
+	if err = fill(); err == nil {
+		err = errors.Join(p.tw.Close(), buffered.Flush())
+	}
+	// Closing ends the compressor's goroutines, after a failure too.
+	if err = errors.Join(err, out.Close()); err != nil {
+		return ocispec.Descriptor{}, "", err
+	}
+	layer = ocispec.Descriptor{Digest: digest.NewDigest(digest.SHA256, sum.hash), Size: sum.n}
+	return layer, digest.NewDigest(digest.SHA256, plain), nil
+}
+
+// walk visits all that is in the directory in WalkDir's lexical order,
+// directory by directory.
+func (p *packer) walk(visit func(rel string, entry fs.DirEntry) error) error {
 	info, err := os.Stat(p.root)
 	if err != nil {
 		return diag.Errorf(diag.NotFound, "nothing to push: %w", err).WithHint("give the path of an existing directory")
 	}
 	if !info.IsDir() {
-		return diag.Errorf(diag.BadArtifact, "%s is not a directory", p.root).WithHint("an extension is a directory: push the one that holds the file")
+		return diag.Errorf(diag.BadArtifact, "%s is not a directory", p.root).WithHint("an artifact is a directory: push the one that holds the file")
 	}
 	root := os.DirFS(p.root)
 	return fs.WalkDir(root, ".", func(rel string, entry fs.DirEntry, err error) error {
@@ -113,7 +113,7 @@ func (p *packer) pack() error {
 		if err != nil {
 			return fmt.Errorf("cannot pack: %w", err)
 		}
-		return p.entry(rel, entry)
+		return visit(rel, entry)
 	})
 }
 
@@ -219,7 +219,7 @@ func typeName(mode fs.FileMode) string {
 	return "special file"
 }
 
-// reader reports progress and stops when the context ends.
+// reader sums up, reports progress and stops when the context ends.
 type reader struct {
 	p *packer
 	r io.Reader
@@ -230,6 +230,9 @@ func (r *reader) Read(b []byte) (int, error) {
 		return 0, err
 	}
 	n, err := r.r.Read(b)
+	if r.p.sum != nil {
+		r.p.sum.Write(b[:n])
+	}
 	r.p.done += int64(n)
 	if r.p.progress != nil && n > 0 {
 		r.p.progress(r.p.done)
@@ -250,10 +253,6 @@ func (c *counter) Write(b []byte) (int, error) {
 	c.n += int64(n)
 	return n, err
 }
-
-type nopCloser struct{ io.Writer }
-
-func (nopCloser) Close() error { return nil }
 
 // Blob is content small enough for memory, and its descriptor.
 type Blob struct {

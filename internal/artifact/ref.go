@@ -72,6 +72,9 @@ func ParseRef(t *resolve.Target, arg string) (Ref, error) {
 	}
 	if isHost(head) {
 		ref.Host = head
+		if isDockerHub(head) && !strings.Contains(name, "/") && name != "" { // as every client has it
+			ref.Name = "library/" + name
+		}
 		if name == "" {
 			return Ref{}, badRef(arg, "no repository after the host")
 		}
@@ -82,7 +85,19 @@ func ParseRef(t *resolve.Target, arg string) (Ref, error) {
 	return ref, err
 }
 
+// ParseNamed is ParseRef for a reference that must name a repository.
+func ParseNamed(t *resolve.Target, arg string) (Ref, error) {
+	ref, err := ParseRef(t, arg)
+	if err == nil && ref.Name == "" {
+		err = badRef(arg, "it names no artifact, only the kind %s", ref.Kind.Name)
+	}
+	return ref, err
+}
+
 func isHost(s string) bool { return s == "localhost" || strings.ContainsAny(s, ".:[") }
+
+// isDockerHub knows the names of Docker Hub that are no registries.
+func isDockerHub(host string) bool { return host == "docker.io" || host == "index.docker.io" }
 
 func badRef(arg, format string, args ...any) error {
 	d := diag.Errorf(diag.BadReference, format, args...)
@@ -91,8 +106,8 @@ func badRef(arg, format string, args ...any) error {
 }
 
 // Registry returns the target that holds r: t itself, or for a full reference
-// to another host an anonymous one with strict defaults. The settings of a
-// config, its credentials above all, reach no host but its own.
+// to another host one with strict defaults and Docker's credentials. The settings
+// of a config, its credentials above all, reach no host but its own.
 func (r Ref) Registry(t *resolve.Target) *resolve.Target {
 	if r.Host == "" {
 		return t
@@ -100,6 +115,9 @@ func (r Ref) Registry(t *resolve.Target) *resolve.Target {
 	host, port, err := net.SplitHostPort(r.Host)
 	if err != nil {
 		host, port = strings.Trim(r.Host, "[]"), ""
+	}
+	if isDockerHub(host) {
+		host = "registry-1.docker.io"
 	}
 	other := resolve.Endpoint{Scheme: "https", Host: host}
 	if other.IsLoopback() {

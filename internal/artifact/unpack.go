@@ -23,14 +23,14 @@ import (
 // Limits bound what an artifact may unpack to. A zero field is its default.
 type Limits struct {
 	Bytes   int64 // of all files together, and of padding; 64 GiB
-	Entries int   // files, directories and links; 1,000,000
+	Entries int   // files, directories and links; 500,000
 	Depth   int   // components of a path; 64
 }
 
 func (l Limits) orDefault() Limits {
 	return Limits{
 		Bytes:   cmp.Or(l.Bytes, 64<<30),
-		Entries: cmp.Or(l.Entries, 1_000_000),
+		Entries: cmp.Or(l.Entries, 500_000),
 		Depth:   cmp.Or(l.Depth, 64),
 	}
 }
@@ -78,16 +78,44 @@ func (u *Unpacker) Layer(ctx context.Context, layer ocispec.Descriptor, prefix s
 	if fault != "" {
 		return unsafe(layer.Annotations[ocispec.AnnotationTitle], fault)
 	}
-	r = bufio.NewReaderSize(contextReader{ctx, r}, 256<<10)
 	if !Unpacks(layer) {
-		return u.file(title, 0o644, r, 0)
+		return u.file(title, 0o644, contextReader{ctx, r}, 0)
 	}
+	return u.layer(ctx, r, placement{title: title, prefix: prefix, links: true})
+}
+
+// Module unpacks the layer of a KCL package, whose entries are relative to the
+// root of the module, from r into the directory itself; otherwise as Layer
+// does. As for kpm, a link is no part of a package: diag.UnsafeArchive.
+func (u *Unpacker) Module(ctx context.Context, r io.Reader) error {
+	return u.layer(ctx, r, placement{title: "."})
+}
+
+// placement says where the entries of an archive go, and what they may be.
+type placement struct {
+	title  string // what they are below in the archive
+	prefix string // what they are below in the directory
+	links  bool   // whether there may be links
+}
+
+// of moves a path from below the title to below the prefix.
+func (p placement) of(name string) string {
+	if name == p.title {
+		return path.Join(p.prefix, ".")
+	}
+	return path.Join(p.prefix, strings.TrimPrefix(name, p.title+"/"))
+}
+
+func (u *Unpacker) layer(ctx context.Context, r io.Reader, at placement) error {
+	packed := &tally{r: contextReader{ctx, r}}
+	r = bufio.NewReaderSize(packed, 256<<10)
 	content, closer, err := decompress(r)
+	content = &inflated{r: content, packed: packed}
 	if err != nil {
 		return badArchive(err)
 	}
 	defer closer()
-	if err := u.archive(tar.NewReader(content), title, prefix); err != nil {
+	if err := u.archive(tar.NewReader(content), at); err != nil {
 		return err
 	}
 	// Behind the archive's end there is padding; limited, as it may be a bomb.
@@ -98,21 +126,7 @@ func (u *Unpacker) Layer(ctx context.Context, layer ocispec.Descriptor, prefix s
 	return err
 }
 
-// decompress goes by the content, as media types of foreign layers are
-// unreliable. Reading ahead keeps a second core busy.
-func decompress(r io.Reader) (io.Reader, func(), error) {
-	buffered := bufio.NewReaderSize(r, 64<<10)
-	if magic, _ := buffered.Peek(2); string(magic) != "\x1f\x8b" {
-		return buffered, func() {}, nil
-	}
-	gz, err := pgzip.NewReaderN(buffered, 1<<20, 4)
-	if err != nil {
-		return nil, nil, err
-	}
-	return gz, func() { _ = gz.Close() }, nil
-}
-
-func (u *Unpacker) archive(tr *tar.Reader, title, prefix string) error {
+func (u *Unpacker) archive(tr *tar.Reader, at placement) error {
 	for {
 		header, err := tr.Next()
 		if errors.Is(err, io.EOF) {
@@ -128,36 +142,31 @@ func (u *Unpacker) archive(tr *tar.Reader, title, prefix string) error {
 		if fault != "" {
 			return unsafe(header.Name, fault)
 		}
-		if err := u.entry(tr, header, relocate(name, title, prefix), title, prefix); err != nil {
+		if err := u.entry(tr, header, name, at); err != nil {
 			return err
 		}
 	}
 }
 
-// relocate moves a path from below title to below prefix.
-func relocate(name, title, prefix string) string {
-	if name == title {
-		return path.Join(prefix, ".")
-	}
-	return path.Join(prefix, strings.TrimPrefix(name, title+"/"))
-}
-
-func (u *Unpacker) entry(r io.Reader, header *tar.Header, name, title, prefix string) error {
+func (u *Unpacker) entry(r io.Reader, header *tar.Header, name string, at placement) error {
+	name = at.of(name)
 	// Setuid, setgid and sticky bits are dropped; the owner keeps access.
 	mode := fs.FileMode(header.Mode) & fs.ModePerm
-	switch header.Typeflag {
-	case tar.TypeReg:
+	switch kind := header.Typeflag; {
+	case kind == tar.TypeReg:
 		return u.file(name, mode|0o600, r, header.Size)
-	case tar.TypeDir:
+	case kind == tar.TypeDir:
 		return u.dir(name, mode|0o700)
-	case tar.TypeSymlink:
+	case kind == tar.TypeSymlink && at.links:
 		return u.symlink(name, header.Linkname)
-	case tar.TypeLink:
+	case kind == tar.TypeLink && at.links:
 		old, fault := checkName(header.Linkname, u.limits.Depth)
 		if fault != "" {
 			return unsafe(name, "is a link to "+header.Linkname+", which "+fault)
 		}
-		return u.hardlink(name, relocate(old, title, prefix))
+		return u.hardlink(name, at.of(old))
+	case !at.links:
+		return unsafe(header.Name, "is neither file nor directory")
 	default:
 		return unsafe(header.Name, "is neither file, directory nor link")
 	}
@@ -211,7 +220,7 @@ func (u *Unpacker) file(name string, mode fs.FileMode, r io.Reader, size int64) 
 		return err
 	}
 	// One byte more than allowed tells a full limit from an exceeded one.
-	n, err := io.CopyBuffer(struct{ io.Writer }{f}, io.LimitReader(r, u.limits.Bytes+1), u.buf)
+	n, err := io.CopyBuffer(&early{file: f}, io.LimitReader(r, u.limits.Bytes+1), u.buf)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return badArchive(err)
 	}
@@ -219,6 +228,27 @@ func (u *Unpacker) file(name string, mode fs.FileMode, r io.Reader, size int64) 
 		return tooMuch(name)
 	}
 	return nil
+}
+
+// early lets the disk write what comes while more of it comes: all is synced in
+// the end.
+type early struct {
+	file       *os.File
+	at, behind int64 // written to the file, and given to the disk
+}
+
+// earlyPiece is what is given to the disk at once, in bytes.
+const earlyPiece = 8 << 20
+
+// Write implements io.Writer.
+func (e *early) Write(b []byte) (int, error) {
+	n, err := e.file.Write(b)
+	e.at += int64(n)
+	if e.at-e.behind >= earlyPiece {
+		writeOut(e.file, e.behind, e.at-e.behind)
+		e.behind = e.at
+	}
+	return n, err
 }
 
 func tooMuch(name string) error {
@@ -296,11 +326,11 @@ func badArchive(err error) error {
 		return err
 	}
 	return diag.Errorf(diag.BadArtifact, "layer is not a readable archive: %w", err).
-		WithHint("berth unpacks tar and tar+gzip layers")
+		WithHint("berth unpacks tar, tar+gzip and tar+zstd layers")
 }
 
 func isFormat(err error) bool {
-	return errors.Is(err, tar.ErrHeader) || errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) ||
+	return isZstdFormat(err) || errors.Is(err, tar.ErrHeader) || errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) ||
 		errors.Is(err, pgzip.ErrHeader) || errors.Is(err, pgzip.ErrChecksum) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || strings.HasPrefix(err.Error(), "flate: ")
 }

@@ -141,7 +141,7 @@ func TestPackIsDeterministic(t *testing.T) {
 			}
 			t.Fatal(err)
 		}
-		for want, c := range map[string]Compression{wantGzip: {true, 6}, wantPlain: {}} {
+		for want, c := range map[string]Compression{wantGzip: {Enabled: true, Level: 6}, wantPlain: {}} {
 			var buf bytes.Buffer
 			layer, err := PackLayer(context.Background(), &buf, dir, "name", c, nil)
 			if err != nil {

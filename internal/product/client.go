@@ -2,16 +2,10 @@ package product
 
 import "github.com/berth-oci/berth/internal/resolve"
 
-// The feature of pulling that no registry has a part in.
-const Cache Feature = "cache"
-
 // own is what berth's push and pull do themselves, whatever the registry does.
 func own() Capabilities {
 	const neither = "this version of berth neither signs nor scans what it pushes"
-	return Capabilities{
-		Signing: {Level: Unsupported, Note: neither},
-		Cache:   {Level: Unsupported, Note: "this version of berth has no cache; every pull asks the registry"},
-	}
+	return Capabilities{Signing: {Level: Unsupported, Note: neither}}
 }
 
 // PushNotes says what t asks of a push that berth does not do.
@@ -28,17 +22,6 @@ func PushNotes(t *resolve.Target) []string {
 	}
 	if h := t.Spec.Harbor; h != nil {
 		ask(h.ContentTrust, "harbor_config.content_trust")
-	}
-	return own().idle(asked)
-}
-
-// PullNotes says what t asks of a pull that berth does not do.
-func PullNotes(given Given) []string {
-	var asked []Asked
-	for _, path := range []string{"pull_policy.cache_ttl", "pull_policy.verify_cached"} {
-		if given(path) {
-			asked = append(asked, Asked{Feature: Cache, Path: path, Default: true})
-		}
 	}
 	return own().idle(asked)
 }

@@ -2,208 +2,280 @@ package transfer
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
+	"errors"
+	"io"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"oras.land/oras-go/v2/content"
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/artifact"
+	"github.com/berth-oci/berth/internal/lockfile"
+	"github.com/berth-oci/berth/internal/remote"
 	"github.com/berth-oci/berth/internal/resolve"
 )
 
 // PullOptions says what to pull, and whereto.
 type PullOptions struct {
 	Ref    artifact.Ref
-	Dir    string // "": the name of the artifact, in the working directory
-	Force  bool   // replace what Dir holds
+	Path   string // "": the name of the artifact, in the working directory
+	Force  bool   // replace what Path holds
 	Limits artifact.Limits
+	Policy PullPolicy
 	Events Events
+
+	Form     ImageForm // how an image is written; "" for what is to be unpacked
+	Platform string    // of an image, as in linux/arm64; "" for all
+
+	Lock *lockfile.File // where the digest is noted; nil for nowhere
 }
 
-// Pulled is an artifact that has been unpacked.
+// Pulled is an artifact that has been unpacked or, an image, written down.
 type Pulled struct {
-	Dir       string        `json:"directory"`
+	Path      string        `json:"directory"` // or file
 	Reference string        `json:"reference"`
 	Digest    digest.Digest `json:"digest"`
-	Unchanged bool          `json:"unchanged"` // Dir held the same tree before
+	Unchanged bool          `json:"unchanged"` // Path held the same before
 }
 
-// Pull fetches an artifact and unpacks it. Every byte is verified on its way to
-// a directory beside the output, which takes the output's place at the end: on
-// any failure the output is as it was.
+// Pull fetches an artifact, by the policy and through the cache, and unpacks it.
+// Every byte is verified on its way to a directory beside the output, which takes
+// the output's place at the end: on any failure the output is as it was.
 //
 // It fails with diag.NotFound, diag.DigestMismatch, diag.UnsafeArchive,
-// diag.BadArtifact (not a packed artifact), diag.TargetExists (the output holds
-// something else and Force is not set) and diag.Unsupported (policy "never").
+// diag.BadArtifact (not a packed artifact) and diag.TargetExists (the output holds
+// something else and Force is not set).
 func Pull(ctx context.Context, t *resolve.Target, opts PullOptions) (*Pulled, error) {
-	if t.Pull.Policy == "never" {
-		return nil, t.Fault(diag.Unsupported, "pull_policy.policy", `policy "never" needs a cache, which this version of berth does not have`).
-			WithHint(`set pull_policy.policy to "always" or "if-not-present"`)
-	}
 	if opts.Ref.Name == "" {
 		return nil, diag.Errorf(diag.BadReference, "no name to pull").WithHint("write KIND/NAME, as in extension/aws")
 	}
-	if opts.Dir == "" {
-		opts.Dir = opts.Ref.Base()
+	if opts.Path == "" {
+		opts.Path = opts.Ref.Base()
+	}
+	if opts.Lock != nil {
+		if err := opts.Lock.Check(); err != nil { // before anything is written
+			return nil, err
+		}
 	}
 	s, err := connect(opts.Ref.Registry(t), opts.Ref.Repository())
 	if err != nil {
 		return nil, err
 	}
-	pulled, err := s.pull(ctx, opts)
-	return pulled, s.client.Err(err)
+	c, closeCache, err := openCached(s, opts.Policy, opts.Events)
+	if err != nil {
+		return nil, err
+	}
+	defer closeCache()
+	pull := c.pullTo
+	if opts.Form != "" {
+		pull = c.pullImage
+	}
+	pulled, err := pull(ctx, opts)
+	if err == nil && opts.Lock != nil && opts.Ref.Digest == "" {
+		err = opts.Lock.Lock(ctx, c.reference(c.tag, ""), c.root)
+	}
+	return pulled, s.Err(err)
 }
 
-func (s *session) pull(ctx context.Context, opts PullOptions) (*Pulled, error) {
-	desc, err := s.find(ctx, &opts)
+// Locked returns a reference with the digest that a lockfile has for its tag. It
+// fails with diag.PolicyRefused when that has none, and diag.BadReference for a
+// reference without a tag.
+func Locked(t *resolve.Target, ref artifact.Ref, lock lockfile.File) (artifact.Ref, error) {
+	if ref.Digest != "" {
+		return ref, nil
+	}
+	if ref.Tag == "" {
+		return ref, diag.Errorf(diag.BadReference, "a tag is needed to be looked up in %s", lockfile.Name).
+			WithHint("write KIND/NAME:TAG, as it was pulled with --lock")
+	}
+	var err error
+	ref.Digest, err = lock.Digest(ref.Registry(t).Endpoint.HostPort() + "/" + ref.Repository() + ":" + ref.Tag)
+	return ref, err
+}
+
+func (c *cached) pullTo(ctx context.Context, opts PullOptions) (*Pulled, error) {
+	desc, m, err := c.open(ctx, &opts.Ref)
 	if err != nil {
 		return nil, err
 	}
-	manifest, err := s.manifest(ctx, desc)
-	if err != nil {
-		return nil, err
+	out := &Pulled{Path: opts.Path, Reference: c.reference(opts.Ref.Tag, desc.Digest), Digest: desc.Digest}
+	out.Unchanged, err = c.unpackTo(ctx, m, opts)
+	if err == nil && out.Unchanged {
+		opts.Events.send(Event{Step: Unchanged, Name: opts.Path, Digest: desc.Digest})
 	}
-	staging, err := artifact.Stage(opts.Dir)
+	return out, err
+}
+
+// open resolves a reference and reads its manifest.
+func (c *cached) open(ctx context.Context, ref *artifact.Ref) (ocispec.Descriptor, *manifest, error) {
+	desc, err := c.find(ctx, ref)
 	if err != nil {
-		return nil, err
+		return desc, nil, err
+	}
+	data, err := c.Manifest(ctx, desc)
+	if err != nil {
+		return desc, nil, err
+	}
+	m, err := parseManifest(desc, data)
+	if err != nil {
+		return desc, nil, err
+	}
+	c.tag, c.root = ref.Tag, desc.Digest
+	return desc, m, c.remember(*ref, desc)
+}
+
+// unpackTo unpacks an artifact to its place. What arrived damaged is fetched a
+// second time: it may have been the way, or what an interrupted pull left.
+func (c *cached) unpackTo(ctx context.Context, m *manifest, opts PullOptions) (unchanged bool, err error) {
+	staging, err := artifact.Stage(opts.Path)
+	if err != nil {
+		return false, err
 	}
 	defer staging.Discard()
-	if err := s.unpack(ctx, staging.Dir, manifest.Layers, opts); err != nil {
-		return nil, err
+	err = c.unpack(ctx, staging.Dir, m, opts)
+	if fault, ok := errors.AsType[*diag.Diagnostic](err); ok && fault.Code == diag.DigestMismatch && ctx.Err() == nil {
+		if err = staging.Reset(); err == nil {
+			err = c.unpack(ctx, staging.Dir, m, opts)
+		}
 	}
-	unchanged, err := staging.Commit(opts.Force)
 	if err != nil {
-		return nil, err
+		return false, err
 	}
-	if unchanged {
-		opts.Events.send(Event{Step: Unchanged, Name: opts.Dir, Digest: desc.Digest})
-	}
-	return &Pulled{Dir: opts.Dir, Reference: s.reference(opts.Ref.Tag, desc.Digest), Digest: desc.Digest, Unchanged: unchanged}, nil
+	return staging.Commit(opts.Force)
 }
 
-// find resolves the reference, choosing a tag when it has none.
-func (s *session) find(ctx context.Context, opts *PullOptions) (ocispec.Descriptor, error) {
-	ref := &opts.Ref
-	if ref.Tag == "" && ref.Digest == "" {
-		tags, err := s.tags(ctx)
-		if missing(err) || err == nil && len(tags) == 0 {
-			return ocispec.Descriptor{}, s.notFound(ctx, *ref)
-		}
-		if err != nil {
-			return ocispec.Descriptor{}, err
-		}
-		tag, ok := newest(tags)
-		if !ok {
-			return ocispec.Descriptor{}, diag.Errorf(diag.NotFound, "%s has neither a tag latest nor one that is a version", s.reference("", "")).
-				WithHint("choose a tag: %s", some(tags))
-		}
-		ref.Tag = tag
-		opts.Events.send(Event{Step: Chosen, Name: tag})
+// unpack unpacks the layers in order, while they are fetched at once.
+func (c *cached) unpack(ctx context.Context, dir string, m *manifest, opts PullOptions) (err error) {
+	if m.MediaType != ocispec.MediaTypeImageManifest && m.Descriptor.MediaType != ocispec.MediaTypeImageManifest {
+		return diag.Errorf(diag.BadArtifact, "%s is a %s, not an artifact that can be unpacked", m.Digest, m.Descriptor.MediaType).
+			WithHint("`berth inspect` shows what it is; an image is pulled with --as oci")
 	}
-	name := ref.Tag
-	if ref.Digest != "" {
-		name = ref.Digest.String()
-	}
-	desc, err := s.repo.Resolve(ctx, name)
-	if missing(err) {
-		return desc, s.notFound(ctx, *ref)
-	}
-	return desc, err
-}
-
-// maxManifest bounds a manifest, which is held in memory.
-const maxManifest = 4 << 20
-
-// manifest fetches and verifies an image manifest.
-func (s *session) manifest(ctx context.Context, desc ocispec.Descriptor) (*ocispec.Manifest, error) {
-	if desc.Size > maxManifest {
-		return nil, diag.Errorf(diag.BadArtifact, "manifest %s has %d bytes", desc.Digest, desc.Size).WithHint("berth reads manifests of up to 4 MiB")
-	}
-	var data []byte
-	err := s.client.Retry(ctx, func() error {
-		body, err := s.repo.Manifests().Fetch(ctx, desc)
-		if err != nil {
-			return err
-		}
-		defer body.Close()
-		data, err = content.ReadAll(body, desc)
-		return err
-	})
-	if err != nil {
-		return nil, mismatch(desc.Digest, err)
-	}
-	manifest := &ocispec.Manifest{}
-	if err := json.Unmarshal(data, manifest); err != nil {
-		return nil, diag.Errorf(diag.BadArtifact, "manifest %s: %w", desc.Digest, err).WithHint("the artifact has to be pushed again")
-	}
-	if manifest.MediaType != "" && manifest.MediaType != ocispec.MediaTypeImageManifest || desc.MediaType != ocispec.MediaTypeImageManifest {
-		return nil, diag.Errorf(diag.BadArtifact, "%s is a %s, not an artifact that can be unpacked", desc.Digest, desc.MediaType).
-			WithHint("`berth ls` shows what each tag is")
-	}
-	return manifest, nil
-}
-
-func (s *session) unpack(ctx context.Context, dir string, layers []ocispec.Descriptor, opts PullOptions) (err error) {
-	if len(layers) == 0 {
-		return diag.Errorf(diag.BadArtifact, "the artifact has no content").WithHint("`berth ls` shows what each tag is")
+	if len(m.Layers) == 0 {
+		return diag.Errorf(diag.BadArtifact, "the artifact has no content").WithHint("`berth inspect` shows what it is")
 	}
 	u, err := artifact.NewUnpacker(dir, opts.Limits)
 	if err != nil {
 		return err
 	}
-	for _, layer := range layers {
-		if err = s.layer(ctx, u, layer, len(layers) == 1, opts.Events); err != nil {
+	ctx, cancel := context.WithCancel(ctx)
+	arrivals := c.fetchAll(ctx, m.Layers)
+	defer func() {
+		cancel()
+		for _, a := range arrivals {
+			_ = a.close()
+		}
+	}()
+	module := artifact.IsModule(m.oci())
+	for i, layer := range m.Layers {
+		if err = c.layer(ctx, u, layer, arrivals[i], form{module: module, only: len(m.Layers) == 1}); err != nil {
 			break
 		}
 	}
 	if closed := u.Close(); err == nil {
 		err = closed
 	}
+	if err == nil && module {
+		err = artifact.CheckModule(ctx, dir, m.oci())
+	}
 	return err
 }
 
-// layer streams one layer from the registry through the hash to the disk. The
-// only layer of an artifact becomes the output itself; of several, each goes
-// below its title.
-func (s *session) layer(ctx context.Context, u *artifact.Unpacker, layer ocispec.Descriptor, only bool, events Events) error {
+// form is how the layers of an artifact lie in the output.
+type form struct {
+	module bool // a KCL package: the layer is the module
+	only   bool // the only layer is the output itself; else each goes below its title
+}
+
+// arrival is a blob that is on its way, or there.
+type arrival struct {
+	begun chan struct{} // closed when body and err are set
+	body  io.ReadCloser
+	err   error
+	leave func() // gives its place in the window to a later one
+
+	once sync.Once
+}
+
+// close ends the use of the blob, once.
+func (a *arrival) close() (err error) {
+	a.once.Do(func() {
+		<-a.begun
+		if a.body != nil {
+			err = a.body.Close()
+		}
+		a.leave()
+	})
+	return err
+}
+
+// window is how many layers of an artifact may be open before their turn.
+const window = 16
+
+// fetchAll begins to fetch blobs, in order. Each has to be closed, in order or
+// after the end of ctx.
+func (c *cached) fetchAll(ctx context.Context, blobs []ocispec.Descriptor) []*arrival {
+	places := make(chan struct{}, window)
+	arrivals := make([]*arrival, len(blobs))
+	for i := range blobs {
+		arrivals[i] = &arrival{begun: make(chan struct{}), leave: func() {}}
+	}
+	go func() {
+		for i, a := range arrivals {
+			select {
+			case places <- struct{}{}:
+				a.leave = func() { <-places }
+			case <-ctx.Done():
+			}
+			go func() {
+				defer close(a.begun)
+				a.body, a.err = c.Blob(ctx, blobs[i], 0)
+			}()
+		}
+	}()
+	return arrivals
+}
+
+// layer unpacks one layer.
+func (c *cached) layer(ctx context.Context, u *artifact.Unpacker, layer ocispec.Descriptor, a *arrival, f form) error {
 	title := layer.Annotations[ocispec.AnnotationTitle]
-	if title == "" {
+	if title == "" && !f.module {
 		return diag.Errorf(diag.BadArtifact, "layer %s has no title, so it is no file or directory", layer.Digest).
 			WithHint("berth unpacks what `berth push` and `oras push` write")
 	}
-	if err := layer.Digest.Validate(); err != nil {
-		return diag.Errorf(diag.BadArtifact, "layer %s: %w", title, err).WithHint("the artifact has to be pushed again")
+	<-a.begun
+	if a.err != nil {
+		return ofLayer(layer, a.err)
 	}
-	body := &blob{ctx: ctx, session: s, desc: layer, hash: layer.Digest.Verifier()}
-	defer func() { _ = body.Close() }()
-	event := Event{Step: Downloading, Name: title, Digest: layer.Digest, Total: layer.Size}
-	prefix := title
-	if only {
-		prefix = ""
+	err := f.put(ctx, u, layer, a.body)
+	if fault, ok := errors.AsType[*diag.Diagnostic](err); ok && (fault.Code == diag.BadArtifact || fault.Code == diag.UnsafeArchive) {
+		// What looks like a bad archive may be good bytes gone bad: the digest,
+		// which the end of the blob tells of, knows.
+		if _, bad := io.Copy(io.Discard, a.body); bad != nil {
+			err = bad
+		}
 	}
-	err := u.Layer(ctx, layer, prefix, &progress{r: body, event: event, events: events})
-	// What looks like a bad archive may be good bytes gone bad: the digest knows.
-	if bad := body.verify(); bad != nil && (err == nil || body.complete()) {
-		return bad
+	if closed := a.close(); err == nil {
+		err = closed
 	}
-	if missing(body.err) {
-		return diag.Errorf(diag.DigestMismatch, "the registry has lost %s (%s), which the manifest names", title, layer.Digest).
-			WithHint("push the artifact again: what is lost is sent again")
+	return ofLayer(layer, err)
+}
+
+// put unpacks the content of a layer.
+func (f form) put(ctx context.Context, u *artifact.Unpacker, layer ocispec.Descriptor, body io.Reader) error {
+	switch {
+	case f.module:
+		return u.Module(ctx, body)
+	case f.only:
+		return u.Layer(ctx, layer, "", body)
 	}
-	if body.err != nil {
-		return body.err
+	return u.Layer(ctx, layer, layer.Annotations[ocispec.AnnotationTitle], body)
+}
+
+// ofLayer says so when the registry does not have a layer.
+func ofLayer(layer ocispec.Descriptor, err error) error {
+	if remote.Missing(err) {
+		return lost(layer)
 	}
 	return err
 }
-
-func mismatch(dgst digest.Digest, err error) error {
-	if err == content.ErrMismatchedDigest || err == content.ErrTrailingData || err == content.ErrInvalidDescriptorSize {
-		return diag.Errorf(diag.DigestMismatch, "the registry's content for %s is not what the digest says: %w", dgst, err).WithHint(damagedHint)
-	}
-	return fmt.Errorf("fetch %s: %w", dgst, err)
-}
-
-const damagedHint = "nothing was written; the registry's storage or something on the way damages content: restore it there, or delete the artifact and push it again"

@@ -16,26 +16,30 @@ import (
 
 const formatPath = "push_policy.tag_format"
 
-// tagsFor returns the tags of a push: the given ones, else one by the policy.
-func tagsFor(ctx context.Context, t *resolve.Target, opts PushOptions, meta artifact.Metadata) ([]string, error) {
-	for _, tag := range opts.Tags {
-		if !artifact.IsTag(tag) {
-			return nil, diag.Errorf(diag.BadReference, "%q is not a tag", tag).
-				WithHint("a tag is up to 128 letters, digits, . _ -, and starts with no . or -")
-		}
+// checkTag fails with diag.BadReference for what no tag can be.
+func checkTag(tag string) error {
+	if artifact.IsTag(tag) {
+		return nil
 	}
+	return diag.Errorf(diag.BadReference, "%q is not a tag", tag).
+		WithHint("a tag is up to 128 letters, digits, . _ -, and starts with no . or -")
+}
+
+// tagsFor returns the tags of a push: the given ones, else one by the policy,
+// which with exact is the version whatever the policy.
+func tagsFor(ctx context.Context, t *resolve.Target, opts PushOptions, name, version string, exact bool) ([]string, error) {
 	if len(opts.Tags) > 0 {
 		return opts.Tags, nil
 	}
-	if !t.Push.AutoTag || t.Push.TagFormat == nil || *t.Push.TagFormat == "" {
-		return []string{meta.Version}, nil
+	if exact || !t.Push.AutoTag || t.Push.TagFormat == nil || *t.Push.TagFormat == "" {
+		return []string{version}, nil
 	}
-	tag, err := expand(ctx, t, opts.Dir, meta)
+	tag, err := expand(ctx, t, opts.Path, name, version)
 	return []string{tag}, err
 }
 
 // expand fills in the placeholders of tag_format.
-func expand(ctx context.Context, t *resolve.Target, dir string, meta artifact.Metadata) (string, error) {
+func expand(ctx context.Context, t *resolve.Target, dir, name, version string) (string, error) {
 	now, err := buildTime()
 	if err != nil {
 		return "", err
@@ -44,16 +48,18 @@ func expand(ctx context.Context, t *resolve.Target, dir string, meta artifact.Me
 	tag := regexp.MustCompile(`\{[^{}]*\}`).ReplaceAllStringFunc(*t.Push.TagFormat, func(placeholder string) string {
 		switch placeholder {
 		case "{version}":
-			return meta.Version
+			return version
 		case "{name}":
-			return meta.Name
+			return name
 		case "{timestamp}":
 			return now.Format("20060102T150405Z")
 		case "{date}":
 			return now.Format(time.DateOnly)
 		case "{commit}":
-			var commit string
-			commit, fault = gitCommit(ctx, t, dir)
+			commit, err := gitCommit(ctx, t, dir)
+			if fault == nil {
+				fault = err
+			}
 			return commit
 		}
 		fault = t.Fault(diag.ConfigConflict, formatPath, "tag_format has the unknown placeholder %s", placeholder).

@@ -1,69 +1,59 @@
-// Package transfer moves artifacts between directories and a registry: push,
-// pull and list. It keeps the config's policies on the way, verifies every byte
-// and says what happens in events; it draws nothing.
+// Package transfer moves artifacts between directories, image layouts and
+// registries: push, pull, copy, and what goes with them: list, inspect, tag,
+// remove. It keeps the config's policies on the way, verifies every byte and says
+// what happens in events; it draws nothing.
 package transfer
 
 import (
 	"context"
-	"errors"
+	"io"
 	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
-	"oras.land/oras-go/v2/errdef"
-	"oras.land/oras-go/v2/registry"
-	"oras.land/oras-go/v2/registry/remote"
-	"oras.land/oras-go/v2/registry/remote/errcode"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/artifact"
+	"github.com/berth-oci/berth/internal/remote"
 	"github.com/berth-oci/berth/internal/resolve"
 	"github.com/berth-oci/berth/internal/transport"
 )
 
-// Step is what an Event tells of.
-type Step string
-
-// The steps of push and pull.
-const (
-	Packing     Step = "packing"     // Done of Total bytes of files; Total is 0, as it is not known
-	Packed      Step = "packed"      // the layer has Digest and Total bytes
-	Uploading   Step = "uploading"   // Done of Total bytes of the blob Digest
-	Present     Step = "present"     // the registry has the blob Digest already
-	Tagged      Step = "tagged"      // Name is a tag that names Digest now
-	Unchanged   Step = "unchanged"   // Name is a tag, or a directory, that held Digest before
-	Chosen      Step = "chosen"      // Name is the tag that was chosen, as none was given
-	Downloading Step = "downloading" // Done of Total bytes of the blob Digest
-)
-
-// Event is one step of an operation. Events of one blob come in order.
-type Event struct {
-	Step        Step
-	Name        string // blob title or tag
-	Digest      digest.Digest
-	Done, Total int64 // bytes
+// Source is a place that content comes from: a repository or an image layout.
+// What is not there is diag.NotFound or, of a repository, remote.Missing.
+type Source interface {
+	// Resolve returns the descriptor of a tag or digest.
+	Resolve(ctx context.Context, ref string) (ocispec.Descriptor, error)
+	// Manifest returns a manifest, verified.
+	Manifest(ctx context.Context, d ocispec.Descriptor) ([]byte, error)
+	// Blob returns a blob from offset on, which is not verified.
+	Blob(ctx context.Context, d ocispec.Descriptor, offset int64) (io.ReadCloser, error)
+	// Referrers returns the manifests whose subject is d.
+	Referrers(ctx context.Context, d ocispec.Descriptor) ([]ocispec.Descriptor, error)
 }
 
-// Events receives events, from several goroutines at once. It may be nil.
-type Events func(Event)
-
-func (f Events) send(e Event) {
-	if f != nil {
-		f(e)
-	}
+// Sink is a place that content goes to. It takes what is below a manifest before
+// the manifest, and the tag last.
+type Sink interface {
+	// Has reports whether a blob or manifest is there.
+	Has(ctx context.Context, d ocispec.Descriptor) (bool, error)
+	// PutBlob stores a blob, verified. open gives it from an offset on.
+	PutBlob(ctx context.Context, d ocispec.Descriptor, open func(offset int64) (io.ReadCloser, error)) error
+	// PutManifest stores a manifest by its digest.
+	PutManifest(ctx context.Context, d ocispec.Descriptor, data []byte) error
+	// Tag points a tag at a manifest that is there.
+	Tag(ctx context.Context, d ocispec.Descriptor, data []byte, tag string) error
 }
-
-// parallel is how many blobs move, or manifests are read, at a time.
-const parallel = 4
 
 // shown bounds how many names an error lists.
 const shown = 10
 
 // session is a connection to one repository, or to the registry itself.
 type session struct {
+	*remote.Repository
 	target *resolve.Target
 	client *transport.Client
-	repo   *remote.Repository
 }
 
 func connect(t *resolve.Target, repository string) (*session, error) {
@@ -71,16 +61,25 @@ func connect(t *resolve.Target, repository string) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	repo := &remote.Repository{
-		Client:    client,
-		Reference: registry.Reference{Registry: t.Endpoint.HostPort(), Repository: repository},
-		PlainHTTP: t.Endpoint.Scheme == "http", SkipReferrersGC: true,
-	}
-	return &session{target: t, client: client, repo: repo}, nil
+	return &session{Repository: remote.New(client, t, repository, remote.Uploads{Journal: journal()}), target: t, client: client}, nil
 }
 
+// Pause waits before a retry, see transport.Client.Pause.
+func (s *session) Pause(ctx context.Context, retry int) error { return s.client.Pause(ctx, retry) }
+
+// journal is where uploads are remembered: for the user, whatever the config. A
+// machine without such a place does without.
+func journal() *remote.Journal {
+	dir, err := remote.JournalDir()
+	if err != nil {
+		return nil
+	}
+	return remote.OpenJournal(dir)
+}
+
+// reference names what a tag or digest, either of which may be empty, leads to.
 func (s *session) reference(tag string, dgst digest.Digest) string {
-	ref := s.repo.Reference.Registry + "/" + s.repo.Reference.Repository
+	ref := s.Host() + "/" + s.Name()
 	if tag != "" {
 		ref += ":" + tag
 	}
@@ -90,10 +89,46 @@ func (s *session) reference(tag string, dgst digest.Digest) string {
 	return ref
 }
 
-// missing reports whether err says that something is not there.
-func missing(err error) bool {
-	answer, ok := errors.AsType[*errcode.ErrorResponse](err)
-	return errors.Is(err, errdef.ErrNotFound) || ok && answer.StatusCode == 404
+// find resolves a reference, choosing a tag when it has none.
+func (s *session) find(ctx context.Context, ref *artifact.Ref, events Events) (ocispec.Descriptor, error) {
+	if ref.Tag == "" && ref.Digest == "" {
+		if err := s.choose(ctx, ref, events); err != nil {
+			return ocispec.Descriptor{}, err
+		}
+	}
+	d, err := s.Resolve(ctx, nameOf(*ref))
+	if remote.Missing(err) {
+		return d, s.notFound(ctx, *ref)
+	}
+	return d, err
+}
+
+// nameOf returns what a reference asks a registry for: the digest, when it has
+// both.
+func nameOf(ref artifact.Ref) string {
+	if ref.Digest != "" {
+		return ref.Digest.String()
+	}
+	return ref.Tag
+}
+
+// choose gives a reference the newest tag of its repository.
+func (s *session) choose(ctx context.Context, ref *artifact.Ref, events Events) error {
+	tags, err := s.tags(ctx)
+	if remote.Missing(err) || err == nil && len(tags) == 0 {
+		return s.notFound(ctx, *ref)
+	}
+	if err != nil {
+		return err
+	}
+	tag, ok := newest(tags)
+	if !ok {
+		return diag.Errorf(diag.NotFound, "%s has neither a tag latest nor one that is a version", s.reference("", "")).
+			WithHint("choose a tag: %s", some(tags))
+	}
+	ref.Tag = tag
+	events.send(Event{Step: Chosen, Name: tag})
+	return nil
 }
 
 // notFound says that a reference is not there, and what is.
@@ -119,20 +154,17 @@ func some(names []string) string {
 
 // tags returns all tags, sorted by name.
 func (s *session) tags(ctx context.Context) (tags []string, err error) {
-	err = s.repo.Tags(ctx, "", func(page []string) error {
+	err = s.Tags(ctx, remote.Page{}, func(page []string) error {
 		tags = append(tags, page...)
 		return nil
 	})
 	slices.Sort(tags)
-	return tags, err
+	return slices.Compact(tags), err
 }
 
 // repositories returns all repositories of the registry, sorted by name.
 func (s *session) repositories(ctx context.Context) (repos []string, err error) {
-	reg := &remote.Registry{RepositoryOptions: remote.RepositoryOptions{
-		Client: s.client, Reference: registry.Reference{Registry: s.repo.Reference.Registry}, PlainHTTP: s.repo.PlainHTTP,
-	}, RepositoryListPageSize: 1000}
-	err = reg.Repositories(ctx, "", func(page []string) error {
+	err = s.Repositories(ctx, remote.Page{}, func(page []string) error {
 		repos = append(repos, page...)
 		return nil
 	})

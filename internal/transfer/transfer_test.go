@@ -59,7 +59,7 @@ func push(t *testing.T, target *resolve.Target, dir string) (*Pushed, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Push(context.Background(), target, PushOptions{Kind: kind, Dir: dir})
+	return Push(context.Background(), target, PushOptions{Kind: kind, Path: dir})
 }
 
 func pull(t *testing.T, target *resolve.Target, arg, out string) (*Pulled, error) {
@@ -68,7 +68,8 @@ func pull(t *testing.T, target *resolve.Target, arg, out string) (*Pulled, error
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Pull(context.Background(), target, PullOptions{Ref: ref, Dir: out})
+	t.Setenv("BERTH_CACHE_DIR", t.TempDir())
+	return Pull(context.Background(), target, PullOptions{Ref: ref, Path: out, Policy: PullPolicy{Policy: policyAlways, Verify: true}})
 }
 
 func wantCode(t *testing.T, err error, code diag.Code) {
@@ -127,7 +128,7 @@ func TestErrorsOfTheRegistry(t *testing.T) {
 		wantCode(t, err, code)
 	}
 	target := targetOf(t, http.NotFoundHandler())
-	_, err := Repositories(context.Background(), target, artifact.Kinds(target))
+	_, err := Repositories(context.Background(), target, artifact.Kinds(target), ListOptions{})
 	wantCode(t, err, diag.RegistryRefused)
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -15,34 +16,20 @@ import (
 	"github.com/berth-oci/berth/spec"
 )
 
-// bearer adds a static token to requests to the registry's own host: the first
-// of its file, where a local registry accepts several.
-type bearer struct {
-	next   http.RoundTripper
-	target *resolve.Target
-}
-
-func (b bearer) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.URL.Host != b.target.Endpoint.HostPort() || req.URL.Scheme != b.target.Endpoint.Scheme {
-		return b.next.RoundTrip(req)
-	}
-	tokens, err := b.target.Auth.Token.Lines()
-	if err != nil {
-		return nil, err
-	}
-	req = req.Clone(req.Context())
-	req.Header.Set("Authorization", "Bearer "+tokens[0])
-	return b.next.RoundTrip(req)
-}
-
-// checkRedirect drops credentials when a redirect leaves the host. net/http
-// does so too, but counts other ports and subdomains as the same host.
+// checkRedirect drops credentials when redirects leave the registry, and for
+// good: who led away must not choose what they are shown to. net/http does so
+// too, but counts other ports, schemes and subdomains as the same host. Range and
+// all other headers stay.
 func checkRedirect(req *http.Request, via []*http.Request) error {
 	if len(via) >= 10 {
 		return errors.New("stopped after 10 redirects")
 	}
-	if first := via[0].URL; req.URL.Host != first.Host || req.URL.Scheme != first.Scheme {
-		req.Header.Del("Authorization")
+	for _, hop := range append(via[1:len(via):len(via)], req) {
+		if !sameOrigin(hop.URL, via[0].URL) {
+			for _, name := range []string{"Authorization", "Cookie", "Referer"} {
+				req.Header.Del(name)
+			}
+		}
 	}
 	return nil
 }
@@ -106,6 +93,14 @@ func (s stalled) Error() string   { return fmt.Sprintf("no answer within %v", s.
 func (s stalled) Timeout() bool   { return true }
 func (s stalled) Temporary() bool { return true }
 
+type patienceKey struct{}
+
+// Patient allows a registry more time, beyond the timeout, between the end of a
+// request of the context and its answer.
+func Patient(ctx context.Context, more time.Duration) context.Context {
+	return context.WithValue(ctx, patienceKey{}, more)
+}
+
 // stall ends an exchange on which nothing moves for as long as timeout: not
 // while connecting, not in the request's body, not before the response's
 // headers, not in its body. The whole may take as long as it takes.
@@ -119,13 +114,17 @@ func (s stall) RoundTrip(req *http.Request) (*http.Response, error) {
 		return s.next.RoundTrip(req)
 	}
 	ctx, cancel := context.WithCancelCause(req.Context())
-	timer := time.AfterFunc(s.timeout, func() { cancel(stalled{s.timeout}) })
+	more, _ := ctx.Value(patienceKey{}).(time.Duration)
+	timer := time.AfterFunc(s.timeout+more, func() { cancel(stalled{s.timeout + more}) })
 	watch := watched{ctx: ctx, timer: timer, timeout: s.timeout, cancel: cancel}
 	out := req.WithContext(ctx)
+	var body *requestBody
 	if req.Body != nil && req.Body != http.NoBody {
-		out.Body = &requestBody{req.Body, watch}
+		body = &requestBody{ReadCloser: req.Body, watched: watch, more: more}
+		out.Body = body
 	}
 	resp, err := s.next.RoundTrip(out)
+	body.answered()
 	timer.Stop()
 	if err != nil {
 		err = watch.cause(err)
@@ -150,14 +149,48 @@ func (w watched) cause(err error) error {
 	return err
 }
 
+// requestBody stops the timer while it waits for what is to be sent: a slow source
+// is not the registry's fault.
 type requestBody struct {
 	io.ReadCloser
 	watched
+	more time.Duration // to wait for the answer
+
+	mu   sync.Mutex
+	done bool // the answer is there: the timer is the response's
 }
 
 func (b *requestBody) Read(p []byte) (int, error) {
-	b.timer.Reset(b.timeout)
-	return b.ReadCloser.Read(p)
+	b.run(0)
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		b.run(b.timeout + b.more)
+	} else {
+		b.run(b.timeout)
+	}
+	return n, err
+}
+
+// run lets the timer run for d; 0 stops it.
+func (b *requestBody) run(d time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.done:
+	case d == 0:
+		b.timer.Stop()
+	default:
+		b.timer.Reset(d)
+	}
+}
+
+// answered ends the use of the timer. The body may still be read.
+func (b *requestBody) answered() {
+	if b != nil {
+		b.mu.Lock()
+		b.done = true
+		b.mu.Unlock()
+	}
 }
 
 // responseBody runs the timer only while it waits for bytes: a slow consumer is

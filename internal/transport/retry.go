@@ -4,15 +4,18 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
+	"golang.org/x/net/http2"
 	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"github.com/berth-oci/berth/internal/resolve"
@@ -41,8 +44,8 @@ func policyOf(t *resolve.Target) policy {
 // half and the whole of it at random, so that clients do not return together.
 // What the registry asked for in after goes before.
 func (p policy) wait(ctx context.Context, retry int, after time.Duration) error {
-	d := time.Duration(float64(p.delay) * math.Pow(p.growth, float64(retry)) * (0.5 + rand.Float64()/2))
-	d = min(max(d, after), maxDelay)
+	grown := float64(p.delay) * math.Pow(p.growth, float64(retry)) * (0.5 + rand.Float64()/2)
+	d := max(time.Duration(min(grown, float64(maxDelay))), min(after, maxDelay))
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -55,27 +58,58 @@ func (p policy) wait(ctx context.Context, retry int, after time.Duration) error 
 
 // Retry calls f again, by the target's policy, while it fails with something
 // that may pass: for exchanges of several requests, or whose body only the
-// caller can replay.
+// caller can replay, or that have to ask first what the registry has got, as
+// uploads do. A Refusal among the errors says how long to wait at least. The
+// last error tells how many attempts there were.
 func (c *Client) Retry(ctx context.Context, f func() error) error {
 	for n := 0; ; n++ {
 		err := f()
-		if err == nil || n >= c.policy.retries || ctx.Err() != nil || !Transient(err) {
+		if err == nil || ctx.Err() != nil || n >= c.policy.retries || !Transient(err) {
+			if err != nil && n > 0 && ctx.Err() == nil {
+				err = &tried{err, n + 1}
+			}
 			return err
 		}
-		if err := c.policy.wait(ctx, n, 0); err != nil {
+		var after time.Duration
+		if r, ok := errors.AsType[*Refusal](err); ok {
+			after = r.After
+		}
+		if err := c.policy.wait(ctx, n, after); err != nil {
 			return err
 		}
 	}
 }
 
+// tried is an error that persisted.
+type tried struct {
+	error
+	attempts int
+}
+
+func (t *tried) Error() string { return fmt.Sprintf("%v (after %d attempts)", t.error, t.attempts) }
+func (t *tried) Unwrap() error { return t.error }
+
 // Transient reports whether a second attempt may succeed: the connection
-// failed, or the registry answered that it is busy or broken.
+// failed, the registry or a proxy answered that it is busy or broken, or a token
+// has been renewed.
 func Transient(err error) bool {
+	if _, ok := errors.AsType[expired](err); ok {
+		return true
+	}
+	if p, ok := errors.AsType[*proxyError](err); ok && p.cause == nil {
+		return busy(p.status)
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" { // a TLS alert: the other side says no
+		return false
+	}
 	if answer, ok := errors.AsType[*errcode.ErrorResponse](err); ok {
 		return busy(answer.StatusCode)
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return false
+	}
+	if isHTTP2(err) {
+		return true
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return !dns.IsNotFound
@@ -85,6 +119,22 @@ func Transient(err error) bool {
 	return !errors.Is(err, context.Canceled) && (op || network && isTimeout(err) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) ||
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE))
+}
+
+// isHTTP2 reports whether a stream, or the connection that carries it, was ended by
+// the other side. net/http has types for these that nobody else can name.
+func isHTTP2(err error) bool {
+	if _, ok := errors.AsType[http2.StreamError](err); ok {
+		return true
+	}
+	for ; err != nil; err = errors.Unwrap(err) {
+		for _, beginning := range []string{"server sent GOAWAY", "client connection lost", "Transport: cannot retry err", "Transport received Server's graceful shutdown"} {
+			if strings.HasPrefix(err.Error(), "http2: "+beginning) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func isTimeout(err error) bool {
@@ -109,6 +159,9 @@ type retry struct {
 
 func (r retry) RoundTrip(req *http.Request) (*http.Response, error) {
 	for n := 0; ; n++ {
+		if x := exchangeOf(req.Context()); x != nil {
+			x.attempts = n + 1
+		}
 		resp, err := r.next.RoundTrip(req)
 		if n >= r.retries || !repeatable(req, resp) || !passing(resp, err) || req.Context().Err() != nil {
 			return resp, err
@@ -140,14 +193,22 @@ func passing(resp *http.Response, err error) bool {
 	return busy(resp.StatusCode)
 }
 
-// repeatable: a POST or PATCH only when the registry said that it did nothing.
+// repeatable: a POST only when the registry said that it did nothing. After a
+// PUT or PATCH that the registry failed at, or one of an upload that was cut, only
+// the caller can find out what of it is there. A body that can be sent only once
+// is the caller's as well.
 func repeatable(req *http.Request, resp *http.Response) bool {
 	if req.Body != nil && req.Body != http.NoBody && req.GetBody == nil {
 		return false
 	}
+	nothingDone := resp != nil && resp.StatusCode == http.StatusTooManyRequests
 	switch req.Method {
-	case http.MethodPost, http.MethodPatch:
-		return resp != nil && (resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable)
+	case http.MethodPost:
+		return nothingDone || resp != nil && resp.StatusCode == http.StatusServiceUnavailable
+	case http.MethodPatch:
+		return nothingDone
+	case http.MethodPut:
+		return resp == nil && !isBulk(req.Context()) || resp != nil && resp.StatusCode < 500
 	}
 	return true
 }
@@ -162,3 +223,7 @@ func retryAfter(value string) time.Duration {
 	}
 	return 0
 }
+
+// Pause waits as the target's policy has it before a retry, counted from 0: for
+// exchanges whose progress only the caller knows.
+func (c *Client) Pause(ctx context.Context, retry int) error { return c.policy.wait(ctx, retry, 0) }

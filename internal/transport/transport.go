@@ -5,148 +5,123 @@ package transport
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"net"
+	"errors"
 	"net/http"
 	"net/url"
-	"os"
-	"time"
+	"strings"
 
-	"golang.org/x/net/http/httpproxy"
 	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/credential"
 	"github.com/berth-oci/berth/internal/resolve"
 )
 
 // Client sends requests to one registry. It is safe for concurrent use, and a
 // remote.Client of oras-go.
 type Client struct {
-	target *resolve.Target
-	policy policy
-	do     func(*http.Request) (*http.Response, error)
+	target  *resolve.Target
+	policy  policy
+	account *account
+	auth    *auth.Client
 }
 
-// New makes the chain auth(retry(limit(stall(TLS)))) for a target. Plain HTTP
-// to another machine, and TLS without verification, fail with diag.Insecure
-// unless pull_policy.allow_insecure is set; certificates that cannot be read
-// with diag.CredentialUnread.
+// New makes the chain auth(redirects(challenges(retry(limit(guard(stall(proxy(
+// TLS)))))))) for a target. Plain HTTP to another machine, and TLS without
+// verification to one, fail with diag.Insecure unless pull_policy.allow_insecure
+// is set; certificates that cannot be read with diag.CredentialUnread; a proxy
+// that is no URL with diag.CheckFailed. Credentials are the config's, for its own
+// endpoint, else Docker's; they are read when a host asks for them.
 func New(t *resolve.Target) (*Client, error) {
+	return newClient(t, &account{target: t, docker: credential.Docker(), known: map[string]lookup{}})
+}
+
+func newClient(t *resolve.Target, a *account) (*Client, error) {
 	if err := checkSecure(t); err != nil {
 		return nil, err
 	}
-	base, err := baseTransport(t)
+	choose, err := proxies(t)
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{target: t, policy: policyOf(t)}
-	var chain http.RoundTripper = stall{base, t.Client.Timeout}
+	base, err := newPools(t, choose)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{target: t, policy: policyOf(t), account: a}
+	var chain http.RoundTripper = schemes{viaProxy{base, choose}}
+	chain = stall{chain, t.Client.Timeout}
 	chain = guard{chain, t}
 	if l := t.Client.RateLimit; l != nil {
 		chain = newLimit(chain, *l)
 	}
 	chain = retry{chain, c.policy}
-	if t.Auth.Token.IsSet() {
-		chain = bearer{chain, t}
-	}
-	plain := &http.Client{Transport: chain, CheckRedirect: checkRedirect}
-	c.do = plain.Do
-	if !t.Auth.Token.IsSet() {
-		c.do = (&auth.Client{Client: plain, Cache: auth.NewCache(), Credential: credential(t)}).Do
-	}
+	chain = challenges{chain}
+	c.auth = authenticate(&http.Client{Transport: chain, CheckRedirect: checkRedirect}, a)
 	return c, nil
 }
 
-// Do sends a request. Its errors are for Err to map.
-func (c *Client) Do(req *http.Request) (*http.Response, error) { return c.do(req) }
+// Do sends a request, and repeats it where that is safe. Its errors are for Err
+// to map. The credentials of a registry go to no other scheme, host or port.
+//
+// An answer of 401 means that credentials are missing or wrong. A token that has
+// expired is fetched again, once, and the request repeated; when its body cannot
+// be sent twice it fails with an error that Transient knows, for Retry.
+func (c *Client) Do(req *http.Request) (*http.Response, error) {
+	x := &exchange{url: req.URL, streamed: req.Body != nil && req.Body != http.NoBody && req.GetBody == nil}
+	req = req.WithContext(context.WithValue(req.Context(), exchangeKey{}, x))
+	if token := c.target.Auth.Token; token.IsSet() && c.account.given == nil && isOwn(c.target.Endpoint, req.URL) {
+		// The first of its file, where a local registry accepts several.
+		tokens, err := token.Lines()
+		if err != nil {
+			return nil, err
+		}
+		req.Header = req.Header.Clone()
+		if req.Header == nil {
+			req.Header = http.Header{}
+		}
+		req.Header.Set("Authorization", "Bearer "+tokens[0])
+	}
+	resp, err := c.auth.Do(req)
+	if err == nil {
+		return resp, nil
+	}
+	// The query of an address in a storage may be a signature.
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		u.URL, _, _ = strings.Cut(u.URL, "?")
+	}
+	if x.streamed && x.challenged && isStale(err) {
+		err = expired{err}
+	}
+	if x.attempts > 1 {
+		err = &tried{err, x.attempts}
+	}
+	return nil, err
+}
+
+// isStale reports whether all that is left of an exchange is to send the body
+// again: no answer, no diagnostic and no failure of the connection says more.
+func isStale(err error) bool {
+	_, answered := errors.AsType[*errcode.ErrorResponse](err)
+	_, told := errors.AsType[*diag.Diagnostic](err)
+	_, failed := errors.AsType[*url.Error](err)
+	return !answered && !told && !failed && !errors.Is(err, auth.ErrBasicCredentialNotFound) &&
+		!errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
+}
 
 func checkSecure(t *resolve.Target) error {
-	if t.Pull.AllowInsecure {
+	if t.Pull.AllowInsecure || t.Endpoint.IsLoopback() {
 		return nil
 	}
 	const hint = "if you trust the network, set pull_policy.allow_insecure to true"
 	switch {
-	case t.Endpoint.Scheme == "http" && !t.Endpoint.IsLoopback():
+	case t.Endpoint.Scheme == "http":
 		return t.Fault(diag.Insecure, "tls_enabled", "plain HTTP to %s, which is not this machine", t.Endpoint.HostPort()).
 			WithHint("set tls_enabled to true; %s", hint)
-	case t.Endpoint.Scheme == "https" && !t.Client.VerifyTLS:
+	case !t.Client.VerifyTLS:
 		return t.Fault(diag.Insecure, "remote.verify_ssl", "the certificate of %s would not be verified", t.Endpoint.HostPort()).
 			WithHint("name the authority in ca_cert_path and set verify_ssl to true; %s", hint)
 	}
 	return nil
-}
-
-func baseTransport(t *resolve.Target) (*http.Transport, error) {
-	config, err := tlsConfig(t)
-	if err != nil {
-		return nil, err
-	}
-	return &http.Transport{
-		Proxy:               proxy(t.Client),
-		DialContext:         (&net.Dialer{Timeout: t.Client.Timeout, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig:     config,
-		TLSHandshakeTimeout: t.Client.Timeout,
-		MaxIdleConnsPerHost: 16,
-		IdleConnTimeout:     30 * time.Second,
-		WriteBufferSize:     256 << 10,
-		ReadBufferSize:      256 << 10,
-		DisableCompression:  true, // digests are of the bytes as stored
-		ForceAttemptHTTP2:   true,
-	}, nil
-}
-
-func tlsConfig(t *resolve.Target) (*tls.Config, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: !t.Client.VerifyTLS}
-	if len(t.Client.CACerts) > 0 {
-		pool, err := x509.SystemCertPool()
-		if err != nil {
-			pool = x509.NewCertPool()
-		}
-		for _, file := range t.Client.CACerts {
-			pem, err := os.ReadFile(file.Path)
-			if err != nil {
-				return nil, t.Fault(diag.CredentialUnread, file.Attr, "cannot read certificate: %w", err).WithHint("check the path")
-			}
-			if !pool.AppendCertsFromPEM(pem) {
-				return nil, t.Fault(diag.CredentialUnread, file.Attr, "%s holds no certificate", file.Path).WithHint("it must be PEM")
-			}
-		}
-		config.RootCAs = pool
-	}
-	if t.Client.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(t.Client.Cert, t.Client.Key)
-		if err != nil {
-			return nil, t.Fault(diag.CredentialUnread, "tls_cert_path", "cannot use client certificate: %w", err).
-				WithHint("tls_cert_path and tls_key_path must be a PEM pair")
-		}
-		config.Certificates = []tls.Certificate{pair}
-	}
-	return config, nil
-}
-
-// proxy uses the config's proxies, or the environment's when it has none.
-func proxy(c resolve.Client) func(*http.Request) (*url.URL, error) {
-	if c.HTTPProxy == "" && c.HTTPSProxy == "" && len(c.NoProxy) == 0 {
-		return http.ProxyFromEnvironment
-	}
-	config := httpproxy.FromEnvironment()
-	if c.HTTPProxy != "" || c.HTTPSProxy != "" {
-		config = &httpproxy.Config{HTTPProxy: c.HTTPProxy, HTTPSProxy: c.HTTPSProxy}
-	}
-	for _, host := range c.NoProxy {
-		config.NoProxy += "," + host
-	}
-	choose := config.ProxyFunc()
-	return func(req *http.Request) (*url.URL, error) { return choose(req.URL) }
-}
-
-func credential(t *resolve.Target) auth.CredentialFunc {
-	return func(_ context.Context, hostport string) (auth.Credential, error) {
-		if !t.Auth.Password.IsSet() || hostport != t.Endpoint.HostPort() {
-			return auth.EmptyCredential, nil
-		}
-		password, err := t.Auth.Password.Read()
-		return auth.Credential{Username: t.Auth.Username, Password: password}, err
-	}
 }

@@ -10,13 +10,11 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/resolve"
-	"github.com/berth-oci/berth/spec"
 )
 
 func targetOf(t *testing.T, server *httptest.Server) *resolve.Target {
@@ -59,15 +57,27 @@ func wantCode(t *testing.T, err error, code diag.Code) {
 }
 
 func TestInsecureNeedsLeave(t *testing.T) {
-	target := &resolve.Target{Endpoint: resolve.Endpoint{Scheme: "http", Host: "registry.example", Port: 80}}
-	_, err := New(target)
-	wantCode(t, err, diag.Insecure)
-	target.Endpoint.Scheme = "https"
-	_, err = New(target)
-	wantCode(t, err, diag.Insecure)
-	target.Pull.AllowInsecure = true
-	if _, err := New(target); err != nil {
-		t.Error(err)
+	for _, test := range []struct {
+		scheme, host  string
+		verify, leave bool
+		refused       bool
+	}{
+		{"http", "registry.example", true, false, true},
+		{"http", "registry.example", true, true, false},
+		{"http", "127.0.0.1", true, false, false},
+		{"https", "registry.example", true, false, false},
+		{"https", "registry.example", false, false, true},
+		{"https", "registry.example", false, true, false},
+		{"https", "localhost", false, false, false},
+	} {
+		target := &resolve.Target{Endpoint: resolve.Endpoint{Scheme: test.scheme, Host: test.host, Port: 5000}}
+		target.Client.VerifyTLS, target.Pull.AllowInsecure = test.verify, test.leave
+		_, err := New(target)
+		if test.refused {
+			wantCode(t, err, diag.Insecure)
+		} else if err != nil {
+			t.Errorf("%+v: %v", test, err)
+		}
 	}
 }
 
@@ -133,76 +143,5 @@ func TestBasicAndTokenChallenge(t *testing.T) {
 				t.Errorf("got %d, %v", status, err)
 			}
 		})
-	}
-}
-
-func TestRetryAfterIsHonoured(t *testing.T) {
-	calls := 0
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if calls++; calls == 1 {
-			w.Header().Set("Retry-After", "1")
-			w.WriteHeader(http.StatusTooManyRequests)
-		}
-	}))
-	defer server.Close()
-	start := time.Now()
-	if status, err := get(t, targetOf(t, server)); status != http.StatusOK || err != nil {
-		t.Errorf("got %d, %v", status, err)
-	}
-	if waited := time.Since(start); waited < time.Second {
-		t.Errorf("waited %v, want a second", waited)
-	}
-}
-
-func TestPostIsNotRepeated(t *testing.T) {
-	calls := 0
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		calls++
-		w.WriteHeader(http.StatusInternalServerError)
-	}))
-	defer server.Close()
-	target := targetOf(t, server)
-	c, err := New(target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, strings.NewReader("x"))
-	resp, err := c.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Body.Close()
-	if calls != 1 {
-		t.Errorf("sent %d times", calls)
-	}
-}
-
-func TestRateLimitAndProxy(t *testing.T) {
-	var seen []string
-	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { seen = append(seen, r.URL.Host) }))
-	defer proxy.Close()
-	target := &resolve.Target{
-		Deployment: "remote", Endpoint: resolve.Endpoint{Scheme: "http", Host: "registry.example", Port: 80},
-		Client: resolve.Client{Timeout: time.Second, HTTPProxy: proxy.URL, RateLimit: &spec.RateLimit{RequestsPerSecond: 10, Burst: 1}},
-	}
-	target.Pull.AllowInsecure = true
-	c, err := New(target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	start := time.Now()
-	for range 3 {
-		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://registry.example:80/v2/", nil)
-		resp, err := c.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-	}
-	if len(seen) != 3 || seen[0] != "registry.example:80" {
-		t.Errorf("proxy saw %v", seen)
-	}
-	if took := time.Since(start); took < 190*time.Millisecond {
-		t.Errorf("three requests at 10 a second took %v", took)
 	}
 }

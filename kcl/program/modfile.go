@@ -46,28 +46,43 @@ type lock struct {
 
 // readTOML reads a file of a module. ok is false where there is none.
 func readTOML(name string, v any) (ok bool, fault *diag.Diagnostic) {
+	data, fault := readModuleFile(name)
+	if data == nil || fault != nil {
+		return false, fault
+	}
+	return true, decodeTOML(name, data, v)
+}
+
+// readModuleFile returns the text of a file of a module, nil where there is none.
+func readModuleFile(name string) ([]byte, *diag.Diagnostic) {
 	info, err := os.Stat(name)
 	if err == nil && info.Size() > MaxFile {
-		return false, tooLarge(display(name), info.Size())
+		return nil, tooLarge(display(name), info.Size())
 	}
 	data, err := os.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, diag.Errorf(diag.ConfigUnread, "cannot read %s: %w", display(name), err)
+	case data == nil:
+		data = []byte{}
 	}
-	if err != nil {
-		return false, diag.Errorf(diag.ConfigUnread, "cannot read %s: %w", display(name), err)
-	}
-	err = toml.Unmarshal(data, v)
+	return data, nil
+}
+
+func decodeTOML(name string, data []byte, v any) *diag.Diagnostic {
+	err := toml.Unmarshal(data, v)
 	if err == nil {
-		return true, nil
+		return nil
 	}
-	fault = diag.Errorf(diag.Syntax, "%s", strings.TrimPrefix(err.Error(), "toml: ")).WithHint("%s is TOML", filepath.Base(name))
+	fault := diag.Errorf(diag.Syntax, "%s", strings.TrimPrefix(err.Error(), "toml: ")).WithHint("%s is TOML", filepath.Base(name))
 	at := diag.Pos{File: display(name), Line: 1, Column: 1}
 	var placed *toml.DecodeError
 	if errors.As(err, &placed) {
 		at.Line, at.Column = placed.Position()
 	}
-	return true, fault.At(diag.Span{Start: at, End: at})
+	return fault.At(diag.Span{Start: at, End: at})
 }
 
 // Profile returns the settings that the [profile] of the kcl.mod in a directory

@@ -1,0 +1,130 @@
+package remote
+
+import (
+	"encoding/json"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/opencontainers/go-digest"
+)
+
+// Journal remembers where uploads go on, so that another process can finish what
+// one that was killed has begun. It is a directory of small files, one for each
+// upload, shared by all processes of a user. What cannot be read or written is
+// as if it were not there: an upload then begins anew.
+type Journal struct{ dir string }
+
+// OpenJournal returns the journal in dir, which is made when it is needed.
+func OpenJournal(dir string) *Journal { return &Journal{dir: dir} }
+
+// keptFor is how long an upload is worth going on with: registries forget those
+// that rest, most of them after a day to a week.
+const keptFor = 7 * 24 * time.Hour
+
+// note is the record of one upload, which this process alone uses. The nil note
+// remembers nothing.
+type note struct {
+	file string
+	lock *flock.Flock
+}
+
+// entry is what a note's file holds. The location lets whoever has it write to
+// the upload, no more, and only with credentials.
+type entry struct {
+	Location string    `json:"location"`
+	Updated  time.Time `json:"updated"`
+}
+
+// open returns the note of an upload, and what ends its use. The note is nil
+// when another process is at work on the same upload.
+func (j *Journal) open(host, repository string, d digest.Digest) (n *note, done func()) {
+	key := digest.FromString(host + "/" + repository + "@" + d.String()).Encoded()
+	if err := os.MkdirAll(j.dir, 0o700); err != nil {
+		return nil, func() {}
+	}
+	j.prune()
+	file := filepath.Join(j.dir, key)
+	lock := flock.New(file+".lock", flock.SetPermissions(0o600))
+	if ok, err := lock.TryLock(); err != nil || !ok {
+		return nil, func() {}
+	}
+	n = &note{file: file + ".json", lock: lock}
+	return n, func() {
+		if _, err := os.Stat(n.file); err != nil {
+			_ = os.Remove(file + ".lock") // with the lock held: see prune
+		}
+		_ = lock.Unlock()
+	}
+}
+
+// prune removes what is too old to be gone on with.
+func (j *Journal) prune() {
+	entries, err := os.ReadDir(j.dir)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > keptFor {
+			_ = os.Remove(filepath.Join(j.dir, e.Name()))
+		}
+	}
+}
+
+// location returns where the upload was, or nil.
+func (n *note) location() *url.URL {
+	if n == nil {
+		return nil
+	}
+	data, err := os.ReadFile(n.file)
+	if err != nil {
+		return nil
+	}
+	var e entry
+	if json.Unmarshal(data, &e) != nil || time.Since(e.Updated) > keptFor {
+		return nil
+	}
+	location, err := url.Parse(e.Location)
+	if err != nil || location.Host == "" {
+		return nil
+	}
+	return location
+}
+
+// record notes where the upload goes on.
+func (n *note) record(location *url.URL) {
+	if n == nil {
+		return
+	}
+	data, err := json.Marshal(entry{Location: location.String(), Updated: time.Now().UTC()})
+	if err != nil {
+		return
+	}
+	temp := n.file + ".new" // nobody else writes it
+	if os.WriteFile(temp, append(data, '\n'), 0o600) == nil {
+		_ = os.Rename(temp, n.file)
+	}
+}
+
+// forget removes the record of an upload that is done or lost.
+func (n *note) forget() {
+	if n != nil {
+		_ = os.Remove(n.file)
+	}
+}
+
+// JournalDir returns where the journal of this user is: $XDG_STATE_HOME/berth/uploads,
+// else ~/.local/state/berth/uploads.
+func JournalDir() (string, error) {
+	state := os.Getenv("XDG_STATE_HOME")
+	if !filepath.IsAbs(state) { // as the XDG base directory specification says
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", err
+		}
+		state = filepath.Join(home, ".local", "state")
+	}
+	return filepath.Join(state, "berth", "uploads"), nil
+}

@@ -1,0 +1,235 @@
+package remote
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"mime"
+	"net/http"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/berth-oci/berth/diag"
+)
+
+// Media types of Docker's manifests, which mean what OCI's do.
+const (
+	DockerManifest = "application/vnd.docker.distribution.manifest.v2+json"
+	DockerIndex    = "application/vnd.docker.distribution.manifest.list.v2+json"
+)
+
+// accepted lists what a manifest may be: a registry gives what is asked for, or
+// converts, or finds nothing.
+func accepted() string {
+	return strings.Join([]string{ocispec.MediaTypeImageManifest, ocispec.MediaTypeImageIndex, DockerManifest, DockerIndex,
+		"application/vnd.oci.artifact.manifest.v1+json", "*/*"}, ", ")
+}
+
+// IsIndex reports whether a media type is that of a list of manifests.
+func IsIndex(mediaType string) bool {
+	return mediaType == ocispec.MediaTypeImageIndex || mediaType == DockerIndex
+}
+
+// IsManifest reports whether a media type is that of something that is pushed
+// and pulled as a manifest, and not as a blob.
+func IsManifest(mediaType string) bool {
+	return IsIndex(mediaType) || mediaType == ocispec.MediaTypeImageManifest || mediaType == DockerManifest ||
+		mediaType == "application/vnd.oci.artifact.manifest.v1+json"
+}
+
+// MaxManifest bounds a manifest, which is held in memory, in bytes. It is what
+// the specification asks registries to take at least.
+const MaxManifest = 4 << 20
+
+// Resolve returns the descriptor of a tag or a digest.
+func (r *Repository) Resolve(ctx context.Context, ref string) (ocispec.Descriptor, error) {
+	resp, err := r.do(ctx, r.get(http.MethodHead, ref), http.StatusOK)
+	if err != nil && status(err) != http.StatusMethodNotAllowed {
+		return ocispec.Descriptor{}, err
+	}
+	if err == nil {
+		defer discard(resp)
+		d := describe(resp)
+		d.Size = resp.ContentLength
+		if d.Digest == "" && digest.Digest(ref).Validate() == nil {
+			d.Digest = digest.Digest(ref)
+		}
+		if d.Digest.Validate() == nil && d.Size >= 0 && d.MediaType != "" {
+			return d, r.same(ref, d.Digest)
+		}
+	}
+	// A registry that does not say enough has to give the whole of it.
+	d, _, err := r.Get(ctx, ref)
+	return d, err
+}
+
+// Get returns the manifest of a tag or a digest, verified, with its descriptor.
+func (r *Repository) Get(ctx context.Context, ref string) (d ocispec.Descriptor, data []byte, err error) {
+	get := func() error {
+		d, data, err = r.getOnce(ctx, ref)
+		return err
+	}
+	err = r.again(ctx, get)
+	if fault, ok := errors.AsType[*diag.Diagnostic](err); ok && fault.Code == diag.DigestMismatch {
+		err = r.again(ctx, get) // once more: it may be the way, and not the storage
+	}
+	return d, data, err
+}
+
+func (r *Repository) getOnce(ctx context.Context, ref string) (ocispec.Descriptor, []byte, error) {
+	resp, err := r.do(ctx, r.get(http.MethodGet, ref), http.StatusOK)
+	if err != nil {
+		return ocispec.Descriptor{}, nil, err
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, MaxManifest+1))
+	if err != nil {
+		return ocispec.Descriptor{}, nil, broken{fmt.Errorf("read manifest %s: %w", ref, err)}
+	}
+	if len(data) > MaxManifest {
+		return ocispec.Descriptor{}, nil, tooLarge(ref)
+	}
+	d := describe(resp)
+	d.Size = int64(len(data))
+	want := digest.Digest(ref)
+	switch {
+	case want.Validate() == nil:
+	case d.Digest.Validate() == nil:
+		want = d.Digest
+	default:
+		want = digest.FromBytes(data)
+	}
+	if got := want.Algorithm().FromBytes(data); got != want {
+		return ocispec.Descriptor{}, nil, wrong(want, got)
+	}
+	d.Digest = want
+	return d, data, nil
+}
+
+// Manifest returns the manifest that d describes, verified. It fails with
+// diag.DigestMismatch when the registry gives something else, repeatedly.
+func (r *Repository) Manifest(ctx context.Context, d ocispec.Descriptor) ([]byte, error) {
+	if d.Size > MaxManifest {
+		return nil, tooLarge(d.Digest.String())
+	}
+	if err := d.Digest.Validate(); err != nil {
+		return nil, diag.Errorf(diag.BadArtifact, "%q is not a digest: %w", d.Digest, err).WithHint("the artifact has to be pushed again")
+	}
+	_, data, err := r.Get(ctx, d.Digest.String())
+	return data, err
+}
+
+func (r *Repository) get(method, ref string) request {
+	return request{method: method, url: r.url("manifests", ref), header: http.Header{"Accept": {accepted()}}}
+}
+
+// same fails when a registry answers a question for a digest with another one.
+func (r *Repository) same(ref string, got digest.Digest) error {
+	if want := digest.Digest(ref); want.Validate() == nil && want.Algorithm() == got.Algorithm() && want != got {
+		return wrong(want, got)
+	}
+	return nil
+}
+
+// describe returns what the headers of an answer say of a manifest.
+func describe(resp *http.Response) ocispec.Descriptor {
+	mediaType, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if err != nil {
+		mediaType = ""
+	}
+	return ocispec.Descriptor{MediaType: mediaType, Digest: digest.Digest(resp.Header.Get("Docker-Content-Digest"))}
+}
+
+// PutManifest stores a manifest under its digest.
+func (r *Repository) PutManifest(ctx context.Context, d ocispec.Descriptor, data []byte) error {
+	noticed, err := r.put(ctx, d, data, d.Digest.String(), nil)
+	if err != nil {
+		return err
+	}
+	return r.referTo(ctx, d, data, noticed)
+}
+
+// Tag stores a manifest under a tag.
+func (r *Repository) Tag(ctx context.Context, d ocispec.Descriptor, data []byte, tag string) error {
+	_, err := r.put(ctx, d, data, tag, nil)
+	return err
+}
+
+// ErrExists means that a tag is there, and was to be new.
+var ErrExists = errors.New("the tag exists")
+
+// TagNew is Tag on the condition that the tag is new (RFC 9110, section 13.1.2).
+// It fails with ErrExists where the registry honours the condition; others
+// replace the tag.
+func (r *Repository) TagNew(ctx context.Context, d ocispec.Descriptor, data []byte, tag string) error {
+	_, err := r.put(ctx, d, data, tag, http.Header{"If-None-Match": {"*"}})
+	if status(err) == http.StatusPreconditionFailed {
+		return ErrExists
+	}
+	return err
+}
+
+// put stores a manifest. noticed is whether the registry says that it knows the
+// subject of it.
+func (r *Repository) put(ctx context.Context, d ocispec.Descriptor, data []byte, ref string, condition http.Header) (noticed bool, err error) {
+	header := http.Header{"Content-Type": {d.MediaType}}
+	maps.Copy(header, condition)
+	q := request{
+		method: http.MethodPut, url: r.url("manifests", ref), header: header, size: int64(len(data)),
+		open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil },
+	}
+	for damaged := false; ; damaged = true {
+		var resp *http.Response
+		err := r.resend(ctx, func() (err error) {
+			resp, err = r.do(ctx, q, http.StatusCreated, http.StatusOK, http.StatusAccepted)
+			return err
+		})
+		switch {
+		case status(err) == http.StatusBadRequest && !damaged:
+			continue // it may have been damaged on the way
+		case isDigestInvalid(err):
+			return false, diag.Errorf(diag.DigestMismatch, "the registry received something else than manifest %s, twice", d.Digest).
+				WithHint("something on the way damages content; push again")
+		case err != nil:
+			return false, err
+		}
+		discard(resp)
+		got := digest.Digest(resp.Header.Get("Docker-Content-Digest"))
+		if got.Validate() != nil || got.Algorithm() != d.Digest.Algorithm() || got == d.Digest {
+			return resp.Header.Get("OCI-Subject") != "", nil
+		}
+		if damaged {
+			return false, diag.Errorf(diag.DigestMismatch, "the registry stored %s as %s", d.Digest, got).
+				WithHint("something on the way, or the registry, rewrites manifests; push to it directly")
+		}
+		// A tag that was new has something wrong now, from this client.
+		delete(q.header, "If-None-Match")
+	}
+}
+
+// Delete removes a tag, or a manifest with all its tags. What is not there is
+// Missing.
+func (r *Repository) Delete(ctx context.Context, ref string) error {
+	resp, err := r.do(ctx, request{method: http.MethodDelete, url: r.url("manifests", ref)}, http.StatusAccepted, http.StatusOK, http.StatusNoContent)
+	if err != nil {
+		return err
+	}
+	discard(resp)
+	return nil
+}
+
+func tooLarge(ref string) error {
+	return diag.Errorf(diag.BadArtifact, "manifest %s has more than %d bytes", ref, MaxManifest).WithHint("berth reads manifests of up to 4 MiB")
+}
+
+func wrong(want, got digest.Digest) error {
+	return diag.Errorf(diag.DigestMismatch, "the registry's content for %s is %s", want, got).WithHint("%s", DamagedHint)
+}
+
+// DamagedHint is what to do about content that is not what its digest says.
+const DamagedHint = "nothing was written; the registry's storage or something on the way damages content: restore it there, or delete the artifact and push it again"

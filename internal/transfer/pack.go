@@ -1,0 +1,149 @@
+package transfer
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/artifact"
+)
+
+// packed is an artifact made from a directory, ready to be sent: a Source of one
+// layer in a temporary file, one config and one manifest.
+type packed struct {
+	layer            ocispec.Descriptor
+	config, manifest artifact.Blob
+	spool            *os.File
+}
+
+// newPacked lets pack write the layer, and return the config and manifest around
+// it.
+func newPacked(pack func(io.Writer) (layer ocispec.Descriptor, config, manifest artifact.Blob, err error)) (*packed, error) {
+	spool, err := os.CreateTemp("", "berth-layer-*")
+	if err != nil {
+		return nil, spoolFault(err)
+	}
+	// Where an open file can be without a name, none is left however this ends.
+	_ = os.Remove(spool.Name())
+	p := &packed{spool: spool}
+	w := bufio.NewWriterSize(spoolWriter{spool}, 1<<20)
+	if p.layer, p.config, p.manifest, err = pack(w); err == nil {
+		err = w.Flush()
+	}
+	if err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// spoolWriter tells the failures of the temporary file from those of packing.
+type spoolWriter struct{ f *os.File }
+
+func (w spoolWriter) Write(b []byte) (int, error) {
+	n, err := w.f.Write(b)
+	if err != nil {
+		err = spoolFault(err)
+	}
+	return n, err
+}
+
+func spoolFault(err error) error {
+	return diag.Errorf(diag.StorageFailed, "cannot spool: %w", err).WithHint("set TMPDIR to a directory with space")
+}
+
+func (p *packed) close() {
+	p.spool.Close()
+	os.Remove(p.spool.Name())
+}
+
+// Resolve implements Source.
+func (p *packed) Resolve(context.Context, string) (ocispec.Descriptor, error) {
+	return p.manifest.Descriptor, nil
+}
+
+// Manifest implements Source.
+func (p *packed) Manifest(context.Context, ocispec.Descriptor) ([]byte, error) {
+	return p.manifest.Data, nil
+}
+
+// Blob implements Source.
+func (p *packed) Blob(_ context.Context, d ocispec.Descriptor, offset int64) (io.ReadCloser, error) {
+	switch d.Digest {
+	case p.layer.Digest:
+		return io.NopCloser(io.NewSectionReader(p.spool, offset, p.layer.Size-offset)), nil
+	case p.config.Digest:
+		return io.NopCloser(bytes.NewReader(p.config.Data[offset:])), nil
+	}
+	return nil, errors.New("no such blob was packed")
+}
+
+// Referrers implements Source.
+func (p *packed) Referrers(context.Context, ocispec.Descriptor) ([]ocispec.Descriptor, error) {
+	return nil, nil
+}
+
+// recipe is what is to be packed: read, named and not packed yet.
+type recipe struct {
+	name, version string
+	exact         bool // the tag must be the version
+	pack          func(context.Context, artifact.Compression) (*packed, error)
+}
+
+// directoryRecipe packs a directory of files.
+func directoryRecipe(opts PushOptions) (*recipe, error) {
+	if err := artifact.CheckDir(opts.Path); err != nil {
+		return nil, err
+	}
+	if opts.Kind.Type.File == "" && opts.Metadata.Version == "" && len(opts.Tags) > 0 {
+		opts.Metadata.Version = opts.Tags[0] // there is nothing else that says it
+	}
+	meta, err := artifact.ReadMetadata(opts.Kind.Type, opts.Path, opts.Metadata)
+	if err != nil {
+		return nil, err
+	}
+	return &recipe{name: meta.Name, version: meta.Version, pack: func(ctx context.Context, c artifact.Compression) (*packed, error) {
+		return newPacked(func(w io.Writer) (layer ocispec.Descriptor, config, manifest artifact.Blob, err error) {
+			layer, err = artifact.PackLayer(ctx, w, opts.Path, meta.Name, c, opts.packing(meta.Name))
+			if err == nil {
+				config, manifest, err = artifact.Pack(opts.Kind.Type, meta, layer)
+			}
+			return layer, config, manifest, err
+		})
+	}}, nil
+}
+
+// moduleRecipe packs a KCL module. What kpm looks for is the version itself.
+func moduleRecipe(opts PushOptions) (*recipe, error) {
+	if err := artifact.CheckDir(opts.Path); err != nil {
+		return nil, err
+	}
+	module, err := artifact.ReadModule(opts.Path, opts.Metadata)
+	if err != nil {
+		return nil, err
+	}
+	return &recipe{name: module.Name, version: module.Version, exact: true, pack: func(ctx context.Context, c artifact.Compression) (*packed, error) {
+		if c.Zstd {
+			return nil, diag.Errorf(diag.Unsupported, "a KCL package cannot be compressed with zstd: no kcl could read it").
+				WithHint("leave out --compression, or give gzip or none")
+		}
+		return newPacked(func(w io.Writer) (layer ocispec.Descriptor, config, manifest artifact.Blob, err error) {
+			layer, sum, err := artifact.PackModule(ctx, w, opts.Path, module, c, opts.packing(module.Name))
+			if err == nil {
+				config, manifest, err = artifact.PackModuleManifest(module, layer, sum)
+			}
+			return layer, config, manifest, err
+		})
+	}}, nil
+}
+
+// packing returns what tells how far the packing of a layer is.
+func (o PushOptions) packing(name string) func(int64) {
+	return func(done int64) { o.Events.send(Event{Step: Packing, Name: name, Done: done}) }
+}

@@ -1,0 +1,252 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/remote"
+	"github.com/berth-oci/berth/internal/resolve"
+)
+
+// repositorySink is a repository as a Sink, under the push policy.
+type repositorySink struct {
+	*session
+	from   string // repository of the same registry that may have the blobs; "" for none
+	events Events
+}
+
+// PutBlob implements Sink.
+func (s repositorySink) PutBlob(ctx context.Context, d ocispec.Descriptor, open func(offset int64) (io.ReadCloser, error)) error {
+	mounted, err := s.Repository.PutBlob(ctx, d, open, s.from)
+	if mounted {
+		s.events.send(Event{Step: Mounted, Name: d.Annotations[ocispec.AnnotationTitle], Digest: d.Digest, Total: d.Size})
+	}
+	return err
+}
+
+// Tag implements Sink.
+func (s repositorySink) Tag(ctx context.Context, d ocispec.Descriptor, data []byte, tag string) error {
+	return s.tag(ctx, d, data, tag, false)
+}
+
+// referrersOf implements referrersKeeper.
+func (s repositorySink) referrersOf(ctx context.Context, subject ocispec.Descriptor) ([]ocispec.Descriptor, bool, error) {
+	list, err := s.Referrers(ctx, subject)
+	return list, err == nil, err
+}
+
+// refuseUnsigned holds require_signing, for whatever gives a registry something to
+// trust.
+func refuseUnsigned(t *resolve.Target) error {
+	if !t.Push.RequireSigning {
+		return nil
+	}
+	return t.Fault(diag.PolicyRefused, "push_policy.require_signing", "the config asks for signed artifacts, and this version of berth cannot sign").
+		WithHint("set require_signing to false to publish without a signature")
+}
+
+// publisher puts a manifest and its tags into a repository, in the order that
+// never lets a tag name anything incomplete: blobs, manifests by their digests,
+// what signs them, the tags.
+type publisher struct {
+	repositorySink
+	graph  *graph
+	root   ocispec.Descriptor
+	data   []byte // of the root
+	tags   []string
+	trust  bool  // that a registry which has a tag has all that is below it
+	look   *look // at the tags, begun before
+	events Events
+
+	// sign is called when everything is there but the tags; nil for nothing.
+	sign func(context.Context, ocispec.Descriptor) error
+}
+
+// publish reports whether every tag named the root before, with nothing missing.
+func (p *publisher) publish(ctx context.Context) (unchanged bool, err error) {
+	todo, err := p.changed(ctx)
+	if err != nil {
+		return false, err
+	}
+	if len(todo) == 0 && p.trust { // but what refers to it may be new
+		return true, p.graph.copy(ctx, p.root)
+	}
+	if len(todo) == 0 {
+		complete, err := p.complete(ctx, p.root, p.data)
+		if err != nil {
+			return false, err
+		}
+		if complete && p.graph.referrers {
+			p.graph.again = false
+			return true, p.graph.copy(ctx, p.root)
+		}
+		if complete {
+			return true, nil
+		}
+		todo = p.tags // a registry that lost content gets it again
+	}
+	if err := p.graph.copy(ctx, p.root); err != nil {
+		return false, err
+	}
+	if p.sign != nil {
+		if err := p.sign(ctx, p.root); err != nil {
+			return false, err
+		}
+	}
+	for _, tag := range todo {
+		if err := p.tag(ctx, p.root, p.data, tag, time.Since(p.look.began) < lookAgain); err != nil {
+			return false, err
+		}
+		p.events.send(Event{Step: Tagged, Name: tag, Digest: p.root.Digest})
+	}
+	return false, nil
+}
+
+// changed returns the tags that do not name the root yet.
+func (p *publisher) changed(ctx context.Context) (todo []string, err error) {
+	if p.look == nil {
+		p.look = p.lookAt(ctx, p.tags)
+	}
+	p.look.wait()
+	for i, tag := range p.tags {
+		same, err := p.judge(tag, p.look.named[i], p.look.faults[i], p.root.Digest)
+		switch {
+		case err != nil:
+			return nil, err
+		case same:
+			p.events.send(Event{Step: Unchanged, Name: tag, Digest: p.root.Digest})
+		default:
+			todo = append(todo, tag)
+		}
+	}
+	return todo, nil
+}
+
+// free reports whether a tag names root already. It fails with
+// diag.TagExists when the tag names other content and must not move.
+func (s *session) free(ctx context.Context, tag string, root digest.Digest) (same bool, err error) {
+	old, err := s.Resolve(ctx, tag)
+	return s.judge(tag, old, err, root)
+}
+
+// judge is free for a tag that was looked at.
+func (s *session) judge(tag string, old ocispec.Descriptor, err error, root digest.Digest) (same bool, fault error) {
+	switch {
+	case remote.Missing(err):
+		return false, nil
+	case err != nil:
+		return false, err
+	case old.Digest == root:
+		return true, nil
+	case s.target.Push.AllowOverwrite:
+		return false, nil
+	}
+	return false, s.target.Fault(diag.TagExists, "push_policy.allow_overwrite", "tag %s of %s names %s, not %s", tag, s.reference("", ""), old.Digest, root).
+		WithHint("push another version or tag, or set push_policy.allow_overwrite to true")
+}
+
+// look is what tags name, asked for while something else is done.
+type look struct {
+	began  time.Time
+	named  []ocispec.Descriptor
+	faults []error
+
+	asking sync.WaitGroup
+	cancel context.CancelFunc
+}
+
+// lookAt begins to ask what tags name. Its look must be waited for or ended.
+func (s *session) lookAt(ctx context.Context, tags []string) *look {
+	l := &look{began: time.Now(), named: make([]ocispec.Descriptor, len(tags)), faults: make([]error, len(tags))}
+	ctx, l.cancel = context.WithCancel(ctx)
+	l.asking.Go(func() {
+		for i, tag := range tags {
+			l.named[i], l.faults[i] = s.Resolve(ctx, tag)
+		}
+	})
+	return l
+}
+
+// wait waits for the answers.
+func (l *look) wait() {
+	l.asking.Wait()
+	l.cancel()
+}
+
+// end gives up what has not been answered.
+func (l *look) end() {
+	l.cancel()
+	l.asking.Wait()
+}
+
+// lookAgain is how old a look at a tag may be to be one right before the tag is
+// set. What takes less than that is no more open to others than the next look.
+const lookAgain = time.Second
+
+// tag points a tag at a manifest. Where tags must not move, the request has the
+// condition that the tag is new, and the outcome is looked at. looked is whether
+// the tag was found to be free right before.
+func (s *session) tag(ctx context.Context, d ocispec.Descriptor, data []byte, tag string, looked bool) error {
+	if s.target.Push.AllowOverwrite {
+		return s.Repository.Tag(ctx, d, data, tag)
+	}
+	if !looked {
+		if same, err := s.free(ctx, tag, d.Digest); same || err != nil {
+			return err
+		}
+	}
+	if err := s.TagNew(ctx, d, data, tag); err != nil && !errors.Is(err, remote.ErrExists) {
+		return err
+	}
+	_, err := s.free(ctx, tag, d.Digest)
+	return err
+}
+
+// complete reports whether the registry has all that is below a manifest.
+func (p *publisher) complete(ctx context.Context, d ocispec.Descriptor, data []byte) (bool, error) {
+	m, err := parseManifest(d, data)
+	if err != nil {
+		return false, err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, below := range m.below() {
+		group.Go(func() error {
+			there, err := p.holds(ctx, below)
+			if !there && err == nil {
+				err = errIncomplete
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); !errors.Is(err, errIncomplete) {
+		return err == nil, err
+	}
+	return false, nil
+}
+
+// errIncomplete ends a look at what is there; no caller sees it.
+var errIncomplete = errors.New("incomplete")
+
+// holds reports whether the registry has a blob, or a manifest and all that is
+// below it.
+func (p *publisher) holds(ctx context.Context, d ocispec.Descriptor) (there bool, err error) {
+	var data []byte
+	err = p.graph.slots.do(ctx, 0, func() (err error) {
+		if there, err = p.Has(ctx, d); there && err == nil && remote.IsManifest(d.MediaType) {
+			data, err = p.graph.src.Manifest(ctx, d)
+		}
+		return err
+	})
+	if !there || err != nil || data == nil {
+		return there, err
+	}
+	return p.complete(ctx, d, data)
+}

@@ -1,0 +1,213 @@
+package transport
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"oras.land/oras-go/v2/registry/remote/auth"
+
+	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/credential"
+	"github.com/berth-oci/berth/internal/resolve"
+)
+
+// account finds what to show to a host that asks: the config's credentials to
+// its own endpoint, else Docker's for the host. Nothing is read before a host
+// asks.
+type account struct {
+	target *resolve.Target
+	docker credential.Store
+	given  *credential.Credential // for the endpoint, instead of all others
+
+	mu    sync.Mutex        // also keeps helpers, which may ask their user, from running at once
+	known map[string]lookup // by host as in URLs
+}
+
+type lookup struct {
+	credential auth.Credential
+	from       string // "" for nowhere
+	own        bool   // it is the endpoint's
+	at         time.Time
+}
+
+// rememberFor is how long a credential is not looked up again. Some expire.
+const rememberFor = time.Minute
+
+// Where credentials are from, other than a file or helper of Docker's.
+const (
+	fromConfig = "the config"
+	fromUser   = "the user"
+)
+
+// find is an auth.CredentialFunc. It is asked for the first 401 of a host, for
+// each token, and again when a token or password has expired.
+func (a *account) find(ctx context.Context, hostport string) (auth.Credential, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	own := false
+	if x := exchangeOf(ctx); x != nil {
+		own = isOwn(a.target.Endpoint, x.url)
+	}
+	if k, ok := a.known[hostport]; ok && k.own == own && time.Since(k.at) < rememberFor {
+		return k.credential, nil
+	}
+	c, from, err := a.lookUp(ctx, hostport, own)
+	if err != nil {
+		return auth.EmptyCredential, err
+	}
+	found := auth.Credential{Username: c.Username, Password: c.Password, RefreshToken: c.IdentityToken, AccessToken: c.RegistryToken}
+	a.known[hostport] = lookup{found, from, own, time.Now()}
+	return found, nil
+}
+
+func (a *account) lookUp(ctx context.Context, hostport string, own bool) (credential.Credential, string, error) {
+	if a.given != nil {
+		if own {
+			return *a.given, fromUser, nil
+		}
+		return credential.Credential{}, "", nil
+	}
+	if t := a.target; own && t.Auth.Password.IsSet() {
+		password, err := t.Auth.Password.Read()
+		return credential.Credential{Username: t.Auth.Username, Password: password}, fromConfig, err
+	}
+	return a.docker.Get(ctx, keysOf(a.target.Endpoint, hostport, own))
+}
+
+// source says where the credentials for the endpoint are from; "" for nowhere.
+func (a *account) source() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.given == nil && a.target.Auth.Token.IsSet() {
+		return fromConfig
+	}
+	for _, k := range a.known {
+		if k.own {
+			return k.from
+		}
+	}
+	return ""
+}
+
+// Keys returns the names under which Docker's tools keep credentials for an
+// endpoint.
+func Keys(e resolve.Endpoint) []string { return keysOf(e, e.HostPort(), true) }
+
+func keysOf(e resolve.Endpoint, hostport string, own bool) []string {
+	host, port, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host, port = strings.Trim(hostport, "[]"), ""
+	}
+	scheme := "https"
+	if own && e.Scheme == "http" || !own && port == "80" {
+		scheme = "http"
+	}
+	if port == "" {
+		port = defaultPort(scheme)
+	}
+	return credential.Keys(scheme, host, port)
+}
+
+// isOwn reports whether u is at an endpoint: same scheme, host and port.
+func isOwn(e resolve.Endpoint, u *url.URL) bool { return sameOrigin(e.URL(), u) }
+
+func sameOrigin(a, b *url.URL) bool { return origin(a) == origin(b) }
+
+// origin is scheme, host and port, which a URL may leave out.
+func origin(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = defaultPort(u.Scheme)
+	}
+	return strings.ToLower(u.Scheme + "://" + net.JoinHostPort(u.Hostname(), port))
+}
+
+func defaultPort(scheme string) string {
+	if scheme == "http" {
+		return "80"
+	}
+	return "443"
+}
+
+// authenticate makes the client that answers challenges (RFC 9110, section 11;
+// distribution's token specification). Its own checks of token servers are
+// replaced by those of challenges and guard, which know what the config allows.
+func authenticate(plain *http.Client, a *account) *auth.Client {
+	return &auth.Client{
+		Client: plain, Cache: auth.NewCache(), Credential: a.find, ClientID: "berth",
+		BlockedRealmPrefixes: []netip.Prefix{},
+	}
+}
+
+// exchange is what the layers of one request tell each other.
+type exchange struct {
+	url        *url.URL
+	attempts   int  // how often the last request was sent
+	challenged bool // credentials were asked for
+	streamed   bool // the body can be sent only once
+}
+
+type exchangeKey struct{}
+
+func exchangeOf(ctx context.Context) *exchange {
+	x, _ := ctx.Value(exchangeKey{}).(*exchange)
+	return x
+}
+
+// challenges prepares what a registry asks with for the auth client, which looks
+// at the first challenge only.
+type challenges struct{ next http.RoundTripper }
+
+func (c challenges) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := c.next.RoundTrip(req)
+	if err != nil || resp.StatusCode != http.StatusUnauthorized {
+		return resp, err
+	}
+	if x := exchangeOf(req.Context()); x != nil {
+		x.challenged = true
+	}
+	const header = "Www-Authenticate"
+	asked := resp.Header[header]
+	slices.SortStableFunc(asked, func(a, b string) int { return rank(a) - rank(b) })
+	if len(asked) > 0 && req.URL.Scheme == "https" && rank(asked[0]) == 0 {
+		if realm, err := url.Parse(realmOf(asked[0])); err == nil && realm.Scheme == "http" {
+			resp.Body.Close()
+			return nil, diag.Errorf(diag.Insecure, "%s wants credentials sent in plain HTTP to %s", req.URL.Host, realm.Host).
+				WithHint("let the registry name its token server with https")
+		}
+	}
+	return resp, nil
+}
+
+// rank prefers tokens to passwords, and what is known to what is not.
+func rank(challenge string) int {
+	scheme, _, _ := strings.Cut(strings.TrimSpace(challenge), " ")
+	switch strings.ToLower(scheme) {
+	case "bearer":
+		return 0
+	case "basic":
+		return 1
+	}
+	return 2
+}
+
+func realmOf(challenge string) string {
+	if m := regexp.MustCompile(`(?i)\brealm="([^"]*)"`).FindStringSubmatch(challenge); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+// expired is the error of a request whose token had expired and whose body can
+// be sent only once. There is a new token now: whoever has the body tries again.
+type expired struct{ error }
+
+func (e expired) Unwrap() error { return e.error }
