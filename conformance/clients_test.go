@@ -32,13 +32,18 @@ type kit struct {
 // password. Clients find both in the environment, as a user would set them.
 func newKit(t *testing.T, secure bool) *kit {
 	t.Helper()
-	home := t.TempDir()
-	k := &kit{tls: secure}
 	var s setup
 	if secure {
 		s = setup{tls: newKeyPair(t), user: user, password: password, token: token}
 	}
-	k.server = newServer(t, s)
+	return kitOf(t, newServer(t, s), s)
+}
+
+// kitOf is the kit of a registry that runs.
+func kitOf(t *testing.T, server *server, s setup) *kit {
+	t.Helper()
+	home, secure := t.TempDir(), s.tls != nil
+	k := &kit{server: server, tls: secure}
 	k.host = fmt.Sprintf("127.0.0.1:%d", k.port)
 	k.env = append(os.Environ(), "HOME="+home, "DOCKER_CONFIG="+home, "REGISTRY_AUTH_FILE="+home+"/config.json",
 		"REGCTL_CONFIG="+home+"/regctl.json", "XDG_RUNTIME_DIR="+home, "TMPDIR="+t.TempDir())
