@@ -3,14 +3,31 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
+
+// kcl runs the command line that follows the word "kcl".
+func kcl(args []string) error {
+	var b kclBench
+	f := flag.NewFlagSet("kcl", flag.ContinueOnError)
+	f.StringVar(&b.berth, "berth", "berth", "berth program")
+	f.StringVar(&b.python, "python", "", "Python with kcl-lib, for the reference beside berth")
+	f.IntVar(&b.runs, "runs", 11, "measurements of each")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	return b.run()
+}
 
 // kclBench measures configs of several sizes, as whole processes: berth beside
 // the reference KCL runtime, which is a Python package.
@@ -169,3 +186,39 @@ func config(lines int) string {
 	b.WriteString("        }}\n    }\n}\n")
 	return b.String()
 }
+
+// sample is one measurement of one process.
+type sample struct {
+	wall time.Duration
+	rss  int64 // bytes
+}
+
+func add(samples *[]sample, dir string, args []string) error {
+	s, err := measure(dir, args...)
+	*samples = append(*samples, s)
+	return err
+}
+
+func measure(dir string, args ...string) (sample, error) {
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Dir = dir
+	start := time.Now()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return sample{}, fmt.Errorf("%v: %w\n%s", args, err, out)
+	}
+	s := sample{wall: time.Since(start)}
+	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		s.rss = int64(usage.Maxrss)
+		if runtime.GOOS == "linux" { // getrusage(2): kilobytes there
+			s.rss <<= 10
+		}
+	}
+	return s, nil
+}
+
+func median(s []sample) sample {
+	slices.SortFunc(s, func(a, b sample) int { return int(a.wall - b.wall) })
+	return s[len(s)/2]
+}
+
+func mib(n int64) string { return fmt.Sprintf("%d MiB", n>>20) }

@@ -1,0 +1,139 @@
+//go:build unix
+
+package transfer
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// result is the samples of one client in one row, as it is in the JSON.
+type result struct {
+	On      string    `json:"on"`
+	Row     string    `json:"row"`
+	Client  string    `json:"client"`
+	Seconds float64   `json:"seconds"` // median
+	Samples []float64 `json:"samples"`
+	CPU     float64   `json:"cpu_seconds"`
+	RSS     int64     `json:"peak_rss_bytes"` // the highest
+	Up      int64     `json:"sent_bytes"`     // over the link
+	Down    int64     `json:"received_bytes"`
+
+	cpus []float64
+}
+
+// results are in the order of their first samples.
+type results []*result
+
+func (rs *results) add(on, row, client string, s sample) {
+	r := rs.find(on, row, client)
+	if r == nil {
+		r = &result{On: on, Row: row, Client: client}
+		*rs = append(*rs, r)
+	}
+	r.Samples, r.cpus = append(r.Samples, s.wall.Seconds()), append(r.cpus, s.cpu.Seconds())
+	r.Seconds, r.CPU = median(r.Samples), median(r.cpus)
+	r.RSS, r.Up, r.Down = max(r.RSS, s.rss), s.up, s.down
+}
+
+func (rs results) find(on, row, client string) *result {
+	for _, r := range rs {
+		if r.On == on && r.Row == row && r.Client == client {
+			return r
+		}
+	}
+	return nil
+}
+
+// names returns the values of a field in order.
+func (rs results) names(of func(*result) string) (names []string) {
+	for _, r := range rs {
+		if name := of(r); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// median leaves its argument as it is.
+func median(values []float64) float64 {
+	s := slices.Sorted(slices.Values(values))
+	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
+}
+
+// best returns the fastest of the others.
+func (rs results) best(on, row string) *result {
+	var best *result
+	for _, name := range clients()[1:] {
+		if r := rs.find(on, row, name); r != nil && (best == nil || r.Seconds < best.Seconds) {
+			best = r
+		}
+	}
+	return best
+}
+
+// report prints a table for each setting and writes the JSON.
+func (s *session) report(w io.Writer) error {
+	for _, on := range s.results.names(func(r *result) string { return r.On }) {
+		s.table(w, on)
+	}
+	return s.writeJSON()
+}
+
+func (s *session) table(w io.Writer, on string) {
+	fmt.Fprintf(w, "\n%s, seconds:\n\n| row | %s | berth/best | berth CPU | RSS berth | RSS best |", on, strings.Join(clients(), " | "))
+	columns := len(clients()) + 5
+	if on == "link" {
+		fmt.Fprint(w, " MB berth | MB best |")
+		columns += 2
+	}
+	fmt.Fprintf(w, "\n|%s\n", strings.Repeat("---|", columns))
+	for _, row := range s.results.names(func(r *result) string { return r.Row }) {
+		if ours := s.results.find(on, row, berth); ours != nil {
+			s.line(w, on, row, ours)
+		}
+	}
+}
+
+func (s *session) line(w io.Writer, on, row string, ours *result) {
+	fmt.Fprintf(w, "| %s |", row)
+	for _, name := range clients() {
+		if r := s.results.find(on, row, name); r != nil {
+			fmt.Fprintf(w, " %.3f |", r.Seconds)
+		} else {
+			fmt.Fprint(w, " |")
+		}
+	}
+	best := s.results.best(on, row)
+	if best == nil {
+		best = &result{}
+	}
+	fmt.Fprintf(w, " %.2f | %.2f | %d MiB | %d MiB |", ours.Seconds/best.Seconds, ours.CPU, ours.RSS>>20, best.RSS>>20)
+	if on == "link" {
+		fmt.Fprintf(w, " %.1f | %.1f |", float64(ours.Up+ours.Down)/1e6, float64(best.Up+best.Down)/1e6)
+	}
+	fmt.Fprintln(w)
+}
+
+func (s *session) writeJSON() error {
+	if s.JSON == "" {
+		return nil
+	}
+	text, err := json.MarshalIndent(struct {
+		Time    time.Time `json:"time"`
+		System  string    `json:"system"`
+		Cores   int       `json:"cores"`
+		Options Options   `json:"options"`
+		Results results   `json:"results"`
+	}{time.Now().UTC(), runtime.GOOS + "/" + runtime.GOARCH, runtime.NumCPU(), s.Options, s.results}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(s.JSON, append(text, '\n'), 0o644)
+}
