@@ -130,8 +130,10 @@ func TestSteadyClosed(t *testing.T) {
 				return cutOff{r, &closed}, nil
 			}}
 			failed := make(chan error)
+			var came int64
 			go func() {
-				_, err := io.Copy(io.Discard, s)
+				n, err := io.Copy(io.Discard, s)
+				came = n
 				failed <- err
 			}()
 			<-reading
@@ -141,6 +143,9 @@ func TestSteadyClosed(t *testing.T) {
 			close(ended)
 			if err := <-failed; !errors.Is(err, errClosed) {
 				t.Errorf("got %v", err)
+			}
+			if whileOpening && came > 0 {
+				t.Errorf("%d bytes came", came)
 			}
 			if opens.Load() != 1 || closed.Load() != 1 {
 				t.Errorf("%d opened, %d closed", opens.Load(), closed.Load())

@@ -21,11 +21,17 @@ import (
 	"github.com/berth-oci/berth/internal/resolve"
 )
 
-// overHTTP2 serves a handler over HTTP/2 and returns a client of it.
-func overHTTP2(t *testing.T, h http.HandlerFunc) (*Client, *httptest.Server) {
+// overHTTP2 serves a handler over HTTP/2, or hands connections to speak instead, and
+// returns a client of it.
+func overHTTP2(t *testing.T, h http.HandlerFunc, speak func(net.Conn)) (*Client, *httptest.Server) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(h)
 	server.EnableHTTP2 = true
+	if speak != nil {
+		server.Config.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){
+			http2.NextProtoTLS: func(_ *http.Server, conn *tls.Conn, _ http.Handler) { speak(conn) },
+		}
+	}
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	target := targetOf(t, server)
@@ -68,7 +74,7 @@ func TestResetStream(t *testing.T) {
 		if n.Add(1) <= 2 {
 			panic(http.ErrAbortHandler)
 		}
-	})
+	}, nil)
 	if err := ask(t, c, server.URL); err != nil || n.Load() != 3 {
 		t.Errorf("%v after %d requests", err, n.Load())
 	}
@@ -77,7 +83,7 @@ func TestResetStream(t *testing.T) {
 		_, _ = w.Write(make([]byte, 100))
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
-	})
+	}, nil)
 	err := ask(t, c, server.URL)
 	if _, ok := errors.AsType[http2.StreamError](err); !ok || !Transient(err) {
 		t.Errorf("%v passes: %v", err, Transient(err))
@@ -96,10 +102,7 @@ func TestGoAway(t *testing.T) {
 		"in the request": {http2.ErrCodeNo, 0, io.MultiReader(strings.NewReader("sent once"))},
 	} {
 		t.Run(name, func(t *testing.T) {
-			client, server := overHTTP2(t, nil)
-			server.Config.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){
-				"h2": func(_ *http.Server, conn *tls.Conn, _ http.Handler) { goAway(conn, c.code, c.last) },
-			}
+			client, server := overHTTP2(t, nil, func(conn net.Conn) { goAway(conn, c.code, c.last) })
 			method := http.MethodGet
 			if c.body != nil {
 				method = http.MethodPost
