@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/artifact"
 	"github.com/berth-oci/berth/internal/load"
 	"github.com/berth-oci/berth/internal/resolve"
 )
@@ -102,6 +103,20 @@ func (a *app) target() (*resolve.Target, *load.Config, error) {
 	}
 	target, err := resolve.Resolve(config.Registry, config, options(config))
 	return target, config, err
+}
+
+// named is target for a command about one artifact, which its argument names. The
+// config's registry is started when it is to be.
+func (a *app) named(ctx context.Context, arg string) (*resolve.Target, artifact.Ref, error) {
+	target, config, err := a.target()
+	if err != nil {
+		return nil, artifact.Ref{}, err
+	}
+	ref, err := artifact.ParseNamed(target, arg)
+	if err != nil {
+		return nil, artifact.Ref{}, err
+	}
+	return target, ref, a.ensureUp(ctx, target, config)
 }
 
 // options says where the paths of a config start and what it leaves out.

@@ -4,7 +4,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/internal/artifact"
 	"github.com/berth-oci/berth/internal/transfer"
 )
 
@@ -25,15 +24,8 @@ func (a *app) tagCommand() *cobra.Command {
 			if err := oneOf("format", format, "text", "json"); err != nil {
 				return err
 			}
-			target, config, err := a.target()
+			target, ref, err := a.named(cmd.Context(), args[0])
 			if err != nil {
-				return err
-			}
-			ref, err := artifact.ParseNamed(target, args[0])
-			if err != nil {
-				return err
-			}
-			if err := a.ensureUp(cmd.Context(), target, config); err != nil {
 				return err
 			}
 			p := a.progress(format)
