@@ -12,6 +12,8 @@ import (
 	"time"
 
 	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
+
+	"github.com/berth-oci/berth/internal/testtool"
 )
 
 // crowd is storage with many blobs in a thousand repositories, all of them pushed
@@ -81,7 +83,7 @@ func heap() uint64 {
 // can give it.
 func TestCollectMemory(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short: a million blobs take seconds")
+		testtool.Skip(t, "-short: a million blobs take seconds")
 	}
 	const limit = 64 << 20
 	each := 1000
