@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
+	"os"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -128,6 +130,7 @@ func (c *cached) open(ctx context.Context, ref *artifact.Ref) (ocispec.Descripto
 // unpackTo unpacks an artifact to its place. What arrived damaged is fetched a
 // second time: it may have been the way, or what an interrupted pull left.
 func (c *cached) unpackTo(ctx context.Context, m *manifest, opts PullOptions) (unchanged bool, err error) {
+	defer func() { err = outputFault(opts.Path, err) }()
 	staging, err := artifact.Stage(opts.Path)
 	if err != nil {
 		return false, err
@@ -143,6 +146,21 @@ func (c *cached) unpackTo(ctx context.Context, m *manifest, opts PullOptions) (u
 		return false, err
 	}
 	return staging.Commit(opts.Force)
+}
+
+// outputFault tells of a disk that cannot take what is pulled: the registry has no
+// part in it.
+func outputFault(path string, err error) error {
+	if _, told := errors.AsType[*diag.Diagnostic](err); told {
+		return err
+	}
+	_, file := errors.AsType[*fs.PathError](err)
+	_, link := errors.AsType[*os.LinkError](err)
+	if !file && !link {
+		return err
+	}
+	return diag.Errorf(diag.StorageFailed, "cannot write %s: %w", path, err).
+		WithHint("it is as it was; make room or mend the permissions there, or choose another place with -o")
 }
 
 // unpack unpacks the layers in order, while they are fetched at once.
