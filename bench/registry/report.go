@@ -3,14 +3,12 @@
 package registry
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"runtime"
 	"slices"
 	"strings"
-	"time"
+
+	"github.com/berth-oci/berth/bench/record"
 )
 
 // metric is what one row of the report measures.
@@ -118,7 +116,7 @@ func (s *session) report(w io.Writer) error {
 		}
 		fmt.Fprintln(w)
 	}
-	return s.writeJSON()
+	return record.Write(s.JSON, s.Options, s.results)
 }
 
 // line prints one row with its ratio: above 1 berth is better, whichever way
@@ -147,21 +145,4 @@ func (s *session) line(w io.Writer, row string) {
 		ratio = fmt.Sprintf("%.2f", v)
 	}
 	fmt.Fprintf(w, "| %s | %s |%s %s |\n", row, unit, cells, ratio)
-}
-
-func (s *session) writeJSON() error {
-	if s.JSON == "" {
-		return nil
-	}
-	text, err := json.MarshalIndent(struct {
-		Time    time.Time `json:"time"`
-		System  string    `json:"system"`
-		Cores   int       `json:"cores"`
-		Options Options   `json:"options"`
-		Results results   `json:"results"`
-	}{time.Now().UTC(), runtime.GOOS + "/" + runtime.GOARCH, runtime.NumCPU(), s.Options, s.results}, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(s.JSON, append(text, '\n'), 0o644)
 }

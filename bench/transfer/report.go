@@ -3,14 +3,12 @@
 package transfer
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"runtime"
 	"slices"
 	"strings"
-	"time"
+
+	"github.com/berth-oci/berth/bench/record"
 )
 
 // result is the samples of one client in one row, as it is in the JSON.
@@ -83,7 +81,7 @@ func (s *session) report(w io.Writer) error {
 	for _, on := range s.results.names(func(r *result) string { return r.On }) {
 		s.table(w, on)
 	}
-	return s.writeJSON()
+	return record.Write(s.JSON, s.Options, s.results)
 }
 
 func (s *session) table(w io.Writer, on string) {
@@ -119,21 +117,4 @@ func (s *session) line(w io.Writer, on, row string, ours *result) {
 		fmt.Fprintf(w, " %.1f | %.1f |", float64(ours.Up+ours.Down)/1e6, float64(best.Up+best.Down)/1e6)
 	}
 	fmt.Fprintln(w)
-}
-
-func (s *session) writeJSON() error {
-	if s.JSON == "" {
-		return nil
-	}
-	text, err := json.MarshalIndent(struct {
-		Time    time.Time `json:"time"`
-		System  string    `json:"system"`
-		Cores   int       `json:"cores"`
-		Options Options   `json:"options"`
-		Results results   `json:"results"`
-	}{time.Now().UTC(), runtime.GOOS + "/" + runtime.GOARCH, runtime.NumCPU(), s.Options, s.results}, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(s.JSON, append(text, '\n'), 0o644)
 }
