@@ -66,13 +66,6 @@ type position struct {
 	Unreadable int `json:"unreadable,omitempty"`
 }
 
-// Underway reports whether what a Progress keeps is of a pass that has not come
-// to its end.
-func Underway(progress []byte) bool {
-	var at position
-	return json.Unmarshal(progress, &at) == nil && at.Next != ""
-}
-
 // saveEvery bounds what is read again after a stop.
 const saveEvery = 5 * time.Second
 
