@@ -55,7 +55,9 @@ func (a *app) pullCommand() *cobra.Command {
 			if o.policy != "" {
 				opts.Policy.Policy = o.policy
 			}
-			opts.Form = o.form(opts)
+			if opts.Form, err = o.form(opts); err != nil {
+				return err
+			}
 			if opts.Form == "" && opts.Platform != "" {
 				return diag.Errorf(diag.Usage, "--platform is for images, and %s is to be unpacked", args[0]).
 					WithHint("leave it out, or pull it as an image with --as oci")
@@ -104,16 +106,23 @@ func (o *pullFlags) check() error {
 }
 
 // form returns how an image is written, and "" for what is to be unpacked.
-func (o *pullFlags) form(opts transfer.PullOptions) transfer.ImageForm {
+func (o *pullFlags) form(opts transfer.PullOptions) (transfer.ImageForm, error) {
+	if o.as == "" && opts.Ref.Kind.Form != artifact.FormImage {
+		return "", nil
+	}
+	for _, ending := range []string{".tar.gz", ".tgz", ".tar.zst"} {
+		if strings.HasSuffix(opts.Path, ending) {
+			return "", diag.Errorf(diag.Usage, "-o %s: an image is written as it is, not compressed once more", opts.Path).
+				WithHint("write -o %s.tar; its layers are compressed already", strings.TrimSuffix(opts.Path, ending))
+		}
+	}
 	switch {
 	case o.as != "":
-		return transfer.ImageForm(o.as)
-	case opts.Ref.Kind.Form != artifact.FormImage:
-		return ""
+		return transfer.ImageForm(o.as), nil
 	case strings.HasSuffix(opts.Path, ".tar"):
-		return transfer.OCIArchive
+		return transfer.OCIArchive, nil
 	}
-	return transfer.OCIDirectory
+	return transfer.OCIDirectory, nil
 }
 
 func (a *app) pull(cmd *cobra.Command, target *resolve.Target, opts transfer.PullOptions, format string) error {
