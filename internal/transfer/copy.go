@@ -160,7 +160,7 @@ func (c *copier) one(ctx context.Context, name string) (CopiedTag, error) {
 	tag.Digest = root.Digest
 	c.has(root, data)
 	if c.to.session != nil && target != "" {
-		p := publisher{repositorySink: c.to.registry, graph: c.graph, root: root, data: data, tags: []string{target}, events: c.events, trust: true}
+		p := publisher{repositorySink: c.to.registry, graph: c.graph, root: root, data: data, tags: []string{target}, trust: true}
 		tag.Unchanged, err = p.publish(ctx)
 		return tag, c.dstErr(err)
 	}

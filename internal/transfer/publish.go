@@ -58,13 +58,12 @@ func refuseUnsigned(t *resolve.Target) error {
 // what signs them, the tags.
 type publisher struct {
 	repositorySink
-	graph  *graph
-	root   ocispec.Descriptor
-	data   []byte // of the root
-	tags   []string
-	trust  bool  // that a registry which has a tag has all that is below it
-	look   *look // at the tags, begun before
-	events Events
+	graph *graph
+	root  ocispec.Descriptor
+	data  []byte // of the root
+	tags  []string
+	trust bool  // that a registry which has a tag has all that is below it
+	look  *look // at the tags, begun before
 
 	// sign is called when everything is there but the tags; nil for nothing.
 	sign func(context.Context, ocispec.Descriptor) error

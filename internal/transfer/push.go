@@ -103,7 +103,7 @@ func (s *session) push(ctx context.Context, src Source, root ocispec.Descriptor,
 	g := newGraph(src, sink, Uploading, events)
 	_, fresh := src.(*packed) // to which nothing refers
 	g.again, g.referrers = true, !fresh
-	p := publisher{repositorySink: sink, graph: g, root: root, data: data, tags: tags, look: look, events: events}
+	p := publisher{repositorySink: sink, graph: g, root: root, data: data, tags: tags, look: look}
 	out := &Pushed{Digest: root.Digest}
 	if out.Unchanged, err = p.publish(ctx); err != nil {
 		return nil, err

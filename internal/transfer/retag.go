@@ -43,7 +43,7 @@ func (s *session) retag(ctx context.Context, ref artifact.Ref, tags []string, ev
 	if err != nil {
 		return nil, err
 	}
-	p := publisher{repositorySink: repositorySink{session: s}, root: root, data: data, tags: tags, events: events}
+	p := publisher{repositorySink: repositorySink{session: s, events: events}, root: root, data: data, tags: tags}
 	todo, err := p.changed(ctx)
 	if err != nil {
 		return nil, err
