@@ -85,9 +85,10 @@ func (s *Staging) Discard() {
 	}
 }
 
-// Commit syncs Dir to disk and moves it to the target. A target that holds the
-// same tree already is left alone, which Commit reports. One that holds
-// anything else fails with diag.TargetExists unless force is set.
+// Commit moves Dir to the target. A target that holds the same tree already is
+// left alone, which Commit reports. One that holds anything else fails with
+// diag.TargetExists unless force is set. Nothing is synced, as by tar and cp: what
+// was pulled can be pulled again.
 func (s *Staging) Commit(force bool) (unchanged bool, err error) {
 	entries, err := os.ReadDir(s.target)
 	inside := holdsWorkingDir(s.target)
@@ -104,9 +105,6 @@ func (s *Staging) Commit(force bool) (unchanged bool, err error) {
 				WithHint("--force replaces it, unless the working directory is in it; -o chooses another directory")
 		}
 	}
-	if err := syncTree(s.Dir); err != nil {
-		return false, fmt.Errorf("cannot sync output directory: %w", err)
-	}
 	put := func() error { return replace(s.Dir, s.target, filepath.Join(s.temp, "old")) }
 	if inside {
 		put = func() error { return fill(s.Dir, s.target) }
@@ -115,7 +113,7 @@ func (s *Staging) Commit(force bool) (unchanged bool, err error) {
 		return false, fmt.Errorf("cannot put output directory in place: %w", err)
 	}
 	s.done = true
-	return false, syncDir(filepath.Dir(s.target))
+	return false, nil
 }
 
 // holdsWorkingDir reports whether a directory is the one the process works in,

@@ -220,7 +220,7 @@ func (u *Unpacker) file(name string, mode fs.FileMode, r io.Reader, size int64) 
 		return err
 	}
 	// One byte more than allowed tells a full limit from an exceeded one.
-	n, err := io.CopyBuffer(&early{file: f}, io.LimitReader(r, u.limits.Bytes+1), u.buf)
+	n, err := io.CopyBuffer(struct{ io.Writer }{f}, io.LimitReader(r, u.limits.Bytes+1), u.buf)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return badArchive(err)
 	}
@@ -228,27 +228,6 @@ func (u *Unpacker) file(name string, mode fs.FileMode, r io.Reader, size int64) 
 		return tooMuch(name)
 	}
 	return nil
-}
-
-// early lets the disk write what comes while more of it comes: all is synced in
-// the end.
-type early struct {
-	file       *os.File
-	at, behind int64 // written to the file, and given to the disk
-}
-
-// earlyPiece is what is given to the disk at once, in bytes.
-const earlyPiece = 8 << 20
-
-// Write implements io.Writer.
-func (e *early) Write(b []byte) (int, error) {
-	n, err := e.file.Write(b)
-	e.at += int64(n)
-	if e.at-e.behind >= earlyPiece {
-		writeOut(e.file, e.behind, e.at-e.behind)
-		e.behind = e.at
-	}
-	return n, err
 }
 
 func tooMuch(name string) error {

@@ -22,7 +22,6 @@ const touchEvery = time.Hour
 type Blob struct {
 	file *os.File
 	size int64
-	path string
 }
 
 // ReadAt implements io.ReaderAt.
@@ -37,9 +36,9 @@ func (b *Blob) Open(offset int64) (io.ReadCloser, error) {
 	return io.NopCloser(io.NewSectionReader(b.file, offset, max(0, b.size-offset))), nil
 }
 
-// Path returns the blob's file, for a reflink or hard link. Prune may have
-// removed it. A hard link whose content is changed costs the cached blob.
-func (b *Blob) Path() string { return b.path }
+// File returns the open file, positioned at its beginning, which takes the place
+// of the Blob: it must be closed instead.
+func (b *Blob) File() *os.File { return b.file }
 
 // Close implements io.Closer.
 func (b *Blob) Close() error { return b.file.Close() }
@@ -65,7 +64,7 @@ func (c *Cache) Blob(ctx context.Context, d ocispec.Descriptor, verify bool) (*B
 		f.Close()
 		return nil, err
 	}
-	return &Blob{file: f, size: d.Size, path: c.path(blobName(d.Digest))}, nil
+	return &Blob{file: f, size: d.Size}, nil
 }
 
 func (c *Cache) usable(ctx context.Context, f *os.File, d ocispec.Descriptor, verify bool) (bool, error) {

@@ -246,7 +246,7 @@ func TestOlderThanTheMachinesStart(t *testing.T) {
 	if b, err = c.Blob(t.Context(), d, false); err != nil {
 		t.Fatal(err)
 	}
-	file := b.Path()
+	file := b.File().Name()
 	b.Close()
 	if err := os.WriteFile(file, make([]byte, len(content)), 0o600); err != nil {
 		t.Fatal(err)

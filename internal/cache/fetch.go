@@ -72,7 +72,7 @@ func (c *Cache) fetchLocked(ctx context.Context, d ocispec.Descriptor, fetch fun
 		}
 		err = p.fill(ctx, fetch)
 		if err == nil {
-			return &Blob{file: p.file, size: d.Size, path: c.path(blobName(d.Digest))}, nil
+			return &Blob{file: p.file, size: d.Size}, nil
 		}
 		p.file.Close()
 		fault, ok := errors.AsType[*diag.Diagnostic](err)

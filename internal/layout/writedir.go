@@ -27,17 +27,18 @@ const lockFile = ".berth.lock"
 // it milliseconds.
 const lockPatience = time.Minute
 
-// dirOutput is an OCI layout in a directory. Files appear in it whole and
-// synced, blobs before what names them, so that a crash at any time leaves a
-// layout; that there are blobs is synced once, before index.json. Any number of
-// processes may write to it.
+// dirOutput is an OCI layout in a directory. Files appear in it whole, blobs
+// before what names them, so that the end of a process at any time leaves a
+// layout. Of all files index.json alone is synced: it lists what others have put
+// there, while blobs that a power cut has taken are put again by the next copy,
+// which verifies what it finds. Any number of processes may write to it.
 type dirOutput struct {
 	path string
 	note func(ocispec.Descriptor, *manifest)
 
 	mu    sync.Mutex
 	root  *os.Root                // nil until the directory is there
-	ready map[string]bool         // directories that are there, durably but for their own content
+	ready map[string]bool         // directories that are there
 	whole map[digest.Digest]int64 // sizes of blobs that were verified
 }
 
@@ -104,16 +105,10 @@ func (o *dirOutput) prepare(name string) error {
 		if o.root, err = os.OpenRoot(o.path); err != nil {
 			return err
 		}
-		if err := syncDir(func() (*os.File, error) { return os.Open(filepath.Dir(o.path)) }); err != nil {
-			return err
-		}
 	}
 	if !o.ready["."] {
 		if _, err := o.root.Lstat(ocispec.ImageLayoutFile); err != nil {
 			if err := o.write(ocispec.ImageLayoutFile, writeAll(o.path, layoutVersion())); err != nil {
-				return err
-			}
-			if err := o.syncDir("."); err != nil {
 				return err
 			}
 		}
@@ -121,9 +116,6 @@ func (o *dirOutput) prepare(name string) error {
 	}
 	for dir := path.Dir(name); !o.ready[dir]; dir = path.Dir(dir) {
 		if err := o.root.MkdirAll(dir, 0o777); err != nil {
-			return err
-		}
-		if err := o.syncDir(path.Dir(dir)); err != nil {
 			return err
 		}
 		o.ready[dir] = true
@@ -146,12 +138,7 @@ func layoutVersion() []byte {
 	return []byte(`{"imageLayoutVersion":"` + ocispec.ImageLayoutVersion + `"}`)
 }
 
-func (o *dirOutput) syncDir(name string) error {
-	return syncDir(func() (*os.File, error) { return o.root.Open(name) })
-}
-
-// write replaces a file in one step, unless fill fails. Its content is durable then,
-// its name when its directory is synced.
+// write replaces a file in one step, unless fill fails.
 func (o *dirOutput) write(name string, fill func(io.Writer) error) error {
 	temp := tempName()
 	f, err := o.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
@@ -163,7 +150,10 @@ func (o *dirOutput) write(name string, fill func(io.Writer) error) error {
 		_ = o.root.Remove(temp)
 		return err
 	}
-	err = errors.Join(f.Sync(), f.Close())
+	if name == ocispec.ImageIndexFile {
+		err = f.Sync()
+	}
+	err = errors.Join(err, f.Close())
 	if err == nil {
 		err = o.root.Rename(temp, name)
 	}
@@ -291,18 +281,7 @@ func (o *dirOutput) finish(l listing) (err error) {
 	if err != nil {
 		return err
 	}
-	for dir := range o.ready {
-		if err := o.syncDir(dir); err != nil {
-			return o.fault(dir, err)
-		}
-	}
-	if err := o.write(ocispec.ImageIndexFile, writeAll(o.path, data)); err != nil {
-		return err
-	}
-	if err := o.syncDir("."); err != nil {
-		return o.fault(ocispec.ImageIndexFile, err)
-	}
-	return nil
+	return o.write(ocispec.ImageIndexFile, writeAll(o.path, data))
 }
 
 func (o *dirOutput) lock() (unlock func(), err error) {

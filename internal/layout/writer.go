@@ -93,8 +93,8 @@ func (w *Writer) Has(ctx context.Context, d ocispec.Descriptor) (bool, error) {
 	return w.out.has(ctx, d)
 }
 
-// PutBlob writes a blob and verifies it. One that is there already is not
-// opened.
+// PutBlob writes a blob and verifies it, unless open gives a File. One that is
+// there already is not opened.
 //
 // Errors: open's and those of reading; diag.DigestMismatch;
 // diag.StorageFailed; diag.BadArtifact for what is no descriptor or does not

@@ -112,14 +112,11 @@ func tarHeader(name string, size int64, format tar.Format) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// finish ends the tar and puts it in place, durably.
+// finish ends the tar and puts it in place. It is not synced: it can be made again.
 func (t *tarFile) finish() error {
 	err := t.file.Truncate(t.end + 2*tarBlock)
-	if err = errors.Join(err, t.file.Sync(), t.file.Close()); err == nil {
+	if err = errors.Join(err, t.file.Close()); err == nil {
 		err = os.Rename(t.file.Name(), t.path)
-	}
-	if err == nil {
-		err = syncDir(func() (*os.File, error) { return os.Open(filepath.Dir(t.path)) })
 	}
 	if err != nil {
 		return unwritable(t.path, err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -174,20 +175,46 @@ func (c *cached) Manifest(ctx context.Context, d ocispec.Descriptor) ([]byte, er
 // Blob implements Source. The blob that it gives is fetched to its end even when
 // less of it is read, unless it is closed before.
 func (c *cached) Blob(ctx context.Context, d ocispec.Descriptor, offset int64) (io.ReadCloser, error) {
-	event := Event{Step: Cached, Name: d.Annotations[ocispec.AnnotationTitle], Digest: d.Digest, Total: d.Size}
-	blob, err := c.cache.Blob(ctx, d, c.pull.Verify)
+	blob, err := c.kept(ctx, d)
 	if err != nil {
 		return nil, err
 	}
 	if blob != nil {
-		c.events.send(event)
 		return whole(blob, offset)
 	}
-	if c.pull.Policy == policyNever {
+	return c.follow(ctx, d, offset)
+}
+
+// File implements filer.
+func (c *cached) File(ctx context.Context, d ocispec.Descriptor) (*os.File, error) {
+	blob, err := c.kept(ctx, d)
+	if blob == nil && err == nil {
+		blob, err = c.cache.Fetch(ctx, d, func(ctx context.Context, p *cache.Partial) error { return c.fetch(ctx, d, p) })
+	}
+	if err != nil {
+		return nil, err
+	}
+	return blob.File(), nil
+}
+
+// kept returns a blob that the cache has, or nil where it may be fetched.
+func (c *cached) kept(ctx context.Context, d ocispec.Descriptor) (*cache.Blob, error) {
+	blob, err := c.cache.Blob(ctx, d, c.pull.Verify)
+	switch {
+	case err != nil:
+		return nil, err
+	case blob != nil:
+		c.events.send(Event{Step: Cached, Name: d.Annotations[ocispec.AnnotationTitle], Digest: d.Digest, Total: d.Size})
+	case c.pull.Policy == policyNever:
 		return nil, c.notCached(d)
 	}
-	event.Step = Downloading
-	return c.follow(ctx, d, offset, event)
+	return blob, nil
+}
+
+// fetch fetches what is missing of a blob.
+func (c *cached) fetch(ctx context.Context, d ocispec.Descriptor, p *cache.Partial) error {
+	event := Event{Step: Downloading, Name: d.Annotations[ocispec.AnnotationTitle], Digest: d.Digest, Total: d.Size}
+	return c.slots.do(ctx, d.Size, func() error { return c.download(ctx, d, p, event, c.events) })
 }
 
 // whole reads a cached blob and closes it with the reader.
@@ -203,7 +230,7 @@ func whole(blob *cache.Blob, offset int64) (io.ReadCloser, error) {
 }
 
 // follow fetches a blob into the cache and reads behind what has arrived.
-func (c *cached) follow(ctx context.Context, d ocispec.Descriptor, offset int64, event Event) (io.ReadCloser, error) {
+func (c *cached) follow(ctx context.Context, d ocispec.Descriptor, offset int64) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	f := &following{left: d.Size, cancel: cancel, fetched: make(chan struct{})}
 	begun := make(chan io.ReadCloser, 1)
@@ -219,7 +246,7 @@ func (c *cached) follow(ctx context.Context, d ocispec.Descriptor, offset int64,
 			default: // a second beginning: the reader of the first has failed
 				body.Close()
 			}
-			return c.slots.do(ctx, d.Size, func() error { return c.download(ctx, d, p, event, c.events) })
+			return c.fetch(ctx, d, p)
 		})
 	}()
 	select {

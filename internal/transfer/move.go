@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"sync"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/layout"
 	"github.com/berth-oci/berth/internal/remote"
 )
 
@@ -43,9 +45,23 @@ func (g *graph) blob(ctx context.Context, d ocispec.Descriptor) error {
 	})
 }
 
+// filer is a source that has blobs as files, verified unless its policy says that
+// they need not be.
+type filer interface {
+	File(ctx context.Context, d ocispec.Descriptor) (*os.File, error)
+}
+
 // put moves a blob that is not there.
 func (g *graph) put(ctx context.Context, d ocispec.Descriptor, event Event) error {
 	var failed failure
+	if files, ok := g.src.(filer); ok {
+		err := g.dst.PutBlob(ctx, d, func(int64) (io.ReadCloser, error) {
+			f, err := files.File(ctx, d)
+			failed.set(err)
+			return layout.File{File: f}, err
+		})
+		return g.moved(d, err, failed.get())
+	}
 	err := g.dst.PutBlob(ctx, d, func(offset int64) (io.ReadCloser, error) {
 		event.Done = offset
 		body := &steady{ctx: ctx, offset: offset, end: d.Size, open: func(ctx context.Context, offset int64) (io.ReadCloser, error) {
@@ -56,7 +72,12 @@ func (g *graph) put(ctx context.Context, d ocispec.Descriptor, event Event) erro
 		}
 		return &watched{ReadCloser: body, event: event, events: g.events, failed: &failed}, nil
 	})
-	cause := failed.get()
+	return g.moved(d, err, failed.get())
+}
+
+// moved says how a move ended: err is the target's, cause what reading failed
+// with.
+func (g *graph) moved(d ocispec.Descriptor, err, cause error) error {
 	switch {
 	case err == nil || cause == nil:
 		return g.dstErr(err)
