@@ -26,11 +26,12 @@ const jsonl = "jsonl"
 type progress struct {
 	app *app
 
-	mu    sync.Mutex
-	lines *json.Encoder // nil for another format
-	bars  *mpb.Progress // nil without a terminal
-	blobs map[digest.Digest]*mpb.Bar
-	told  map[digest.Digest]time.Time // when a blob was last told of
+	mu      sync.Mutex
+	lines   *json.Encoder // nil for another format
+	bars    *mpb.Progress // nil without a terminal
+	blobs   map[digest.Digest]*mpb.Bar
+	told    map[digest.Digest]time.Time // when a blob was last told of
+	packing time.Time                   // when packing was
 }
 
 // tellEvery is how often a line of JSON tells how far a blob is.
@@ -61,6 +62,7 @@ func (p *progress) event(e transfer.Event) {
 	case transfer.Uploading, transfer.Downloading, transfer.Copying:
 		p.bytes(e)
 	case transfer.Packed:
+		p.known(e)
 		p.line("packed %s: %s", e.Name, size(e.Total))
 	case transfer.Present, transfer.Mounted, transfer.Waiting:
 		p.line("%s %s", e.Step, e.Digest)
@@ -86,12 +88,12 @@ func (p *progress) event(e transfer.Event) {
 func (p *progress) tell(e transfer.Event) {
 	switch e.Step {
 	case transfer.Packing:
-		if time.Since(p.told[""]) < tellEvery {
+		if time.Since(p.packing) < tellEvery {
 			return
 		}
-		p.told[""] = time.Now()
+		p.packing = time.Now()
 	case transfer.Uploading, transfer.Downloading, transfer.Copying:
-		if e.Done < e.Total && time.Since(p.told[e.Digest]) < tellEvery {
+		if (e.Done < e.Total || e.Total == 0) && time.Since(p.told[e.Digest]) < tellEvery {
 			return
 		}
 		p.told[e.Digest] = time.Now()
@@ -104,7 +106,7 @@ func (p *progress) tell(e transfer.Event) {
 
 func (p *progress) bytes(e transfer.Event) {
 	if p.bars == nil {
-		if p.told[e.Digest].IsZero() {
+		if p.told[e.Digest].IsZero() && e.Digest != "" {
 			p.told[e.Digest] = time.Now()
 			p.line("%s %s (%s)", e.Step, e.Digest, size(e.Total))
 		}
@@ -116,6 +118,15 @@ func (p *progress) bytes(e transfer.Event) {
 		p.blobs[e.Digest] = bar
 	}
 	bar.SetCurrent(e.Done)
+}
+
+// known goes on with the bar of what was sent before its digest was known.
+func (p *progress) known(e transfer.Event) {
+	if bar := p.blobs[""]; bar != nil {
+		bar.SetTotal(e.Total, false)
+		p.blobs[e.Digest] = bar
+		delete(p.blobs, "")
+	}
 }
 
 // nameOf names a blob for a bar.

@@ -34,14 +34,16 @@ type note struct {
 // entry is what a note's file holds. The location lets whoever has it write to
 // the upload, no more, and only with credentials.
 type entry struct {
-	Location string    `json:"location"`
-	Updated  time.Time `json:"updated"`
+	Location string        `json:"location,omitempty"`
+	Sent     digest.Digest `json:"sent,omitempty"` // what was sent ahead turned out to be, and is noted by that
+	Updated  time.Time     `json:"updated"`
 }
 
-// open returns the note of an upload, and what ends its use. The note is nil
-// when another process is at work on the same upload.
-func (j *Journal) open(host, repository string, d digest.Digest) (n *note, done func()) {
-	key := digest.FromString(host + "/" + repository + "@" + d.String()).Encoded()
+// open returns the note of the upload of what, a digest or the key of what is
+// sent ahead, and what ends its use. The note is nil when another process is at
+// work on the same upload.
+func (j *Journal) open(host, repository, what string) (n *note, done func()) {
+	key := digest.FromString(host + "/" + repository + "@" + what).Encoded()
 	if err := os.MkdirAll(j.dir, 0o700); err != nil {
 		return nil, func() {}
 	}
@@ -73,20 +75,24 @@ func (j *Journal) prune() {
 	}
 }
 
-// location returns where the upload was, or nil.
-func (n *note) location() *url.URL {
+// read returns what was noted, lately.
+func (n *note) read() (e entry) {
 	if n == nil {
-		return nil
+		return entry{}
 	}
 	data, err := os.ReadFile(n.file)
-	if err != nil {
-		return nil
+	if err != nil || json.Unmarshal(data, &e) != nil || time.Since(e.Updated) > keptFor {
+		return entry{}
 	}
-	var e entry
-	if json.Unmarshal(data, &e) != nil || time.Since(e.Updated) > keptFor {
-		return nil
-	}
-	location, err := url.Parse(e.Location)
+	return e
+}
+
+// sent returns what was sent ahead, or "" where that is not known.
+func (n *note) sent() digest.Digest { return n.read().Sent }
+
+// location returns where the upload was, or nil.
+func (n *note) location() *url.URL {
+	location, err := url.Parse(n.read().Location)
 	if err != nil || location.Host == "" {
 		return nil
 	}
@@ -94,11 +100,17 @@ func (n *note) location() *url.URL {
 }
 
 // record notes where the upload goes on.
-func (n *note) record(location *url.URL) {
+func (n *note) record(location *url.URL) { n.write(entry{Location: location.String()}) }
+
+// settle notes what was sent ahead.
+func (n *note) settle(d digest.Digest) { n.write(entry{Sent: d}) }
+
+func (n *note) write(e entry) {
 	if n == nil {
 		return
 	}
-	data, err := json.Marshal(entry{Location: location.String(), Updated: time.Now().UTC()})
+	e.Updated = time.Now().UTC()
+	data, err := json.Marshal(e)
 	if err != nil {
 		return
 	}

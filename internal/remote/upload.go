@@ -49,17 +49,31 @@ const maxFresh = 4
 // d describes, and with what open or its reader fails with.
 func (r *Repository) PutBlob(ctx context.Context, d ocispec.Descriptor, open Content, from string) (mounted bool, err error) {
 	u := &upload{Repository: r, blob: d, open: open, from: from, piece: r.piece}
-	u.whole = d.Size <= r.piece
-	if !u.whole && r.uploads.Journal != nil {
-		var done func()
-		u.note, done = r.uploads.Journal.open(r.base.Host, r.name, d.Digest)
-		defer done()
-		if location := u.note.location(); location != nil {
-			u.location, u.uncertain = location, true
-		}
+	done := u.remember()
+	defer done()
+	return u.run(ctx)
+}
+
+// remember opens the note of an upload that is worth one, and goes on where that
+// says, unless the upload has begun. done ends the use of the note.
+func (u *upload) remember() (done func()) {
+	u.whole = u.location == nil && u.blob.Size <= u.piece
+	if u.whole || u.uploads.Journal == nil {
+		u.note = nil
+		return func() {}
 	}
+	u.note, done = u.uploads.Journal.open(u.base.Host, u.name, u.blob.Digest.String())
+	if u.location == nil {
+		u.location = u.note.location()
+		u.uncertain = u.location != nil
+	}
+	return done
+}
+
+// run brings an upload to its end.
+func (u *upload) run(ctx context.Context) (mounted bool, err error) {
 	for !u.done {
-		if err := r.client.Retry(ctx, func() error { return u.step(ctx) }); err != nil {
+		if err := u.client.Retry(ctx, func() error { return u.step(ctx) }); err != nil {
 			return false, err
 		}
 		if u.failed != nil {
@@ -81,11 +95,12 @@ type upload struct {
 	location  *url.URL // nil before the registry opened the upload
 	offset    int64    // what the registry has
 	piece     int64
-	whole     bool // in one request
-	uncertain bool // how much of the last request arrived
-	asked     bool // right before the last request
-	damaged   bool // the registry received something else once
-	fresh     int  // how often it began anew or went back
+	least     int64 // what the registry takes at a time, but for the last
+	whole     bool  // in one request
+	uncertain bool  // how much of the last request arrived
+	asked     bool  // right before the last request
+	damaged   bool  // the registry received something else once
+	fresh     int   // how often it began anew or went back
 	done      bool
 	mounted   bool
 	failed    error // what ends the upload although it looks as if it might pass
@@ -149,7 +164,8 @@ func (u *upload) begin(ctx context.Context) (err error) {
 }
 
 func (u *upload) opened(s session) {
-	u.location, u.piece = s.location, max(u.piece, s.leastPiece)
+	u.location, u.least = s.location, s.leastPiece
+	u.piece = max(u.piece, u.least)
 	u.note.record(u.location)
 }
 
@@ -267,28 +283,37 @@ func (u *upload) ask(ctx context.Context) error {
 		u.done, u.uncertain, u.location = has, false, nil
 		return nil
 	}
-	resp, err := u.do(ctx, request{method: http.MethodGet, url: u.location}, http.StatusNoContent, http.StatusOK, http.StatusAccepted)
+	offset, err := u.where(ctx)
 	if err != nil {
 		if code := status(err); code != 0 && code != http.StatusUnauthorized && code != http.StatusForbidden && !transport.Transient(err) {
 			return u.lost(ctx, err)
 		}
 		return err
 	}
-	defer discard(resp)
-	if resp.Header.Get("Location") != "" {
-		if u.location, err = locationOf(resp); err != nil {
-			return err
-		}
-	}
-	offset := min(received(resp), u.blob.Size)
+	offset = min(offset, u.blob.Size)
 	if u.uncertain = false; offset < u.offset { // of what it had acknowledged
 		if u.fresh++; u.fresh > maxFresh {
 			return u.forgot()
 		}
 	}
 	u.offset = offset
-	u.note.record(u.location)
 	return nil
+}
+
+// where asks the registry how many bytes it has.
+func (u *upload) where(ctx context.Context) (offset int64, err error) {
+	resp, err := u.do(ctx, request{method: http.MethodGet, url: u.location}, http.StatusNoContent, http.StatusOK, http.StatusAccepted)
+	if err != nil {
+		return 0, err
+	}
+	defer discard(resp)
+	if resp.Header.Get("Location") != "" {
+		if u.location, err = locationOf(resp); err != nil {
+			return 0, err
+		}
+	}
+	u.note.record(u.location)
+	return received(resp), nil
 }
 
 // lost is for an upload that the registry does not know: it may be complete.

@@ -9,7 +9,7 @@ type Step string
 const (
 	Packing     Step = "packing"     // Done of Total bytes of files; Total is 0, as it is not known
 	Packed      Step = "packed"      // the layer has Digest and Total bytes
-	Uploading   Step = "uploading"   // Done of Total bytes of the blob Digest; Done falls when bytes have to be sent again
+	Uploading   Step = "uploading"   // Done of Total bytes of the blob Digest; Done falls when bytes have to be sent again. Neither Digest nor Total is known of one that is sent while it is packed
 	Downloading Step = "downloading" // likewise
 	Copying     Step = "copying"     // likewise, from one place to another
 	Present     Step = "present"     // the blob Digest is there already

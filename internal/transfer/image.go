@@ -46,7 +46,7 @@ func pushImage(ctx context.Context, t *resolve.Target, opts PushOptions) (*Pushe
 	if err != nil {
 		return nil, err
 	}
-	pushed, err := s.push(ctx, src, root, tags, nil, opts.Events)
+	pushed, err := s.push(ctx, src, root, publication{tags: tags, events: opts.Events})
 	return pushed, s.Err(err)
 }
 

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -15,52 +14,27 @@ import (
 )
 
 // packed is an artifact made from a directory, ready to be sent: a Source of one
-// layer in a temporary file, one config and one manifest.
+// layer in a spool, one config and one manifest.
 type packed struct {
 	layer            ocispec.Descriptor
 	config, manifest artifact.Blob
-	spool            *os.File
+	spool            *spool
 }
 
 // newPacked lets pack write the layer, and return the config and manifest around
 // it.
-func newPacked(pack func(io.Writer) (layer ocispec.Descriptor, config, manifest artifact.Blob, err error)) (*packed, error) {
-	spool, err := os.CreateTemp("", "berth-layer-*")
-	if err != nil {
-		return nil, spoolFault(err)
-	}
-	// Where an open file can be without a name, none is left however this ends.
-	_ = os.Remove(spool.Name())
+func newPacked(spool *spool, pack func(io.Writer) (layer ocispec.Descriptor, config, manifest artifact.Blob, err error)) (*packed, error) {
 	p := &packed{spool: spool}
-	w := bufio.NewWriterSize(spoolWriter{spool}, 1<<20)
+	w := bufio.NewWriterSize(spool, 1<<20)
+	var err error
 	if p.layer, p.config, p.manifest, err = pack(w); err == nil {
 		err = w.Flush()
 	}
+	spool.end(err)
 	if err != nil {
-		p.close()
 		return nil, err
 	}
 	return p, nil
-}
-
-// spoolWriter tells the failures of the temporary file from those of packing.
-type spoolWriter struct{ f *os.File }
-
-func (w spoolWriter) Write(b []byte) (int, error) {
-	n, err := w.f.Write(b)
-	if err != nil {
-		err = spoolFault(err)
-	}
-	return n, err
-}
-
-func spoolFault(err error) error {
-	return diag.Errorf(diag.StorageFailed, "cannot spool: %w", err).WithHint("set TMPDIR to a directory with space")
-}
-
-func (p *packed) close() {
-	p.spool.Close()
-	os.Remove(p.spool.Name())
 }
 
 // Resolve implements Source.
@@ -77,7 +51,7 @@ func (p *packed) Manifest(context.Context, ocispec.Descriptor) ([]byte, error) {
 func (p *packed) Blob(_ context.Context, d ocispec.Descriptor, offset int64) (io.ReadCloser, error) {
 	switch d.Digest {
 	case p.layer.Digest:
-		return io.NopCloser(io.NewSectionReader(p.spool, offset, p.layer.Size-offset)), nil
+		return io.NopCloser(io.NewSectionReader(p.spool.file, offset, p.layer.Size-offset)), nil
 	case p.config.Digest:
 		return io.NopCloser(bytes.NewReader(p.config.Data[offset:])), nil
 	}
@@ -93,7 +67,7 @@ func (p *packed) Referrers(context.Context, ocispec.Descriptor) ([]ocispec.Descr
 type recipe struct {
 	name, version string
 	exact         bool // the tag must be the version
-	pack          func(context.Context, artifact.Compression) (*packed, error)
+	pack          func(context.Context, artifact.Compression, *spool) (*packed, error)
 }
 
 // directoryRecipe packs a directory of files.
@@ -108,8 +82,8 @@ func directoryRecipe(opts PushOptions) (*recipe, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &recipe{name: meta.Name, version: meta.Version, pack: func(ctx context.Context, c artifact.Compression) (*packed, error) {
-		return newPacked(func(w io.Writer) (layer ocispec.Descriptor, config, manifest artifact.Blob, err error) {
+	return &recipe{name: meta.Name, version: meta.Version, pack: func(ctx context.Context, c artifact.Compression, to *spool) (*packed, error) {
+		return newPacked(to, func(w io.Writer) (layer ocispec.Descriptor, config, manifest artifact.Blob, err error) {
 			layer, err = artifact.PackLayer(ctx, w, opts.Path, meta.Name, c, opts.packing(meta.Name))
 			if err == nil {
 				config, manifest, err = artifact.Pack(opts.Kind.Type, meta, layer)
@@ -128,12 +102,12 @@ func moduleRecipe(opts PushOptions) (*recipe, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &recipe{name: module.Name, version: module.Version, exact: true, pack: func(ctx context.Context, c artifact.Compression) (*packed, error) {
+	return &recipe{name: module.Name, version: module.Version, exact: true, pack: func(ctx context.Context, c artifact.Compression, to *spool) (*packed, error) {
 		if c.Zstd {
 			return nil, diag.Errorf(diag.Unsupported, "a KCL package cannot be compressed with zstd: no kcl could read it").
 				WithHint("leave out --compression, or give gzip or none")
 		}
-		return newPacked(func(w io.Writer) (layer ocispec.Descriptor, config, manifest artifact.Blob, err error) {
+		return newPacked(to, func(w io.Writer) (layer ocispec.Descriptor, config, manifest artifact.Blob, err error) {
 			layer, sum, err := artifact.PackModule(ctx, w, opts.Path, module, c, opts.packing(module.Name))
 			if err == nil {
 				config, manifest, err = artifact.PackModuleManifest(module, layer, sum)

@@ -19,12 +19,21 @@ import (
 // repositorySink is a repository as a Sink, under the push policy.
 type repositorySink struct {
 	*session
-	from   string // repository of the same registry that may have the blobs; "" for none
+	from   string        // repository of the same registry that may have the blobs; "" for none
+	ahead  *remote.Ahead // by which the blob sent is on its way; nil for none
+	sent   digest.Digest
 	events Events
 }
 
 // PutBlob implements Sink.
 func (s repositorySink) PutBlob(ctx context.Context, d ocispec.Descriptor, open func(offset int64) (io.ReadCloser, error)) error {
+	if s.ahead != nil && d.Digest == s.sent {
+		err := s.ahead.Finish(ctx, d, open)
+		if err == nil { // which nothing tells where all was sent before
+			s.events.send(Event{Step: Uploading, Name: d.Annotations[ocispec.AnnotationTitle], Digest: d.Digest, Done: d.Size, Total: d.Size})
+		}
+		return err
+	}
 	mounted, err := s.Repository.PutBlob(ctx, d, open, s.from)
 	if mounted {
 		s.events.send(Event{Step: Mounted, Name: d.Annotations[ocispec.AnnotationTitle], Digest: d.Digest, Total: d.Size})

@@ -2,11 +2,14 @@ package transfer
 
 import (
 	"context"
+	"fmt"
+	"path/filepath"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-oci/berth/internal/artifact"
+	"github.com/berth-oci/berth/internal/remote"
 	"github.com/berth-oci/berth/internal/resolve"
 )
 
@@ -77,20 +80,41 @@ func pushPacked(ctx context.Context, t *resolve.Target, opts PushOptions, read f
 	if opts.Compression != nil {
 		compression = *opts.Compression
 	}
-	look := s.lookAt(ctx, tags) // while there is work to do here
-	defer look.end()
-	p, err := r.pack(ctx, compression)
+	to, err := newSpool(r.name, opts.Events)
 	if err != nil {
 		return nil, err
 	}
-	defer p.close()
-	opts.Events.send(Event{Step: Packed, Name: r.name, Digest: p.layer.Digest, Total: p.layer.Size})
-	pushed, err := s.push(ctx, p, p.manifest.Descriptor, tags, look, opts.Events)
+	defer to.close()
+	// While there is work to do here:
+	look := s.lookAt(ctx, tags)
+	defer look.end()
+	ahead := s.SendAhead(ctx, fmt.Sprintf("%s, %+v", absolute(opts.Path), compression), to)
+	pushed, err := s.pushRecipe(ctx, r, compression, to, ahead, publication{tags: tags, look: look, events: opts.Events})
+	ahead.Close(ctx, err == nil)
 	return pushed, s.Err(err)
 }
 
-// push publishes what a source has. look is at the tags, or nil.
-func (s *session) push(ctx context.Context, src Source, root ocispec.Descriptor, tags []string, look *look, events Events) (*Pushed, error) {
+func (s *session) pushRecipe(ctx context.Context, r *recipe, c artifact.Compression, to *spool, ahead *remote.Ahead, how publication) (*Pushed, error) {
+	p, err := r.pack(ctx, c, to)
+	if err != nil {
+		return nil, err
+	}
+	to.packed(p.layer)
+	how.ahead, how.sent = ahead, p.layer.Digest
+	return s.push(ctx, p, p.manifest.Descriptor, how)
+}
+
+// publication says how something is published.
+type publication struct {
+	tags   []string
+	look   *look         // at the tags; nil for none yet
+	ahead  *remote.Ahead // by which the blob sent is on its way; nil for none
+	sent   digest.Digest
+	events Events
+}
+
+// push publishes what a source has.
+func (s *session) push(ctx context.Context, src Source, root ocispec.Descriptor, how publication) (*Pushed, error) {
 	data, err := src.Manifest(ctx, root)
 	if err != nil {
 		return nil, err
@@ -99,11 +123,11 @@ func (s *session) push(ctx context.Context, src Source, root ocispec.Descriptor,
 	if err != nil {
 		return nil, err
 	}
-	sink := repositorySink{session: s, events: events}
-	g := newGraph(src, sink, Uploading, events)
+	sink := repositorySink{session: s, events: how.events, ahead: how.ahead, sent: how.sent}
+	g := newGraph(src, sink, Uploading, how.events)
 	_, fresh := src.(*packed) // to which nothing refers
 	g.again, g.referrers = true, !fresh
-	p := publisher{repositorySink: sink, graph: g, root: root, data: data, tags: tags, look: look}
+	p := publisher{repositorySink: sink, graph: g, root: root, data: data, tags: how.tags, look: how.look}
 	out := &Pushed{Digest: root.Digest}
 	if out.Unchanged, err = p.publish(ctx); err != nil {
 		return nil, err
@@ -111,8 +135,16 @@ func (s *session) push(ctx context.Context, src Source, root ocispec.Descriptor,
 	for _, layer := range m.Layers {
 		out.Size += layer.Size
 	}
-	for _, tag := range tags {
+	for _, tag := range how.tags {
 		out.References = append(out.References, s.reference(tag, root.Digest))
 	}
 	return out, nil
+}
+
+// absolute returns a path that means the same wherever the process works.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
 }
