@@ -373,7 +373,7 @@ func (u *upload) patch(ctx context.Context) error {
 	u.offset = sent
 	u.note.record(u.location)
 	if time.Since(began) < pieceTime {
-		u.piece = min(2*u.piece, largestPiece)
+		u.piece = min(4*u.piece, largestPiece)
 	}
 	return nil
 }

@@ -22,7 +22,16 @@ type repositorySink struct {
 	from   string        // repository of the same registry that may have the blobs; "" for none
 	ahead  *remote.Ahead // by which the blob sent is on its way; nil for none
 	sent   digest.Digest
+	asked  *answers // to Has; nil to ask each time
 	events Events
+}
+
+// Has implements Sink.
+func (s repositorySink) Has(ctx context.Context, d ocispec.Descriptor) (bool, error) {
+	if s.asked == nil {
+		return s.Repository.Has(ctx, d)
+	}
+	return s.asked.has(ctx, d, func() (bool, error) { return s.Repository.Has(ctx, d) })
 }
 
 // PutBlob implements Sink.
@@ -80,6 +89,9 @@ type publisher struct {
 
 // publish reports whether every tag named the root before, with nothing missing.
 func (p *publisher) publish(ctx context.Context) (unchanged bool, err error) {
+	if p.asked != nil {
+		defer p.foresee(ctx)()
+	}
 	todo, err := p.changed(ctx)
 	if err != nil {
 		return false, err
@@ -118,6 +130,39 @@ func (p *publisher) publish(ctx context.Context) (unchanged bool, err error) {
 	return false, nil
 }
 
+// foresee asks what is below the root while the tags are looked at: the answers
+// are needed whatever these name. end ends the asking.
+func (p *publisher) foresee(ctx context.Context) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var asking sync.WaitGroup
+	var ask func(d ocispec.Descriptor, data []byte)
+	ask = func(d ocispec.Descriptor, data []byte) {
+		m, err := parseManifest(d, data)
+		if err != nil {
+			return // as whoever needs it finds
+		}
+		for _, below := range m.below() {
+			asking.Go(func() {
+				_ = p.graph.slots.do(ctx, 0, func() error {
+					_, err := p.Has(ctx, below)
+					return err
+				})
+				if !remote.IsManifest(below.MediaType) || ctx.Err() != nil {
+					return
+				}
+				if data, err := p.graph.src.Manifest(ctx, below); err == nil {
+					ask(below, data)
+				}
+			})
+		}
+	}
+	asking.Go(func() { ask(p.root, p.data) })
+	return func() {
+		cancel()
+		asking.Wait()
+	}
+}
+
 // changed returns the tags that do not name the root yet.
 func (p *publisher) changed(ctx context.Context) (todo []string, err error) {
 	if p.look == nil {
@@ -130,6 +175,9 @@ func (p *publisher) changed(ctx context.Context) (todo []string, err error) {
 		case err != nil:
 			return nil, err
 		case same:
+			if p.asked != nil {
+				p.asked.told(p.root.Digest)
+			}
 			p.events.send(Event{Step: Unchanged, Name: tag, Digest: p.root.Digest})
 		default:
 			todo = append(todo, tag)

@@ -124,8 +124,11 @@ func (s *session) push(ctx context.Context, src Source, root ocispec.Descriptor,
 		return nil, err
 	}
 	sink := repositorySink{session: s, events: how.events, ahead: how.ahead, sent: how.sent}
-	g := newGraph(src, sink, Uploading, how.events)
 	_, fresh := src.(*packed) // to which nothing refers
+	if !fresh {
+		sink.asked = newAnswers()
+	}
+	g := newGraph(src, sink, Uploading, how.events)
 	g.again, g.referrers = true, !fresh
 	p := publisher{repositorySink: sink, graph: g, root: root, data: data, tags: how.tags, look: how.look}
 	out := &Pushed{Digest: root.Digest}

@@ -6,7 +6,7 @@ import "context"
 // manifests and small blobs beside them, which mostly wait for answers.
 const (
 	parallel      = 4
-	parallelQuick = 16
+	parallelQuick = 32
 	quickSize     = 1 << 20 // bytes of the largest small blob
 )
 
