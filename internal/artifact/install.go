@@ -1,10 +1,8 @@
 package artifact
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -170,100 +168,4 @@ func rename(dir, target, aside string) error {
 		return err
 	}
 	return nil
-}
-
-// SameTree reports whether two directories hold the same names, contents,
-// executable bits and link targets.
-func SameTree(a, b string) (bool, error) {
-	seen := 0
-	err := filepath.WalkDir(a, func(name string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		seen++
-		rel, err := filepath.Rel(a, name)
-		if err != nil {
-			return err
-		}
-		same, err := sameEntry(name, filepath.Join(b, rel))
-		if err == nil && !same {
-			err = errDiffer
-		}
-		return err
-	})
-	if err == nil {
-		err = filepath.WalkDir(b, func(_ string, _ fs.DirEntry, err error) error {
-			if seen--; seen < 0 && err == nil {
-				err = errDiffer
-			}
-			return err
-		})
-	}
-	if errors.Is(err, errDiffer) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
-// errDiffer ends a walk; no caller sees it.
-var errDiffer = errors.New("trees differ")
-
-func sameEntry(a, b string) (bool, error) {
-	x, err := os.Lstat(a)
-	if err != nil {
-		return false, err
-	}
-	y, err := os.Lstat(b)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	switch {
-	case x.Mode().Type() != y.Mode().Type():
-		return false, nil
-	case x.IsDir():
-		return true, nil
-	case x.Mode()&fs.ModeSymlink != 0:
-		to, err := os.Readlink(a)
-		if err != nil {
-			return false, err
-		}
-		too, err := os.Readlink(b)
-		return to == too, err
-	case x.Size() != y.Size() || x.Mode()&0o111 == 0 != (y.Mode()&0o111 == 0):
-		return false, nil
-	}
-	return sameContent(a, b)
-}
-
-func sameContent(a, b string) (bool, error) {
-	f, err := os.Open(a)
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	g, err := os.Open(b)
-	if err != nil {
-		return false, err
-	}
-	defer g.Close()
-	x, y := make([]byte, 64<<10), make([]byte, 64<<10)
-	for {
-		n, err := io.ReadFull(f, x)
-		m, err2 := io.ReadFull(g, y)
-		if !bytes.Equal(x[:n], y[:m]) {
-			return false, nil
-		}
-		if err != nil {
-			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-				return errors.Is(err2, err), nil
-			}
-			return false, err
-		}
-		if err2 != nil {
-			return false, err2
-		}
-	}
 }

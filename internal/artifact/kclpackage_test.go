@@ -47,13 +47,23 @@ func packModule(t *testing.T, dir string, c Compression) (m Module, layer ocispe
 	return m, layer, sum, buf.Bytes()
 }
 
-func unpackModule(t *testing.T, dir string, data []byte, limits Limits) error {
+// putModule puts the layer of a package through an Unpacker.
+func putModule(t *testing.T, open opener, dir string, data []byte, limits Limits) error {
 	t.Helper()
-	u, err := NewUnpacker(dir, limits)
+	u, err := open(dir, limits)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return errors.Join(u.Module(context.Background(), bytes.NewReader(data)), u.Close())
+	defer u.Close()
+	if err := u.Module(context.Background(), bytes.NewReader(data)); err != nil {
+		return err
+	}
+	return u.Finish()
+}
+
+func unpackModule(t *testing.T, dir string, data []byte, limits Limits) error {
+	t.Helper()
+	return putModule(t, NewUnpacker, dir, data, limits)
 }
 
 // sumOf is kpm's sum of the contents of files, in the order given.
@@ -146,6 +156,9 @@ func TestModuleRoundTrip(t *testing.T) {
 		}
 		if same, err := SameTree(dir, out); err != nil || !same {
 			t.Errorf("got another tree, %v", err)
+		}
+		if err := putModule(t, NewComparer, out, data, Limits{}); err != nil {
+			t.Errorf("compared: %v", err)
 		}
 		if err := CheckModule(context.Background(), out, manifestOf(t, m, layer, sum)); err != nil {
 			t.Error(err)
@@ -303,7 +316,7 @@ func TestUnsafeModules(t *testing.T) {
 		"too many":          many,
 		"too much":          many[:12],
 	} {
-		t.Run(name, func(t *testing.T) { wantUnsafe(t, unpackModule, tarOf(t, headers...), name == "too much") })
+		t.Run(name, func(t *testing.T) { wantUnsafe(t, putModule, tarOf(t, headers...), name == "too much") })
 	}
 }
 

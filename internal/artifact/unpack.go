@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"strings"
 
@@ -35,19 +34,14 @@ func (l Limits) orDefault() Limits {
 	}
 }
 
-// Unpacker writes layers below one directory and never outside of it. The
+// Unpacker puts the content of layers into one tree and never outside of it. The
 // limits hold for all layers together. It is for one goroutine.
 type Unpacker struct {
-	root   *os.Root
+	tree   tree
 	limits Limits // what is left of Bytes and Entries
 	names  names
 	links  []link
 	buf    []byte
-
-	// The directory of the last file stays open: opening each component of each
-	// path anew costs more than writing a small file.
-	parent     *os.Root
-	parentName string
 }
 
 // link is made after all files, so that no file is ever written through one.
@@ -55,11 +49,27 @@ type link struct{ name, target string }
 
 // NewUnpacker unpacks into dir, which must exist and be empty.
 func NewUnpacker(dir string, limits Limits) (*Unpacker, error) {
-	root, err := os.OpenRoot(dir)
+	into, err := openDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	return &Unpacker{root: root, limits: limits.orDefault(), names: names{}, buf: make([]byte, 1<<20)}, nil
+	return newUnpacker(&made{into}, limits), nil
+}
+
+// NewComparer returns an Unpacker that writes nothing: it looks whether what it
+// would have made in an empty directory is there already, with nothing else, as
+// SameTree does. It fails at the first difference, and like the other with what
+// must not be unpacked. Only when Finish has succeeded is all the same.
+func NewComparer(dir string, limits Limits) (*Unpacker, error) {
+	with, err := openDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	return newUnpacker(&compared{beneath: with}, limits), nil
+}
+
+func newUnpacker(t tree, limits Limits) *Unpacker {
+	return &Unpacker{tree: t, limits: limits.orDefault(), names: names{}, buf: make([]byte, 1<<20)}
 }
 
 // Unpacks reports whether the layer is a packed directory, as opposed to a file.
@@ -79,7 +89,7 @@ func (u *Unpacker) Layer(ctx context.Context, layer ocispec.Descriptor, prefix s
 		return unsafe(layer.Annotations[ocispec.AnnotationTitle], fault)
 	}
 	if !Unpacks(layer) {
-		return u.file(title, 0o644, contextReader{ctx, r}, 0)
+		return u.file(title, 0o644, contextReader{ctx, r}, layer.Size)
 	}
 	return u.layer(ctx, r, placement{title: title, prefix: prefix, links: true})
 }
@@ -179,11 +189,7 @@ func (u *Unpacker) dir(name string, mode fs.FileMode) error {
 	if err := u.add(entryName{path: name, dir: true}); err != nil {
 		return err
 	}
-	err := u.root.Mkdir(name, mode)
-	if errors.Is(err, fs.ErrExist) { // a parent of an earlier entry
-		err = u.root.Chmod(name, mode)
-	}
-	return err
+	return u.tree.dir(name, mode)
 }
 
 // add records a name and makes the directories above it.
@@ -199,11 +205,11 @@ func (u *Unpacker) add(e entryName) error {
 	if parent == "." || known {
 		return nil
 	}
-	return u.root.MkdirAll(parent, 0o755)
+	return u.tree.dirs(parent)
 }
 
-// file writes r to a new file. The size is what the archive announces, which
-// lets a file that is too large fail before any of it is written.
+// file puts r into the tree. The size is what is announced of it, which lets a file
+// that is too large fail before any of it is written.
 func (u *Unpacker) file(name string, mode fs.FileMode, r io.Reader, size int64) error {
 	if err := u.add(entryName{path: name, regular: true}); err != nil {
 		return err
@@ -211,15 +217,12 @@ func (u *Unpacker) file(name string, mode fs.FileMode, r io.Reader, size int64) 
 	if size > u.limits.Bytes {
 		return tooMuch(name)
 	}
-	parent, err := u.open(path.Dir(name))
-	if err != nil {
-		return err
-	}
-	f, err := parent.OpenFile(path.Base(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	f, err := u.tree.file(name, mode, size)
 	if err != nil {
 		return err
 	}
 	// One byte more than allowed tells a full limit from an exceeded one.
+	// Alone, an *os.File would be written with a buffer of its own.
 	n, err := io.CopyBuffer(struct{ io.Writer }{f}, io.LimitReader(r, u.limits.Bytes+1), u.buf)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return badArchive(err)
@@ -232,26 +235,6 @@ func (u *Unpacker) file(name string, mode fs.FileMode, r io.Reader, size int64) 
 
 func tooMuch(name string) error {
 	return unsafe(name, "is too much: the archive unpacks to more bytes than allowed")
-}
-
-// open returns the directory with the given name.
-func (u *Unpacker) open(name string) (*os.Root, error) {
-	if u.parent != nil && u.parentName == name {
-		return u.parent, nil
-	}
-	dir, err := u.root.OpenRoot(name)
-	if err != nil {
-		return nil, err
-	}
-	u.closeParent()
-	u.parent, u.parentName = dir, name
-	return dir, nil
-}
-
-func (u *Unpacker) closeParent() {
-	if u.parent != nil {
-		u.parent.Close()
-	}
 }
 
 func (u *Unpacker) symlink(name, target string) error {
@@ -272,7 +255,7 @@ func (u *Unpacker) hardlink(name, old string) error {
 	if err := u.add(entryName{path: name, regular: true}); err != nil {
 		return err
 	}
-	return u.root.Link(old, name)
+	return u.tree.hardlink(name, old)
 }
 
 func (u *Unpacker) discard(r io.Reader) error {
@@ -286,18 +269,18 @@ func (u *Unpacker) discard(r io.Reader) error {
 	return nil
 }
 
-// Close makes the links and releases the directory. It must be called once,
-// whether or not unpacking succeeded.
-func (u *Unpacker) Close() error {
-	defer u.root.Close()
-	u.closeParent()
+// Finish ends what has succeeded: it makes the links.
+func (u *Unpacker) Finish() error {
 	for _, l := range u.links {
-		if err := u.root.Symlink(l.target, l.name); err != nil {
-			return fmt.Errorf("cannot make link: %w", err)
+		if err := u.tree.symlink(l.name, l.target); err != nil {
+			return err
 		}
 	}
-	return nil
+	return u.tree.finish(u.names)
 }
+
+// Close releases the tree.
+func (u *Unpacker) Close() { u.tree.close() }
 
 func badArchive(err error) error {
 	// A failure of the connection is not one of the content.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -40,15 +41,27 @@ func tarOf(t *testing.T, headers ...tar.Header) []byte {
 	return buf.Bytes()
 }
 
-func unpackInto(t *testing.T, dir string, data []byte, limits Limits) error {
+// opener is NewUnpacker or NewComparer.
+type opener func(dir string, limits Limits) (*Unpacker, error)
+
+// putLayer puts an archive below a/ through an Unpacker.
+func putLayer(t *testing.T, open opener, dir string, data []byte, limits Limits) error {
 	t.Helper()
-	u, err := NewUnpacker(dir, limits)
+	u, err := open(dir, limits)
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer u.Close()
 	layer := ocispec.Descriptor{Annotations: map[string]string{AnnotationUnpack: "true", ocispec.AnnotationTitle: "a"}}
-	err = u.Layer(context.Background(), layer, "", bytes.NewReader(data))
-	return errors.Join(err, u.Close())
+	if err := u.Layer(context.Background(), layer, "", bytes.NewReader(data)); err != nil {
+		return err
+	}
+	return u.Finish()
+}
+
+func unpackInto(t *testing.T, dir string, data []byte, limits Limits) error {
+	t.Helper()
+	return putLayer(t, NewUnpacker, dir, data, limits)
 }
 
 func TestUnsafeArchives(t *testing.T) {
@@ -82,29 +95,55 @@ func TestUnsafeArchives(t *testing.T) {
 		"too many":          many,
 		"too much":          many[:12],
 	} {
-		t.Run(name, func(t *testing.T) { wantUnsafe(t, unpackInto, tarOf(t, headers...), name == "too much") })
+		t.Run(name, func(t *testing.T) { wantUnsafe(t, putLayer, tarOf(t, headers...), name == "too much") })
 	}
 }
 
 // wantUnsafe unpacks an archive that has to be refused, with nothing left outside of
-// its directory. With small, there is room for less than its files.
-func wantUnsafe(t *testing.T, unpack func(*testing.T, string, []byte, Limits) error, data []byte, small bool) {
+// its directory, and compares it with a directory that looks as it would have it.
+// With small, there is room for less than its files.
+func wantUnsafe(t *testing.T, put func(*testing.T, opener, string, []byte, Limits) error, data []byte, small bool) {
 	t.Helper()
-	parent := t.TempDir()
-	dir := filepath.Join(parent, "d")
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
 	limits := Limits{Bytes: 1024, Entries: 15, Depth: 8}
 	if small {
 		limits.Bytes = 4
 	}
-	err := unpack(t, dir, data, limits)
-	if d, ok := errors.AsType[*diag.Diagnostic](err); !ok || d.Code != diag.UnsafeArchive || d.Hint == "" {
-		t.Errorf("got %v, want unsafe-archive with a hint", err)
+	for name, open := range map[string]opener{"unpacked": NewUnpacker, "compared": NewComparer} {
+		parent := t.TempDir()
+		dir := filepath.Join(parent, "d")
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if name == "compared" {
+			resemble(t, dir, data)
+		}
+		err := put(t, open, dir, data, limits)
+		if d, ok := errors.AsType[*diag.Diagnostic](err); !ok || d.Code != diag.UnsafeArchive || d.Hint == "" {
+			t.Errorf("%s: got %v, want unsafe-archive with a hint", name, err)
+		}
+		if entries, _ := os.ReadDir(parent); len(entries) != 1 {
+			t.Errorf("%s: something outside: %v", name, entries)
+		}
 	}
-	if entries, _ := os.ReadDir(parent); len(entries) != 1 {
-		t.Errorf("something outside: %v", entries)
+}
+
+// resemble makes what there can be in a directory of the entries of an archive that
+// tarOf made.
+func resemble(t *testing.T, dir string, data []byte) {
+	t.Helper()
+	for tr := tar.NewReader(bytes.NewReader(data)); ; {
+		header, err := tr.Next()
+		if err != nil {
+			return
+		}
+		name := filepath.Join(dir, filepath.Clean("/"+strings.TrimPrefix(header.Name, "a/")))
+		os.MkdirAll(filepath.Dir(name), 0o755)
+		switch header.Typeflag {
+		case tar.TypeSymlink:
+			os.Symlink(header.Linkname, name)
+		case tar.TypeReg, tar.TypeLink:
+			os.WriteFile(name, []byte("x"), 0o755)
+		}
 	}
 }
 
@@ -261,10 +300,23 @@ func TestCompressedBombs(t *testing.T) {
 				t.Fatalf("%d bytes are no bomb", buf.Len())
 			}
 			dir := t.TempDir()
-			err := unpackInto(t, dir, buf.Bytes(), Limits{Bytes: allowed})
-			if d, ok := errors.AsType[*diag.Diagnostic](err); !ok || d.Code != diag.UnsafeArchive {
-				t.Errorf("got %v, want unsafe-archive", err)
+			wantRefused := func(err error) {
+				t.Helper()
+				if d, ok := errors.AsType[*diag.Diagnostic](err); !ok || d.Code != diag.UnsafeArchive {
+					t.Errorf("got %v, want unsafe-archive", err)
+				}
 			}
+			wantRefused(unpackInto(t, dir, buf.Bytes(), Limits{Bytes: allowed}))
+			// Beside the same, which takes no space.
+			there := t.TempDir()
+			os.WriteFile(filepath.Join(there, "x"), nil, 0o644)
+			os.Truncate(filepath.Join(there, "x"), 64<<20)
+			for i := range 640 {
+				file := filepath.Join(there, fmt.Sprint(i))
+				os.WriteFile(file, nil, 0o644)
+				os.Truncate(file, 100<<10)
+			}
+			wantRefused(putLayer(t, NewComparer, there, buf.Bytes(), Limits{Bytes: allowed}))
 			var written int64
 			filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, _ error) error {
 				if info, err := entry.Info(); err == nil && info.Mode().IsRegular() {

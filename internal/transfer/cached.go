@@ -204,7 +204,7 @@ func (c *cached) kept(ctx context.Context, d ocispec.Descriptor) (*cache.Blob, e
 	case err != nil:
 		return nil, err
 	case blob != nil:
-		c.events.send(Event{Step: Cached, Name: d.Annotations[ocispec.AnnotationTitle], Digest: d.Digest, Total: d.Size})
+		c.events.send(fromCache(d))
 	case c.pull.Policy == policyNever:
 		return nil, c.notCached(d)
 	}
@@ -215,6 +215,11 @@ func (c *cached) kept(ctx context.Context, d ocispec.Descriptor) (*cache.Blob, e
 func (c *cached) fetch(ctx context.Context, d ocispec.Descriptor, p *cache.Partial) error {
 	event := Event{Step: Downloading, Name: d.Annotations[ocispec.AnnotationTitle], Digest: d.Digest, Total: d.Size}
 	return c.slots.do(ctx, d.Size, func() error { return c.download(ctx, d, p, event, c.events) })
+}
+
+// fromCache tells that a blob came from the cache.
+func fromCache(d ocispec.Descriptor) Event {
+	return Event{Step: Cached, Name: d.Annotations[ocispec.AnnotationTitle], Digest: d.Digest, Total: d.Size}
 }
 
 // whole reads a cached blob and closes it with the reader.

@@ -131,6 +131,9 @@ func (c *cached) open(ctx context.Context, ref *artifact.Ref) (ocispec.Descripto
 // second time: it may have been the way, or what an interrupted pull left.
 func (c *cached) unpackTo(ctx context.Context, m *manifest, opts PullOptions) (unchanged bool, err error) {
 	defer func() { err = outputFault(opts.Path, err) }()
+	if c.same(ctx, m, opts) {
+		return true, nil
+	}
 	staging, err := artifact.Stage(opts.Path)
 	if err != nil {
 		return false, err
@@ -164,18 +167,15 @@ func outputFault(path string, err error) error {
 }
 
 // unpack unpacks the layers in order, while they are fetched at once.
-func (c *cached) unpack(ctx context.Context, dir string, m *manifest, opts PullOptions) (err error) {
-	if m.MediaType != ocispec.MediaTypeImageManifest && m.Descriptor.MediaType != ocispec.MediaTypeImageManifest {
-		return diag.Errorf(diag.BadArtifact, "%s is a %s, not an artifact that can be unpacked", m.Digest, m.Descriptor.MediaType).
-			WithHint("`berth inspect` shows what it is; an image is pulled with --as oci")
-	}
-	if len(m.Layers) == 0 {
-		return diag.Errorf(diag.BadArtifact, "the artifact has no content").WithHint("`berth inspect` shows what it is")
+func (c *cached) unpack(ctx context.Context, dir string, m *manifest, opts PullOptions) error {
+	if err := unpackable(m); err != nil {
+		return err
 	}
 	u, err := artifact.NewUnpacker(dir, opts.Limits)
 	if err != nil {
 		return err
 	}
+	defer u.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	arrivals := c.fetchAll(ctx, m.Layers)
 	defer func() {
@@ -184,19 +184,34 @@ func (c *cached) unpack(ctx context.Context, dir string, m *manifest, opts PullO
 			_ = a.close()
 		}
 	}()
-	module := artifact.IsModule(m.oci())
-	for i, layer := range m.Layers {
-		if err = c.layer(ctx, u, layer, arrivals[i], form{module: module, only: len(m.Layers) == 1}); err != nil {
-			break
+	return eachLayer(ctx, u, dir, m, func(i int, f form) error { return c.layer(ctx, u, m.Layers[i], arrivals[i], f) })
+}
+
+// unpackable fails with diag.BadArtifact for what is no packed artifact.
+func unpackable(m *manifest) error {
+	if m.MediaType != ocispec.MediaTypeImageManifest && m.Descriptor.MediaType != ocispec.MediaTypeImageManifest {
+		return diag.Errorf(diag.BadArtifact, "%s is a %s, not an artifact that can be unpacked", m.Digest, m.Descriptor.MediaType).
+			WithHint("`berth inspect` shows what it is; an image is pulled with --as oci")
+	}
+	if len(m.Layers) == 0 {
+		return diag.Errorf(diag.BadArtifact, "the artifact has no content").WithHint("`berth inspect` shows what it is")
+	}
+	return nil
+}
+
+// eachLayer puts the layers of an artifact where u has them, in order, and checks
+// what dir holds then.
+func eachLayer(ctx context.Context, u *artifact.Unpacker, dir string, m *manifest, put func(i int, f form) error) error {
+	f := form{module: artifact.IsModule(m.oci()), only: len(m.Layers) == 1}
+	for i := range m.Layers {
+		if err := put(i, f); err != nil {
+			return err
 		}
 	}
-	if closed := u.Close(); err == nil {
-		err = closed
+	if err := u.Finish(); err != nil || !f.module {
+		return err
 	}
-	if err == nil && module {
-		err = artifact.CheckModule(ctx, dir, m.oci())
-	}
-	return err
+	return artifact.CheckModule(ctx, dir, m.oci())
 }
 
 // form is how the layers of an artifact lie in the output.

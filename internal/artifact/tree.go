@@ -1,0 +1,100 @@
+package artifact
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+)
+
+// tree is what an Unpacker puts entries into. It is given names that were checked:
+// each once, below directories that it was given before.
+type tree interface {
+	// dir puts a directory there, which dirs may have been given before.
+	dir(name string, mode fs.FileMode) error
+	// dirs puts those directories on a path there that are not.
+	dirs(name string) error
+	// file puts a file there, of which size bytes are to be written.
+	file(name string, mode fs.FileMode, size int64) (io.WriteCloser, error)
+	// hardlink puts a file there that is an earlier one.
+	hardlink(name, old string) error
+	symlink(name, target string) error
+	// finish is called when all that there is was given.
+	finish(all names) error
+	close()
+}
+
+// beneath is a directory, and never anything outside of it.
+type beneath struct {
+	root *os.Root
+
+	// The directory of the last file stays open: opening each component of each
+	// path anew costs more than writing a small file.
+	parent     *os.Root
+	parentName string
+}
+
+func openDir(name string) (beneath, error) {
+	root, err := os.OpenRoot(name)
+	return beneath{root: root}, err
+}
+
+// above opens the directory that an entry is in.
+func (d *beneath) above(name string) (*os.Root, error) {
+	name = path.Dir(name)
+	if d.parent != nil && d.parentName == name {
+		return d.parent, nil
+	}
+	parent, err := d.root.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	d.closeParent()
+	d.parent, d.parentName = parent, name
+	return parent, nil
+}
+
+func (d *beneath) closeParent() {
+	if d.parent != nil {
+		d.parent.Close()
+	}
+}
+
+func (d *beneath) close() {
+	d.closeParent()
+	d.root.Close()
+}
+
+// made is a tree that is written.
+type made struct{ beneath }
+
+func (m *made) dir(name string, mode fs.FileMode) error {
+	err := m.root.Mkdir(name, mode)
+	if errors.Is(err, fs.ErrExist) { // a parent of an earlier entry
+		err = m.root.Chmod(name, mode)
+	}
+	return err
+}
+
+func (m *made) dirs(name string) error { return m.root.MkdirAll(name, 0o755) }
+
+func (m *made) file(name string, mode fs.FileMode, _ int64) (io.WriteCloser, error) {
+	parent, err := m.above(name)
+	if err != nil {
+		return nil, err
+	}
+	return parent.OpenFile(path.Base(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+}
+
+func (m *made) hardlink(name, old string) error { return m.root.Link(old, name) }
+
+func (m *made) symlink(name, target string) error {
+	if err := m.root.Symlink(target, name); err != nil {
+		return fmt.Errorf("cannot make link: %w", err)
+	}
+	return nil
+}
+
+func (m *made) finish(names) error { return nil }
