@@ -51,22 +51,24 @@ func newPool(t *resolve.Target, config *tls.Config, choose func(*url.URL) (*url.
 	one.SetHTTP1(true)
 	two.SetHTTP1(true)
 	two.SetHTTP2(true)
-	make := func(p http.Protocols) *http.Transport {
+	make := func(p http.Protocols, buffer int) *http.Transport {
 		return &http.Transport{
 			Proxy:                  func(req *http.Request) (*url.URL, error) { return choose(req.URL) },
 			OnProxyConnectResponse: connected,
 			DialContext:            (&net.Dialer{Timeout: t.Client.Timeout, KeepAlive: 30 * time.Second}).DialContext,
 			TLSClientConfig:        config.Clone(),
 			TLSHandshakeTimeout:    t.Client.Timeout,
-			MaxIdleConnsPerHost:    16,
+			MaxIdleConnsPerHost:    64,
 			IdleConnTimeout:        30 * time.Second,
-			WriteBufferSize:        256 << 10,
-			ReadBufferSize:         256 << 10,
+			WriteBufferSize:        buffer,
+			ReadBufferSize:         buffer,
 			DisableCompression:     true, // digests are of the bytes as stored
 			Protocols:              &p,
 		}
 	}
-	return pool{shared: make(two), bulk: make(one)}
+	// Many connections for questions should cost little; and without TLS large bodies
+	// pass by the buffers.
+	return pool{shared: make(two, 16<<10), bulk: make(one, 256<<10)}
 }
 
 func (p *pools) RoundTrip(req *http.Request) (*http.Response, error) {
