@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -73,7 +74,7 @@ func (f File) copy(ctx context.Context, w io.Writer, name string, d ocispec.Desc
 		case errors.Is(err, io.EOF) || size > d.Size:
 			return wrongSize(d, size)
 		case err != nil:
-			return unwritable(name, err)
+			return unwritable(name, fmt.Errorf("from %s: %w", f.Name(), err))
 		}
 	}
 }

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/berth-oci/berth/internal/transport"
 )
 
 // Growing is content that is still being made.
@@ -17,6 +20,9 @@ type Growing interface {
 	// Open gives the content from offset on, of which no more is read than there
 	// is.
 	Open(offset int64) (io.ReadCloser, error)
+	// State returns what changes when what the content is made of does: another
+	// process goes on only with what had the same.
+	State() string
 }
 
 // Ahead sends a blob while it is made: its digest, by which all else is sent, is
@@ -25,16 +31,28 @@ type Growing interface {
 type Ahead struct {
 	content Growing
 	upload  *upload
-	note    *note // by the key; nil for none
+	// note is kept by the key that was given: where the upload stands, and once its
+	// digest is known, that. From then on the upload has a note of its own, by the
+	// digest, as any other.
+	note    *note
 	release func()
 	cancel  context.CancelFunc
 	ended   chan struct{} // closed when the upload is left to Finish
 	taken   bool          // by Finish
 }
 
+// Outcome is what became of content that was sent ahead.
+type Outcome int
+
+const (
+	Interrupted Outcome = iota // somebody may go on with it
+	Unwanted                   // nobody will
+	Published                  // it is where it belongs, with all that it is a part of
+)
+
 // SendAhead begins to send content. Another process that sends what has the same
-// key goes on where this one was killed; content that turns out to be another is
-// sent anew. What goes wrong meanwhile is left to Finish. The result must be closed.
+// key goes on where this one was killed. What goes wrong meanwhile is left to
+// Finish. The result must be closed.
 func (r *Repository) SendAhead(ctx context.Context, key string, content Growing) *Ahead {
 	ctx, cancel := context.WithCancel(ctx)
 	a := &Ahead{content: content, release: func() {}, cancel: cancel, ended: make(chan struct{})}
@@ -42,9 +60,9 @@ func (r *Repository) SendAhead(ctx context.Context, key string, content Growing)
 	if r.uploads.Journal != nil {
 		a.note, a.release = r.uploads.Journal.open(r.base.Host, r.name, key)
 	}
-	if r.uploads.Journal != nil && a.note == nil || a.note.sent() != "" {
-		// Another process is at it, or one that was killed had sent it all: it may be
-		// there.
+	if r.uploads.Journal != nil && a.note == nil || a.note.read().Sent != "" {
+		// Another process is at it, or nothing can be noted; or one that was killed had
+		// sent it all, which is there.
 		close(a.ended)
 		return a
 	}
@@ -56,91 +74,138 @@ func (r *Repository) SendAhead(ctx context.Context, key string, content Growing)
 	return a
 }
 
+// maxBroken is how often in a row a piece may break before the rest is left to
+// Finish.
+const maxBroken = 4
+
 // send sends pieces for as long as there are more to come. The last one is left to
 // Finish.
 func (a *Ahead) send(ctx context.Context) {
-	u := a.upload
-	least := u.piece
+	u, least := a.upload, a.upload.piece
 	if size, err := a.content.Grown(ctx, least); err != nil || size < least {
 		return // no time is won by it
 	}
-	if !a.goOn(ctx) && !a.begin(ctx) {
+	if !a.open(ctx) {
 		return
 	}
-	for {
+	for broken := 0; ; {
+		if u.uncertain && !a.find(ctx) {
+			return
+		}
 		least = max(least, u.least)
 		size, err := a.content.Grown(ctx, u.offset+least)
 		if err != nil || size < u.offset+least {
 			return
 		}
 		u.blob.Size = size
-		if err := u.patch(ctx); err != nil {
-			u.uncertain = true
+		if err = u.patch(ctx); err == nil {
+			broken = 0
+			continue
+		}
+		u.uncertain = true
+		if broken++; broken > maxBroken || !transport.Transient(err) || u.client.Pause(ctx, broken-1) != nil {
 			return
 		}
 	}
 }
 
-// goOn finds the upload that another process has left.
-func (a *Ahead) goOn(ctx context.Context) bool {
-	u := a.upload
-	if u.location = a.note.location(); u.location == nil {
-		return false
+// open finds the upload that another process has left, or begins one, unless there
+// are tags.
+func (a *Ahead) open(ctx context.Context) bool {
+	u, state := a.upload, a.content.State()
+	if a.note != nil {
+		last := a.note.read()
+		u.location, u.least, a.note.state = a.note.location(), last.Least, state
+		u.piece = max(u.piece, u.least)
+		if u.location != nil && last.State != state {
+			a.drop(ctx)
+		}
 	}
-	var err error
-	if u.offset, err = u.where(ctx); err != nil {
-		u.location, u.offset = nil, 0
+	err := u.Tags(ctx, Page{Limit: 1}, func([]string) error { return errTagged })
+	free := err == nil || Missing(err)
+	if u.location != nil {
+		u.uncertain, u.doubtful = true, true
+		return free
 	}
-	return err == nil
-}
-
-// begin opens an upload where there is nothing yet.
-func (a *Ahead) begin(ctx context.Context) bool {
-	err := a.upload.Tags(ctx, Page{Limit: 1}, func([]string) error { return errTagged })
-	if err != nil && !Missing(err) {
-		return false
-	}
-	err = a.upload.begin(ctx)
-	a.upload.failed = nil // Finish begins again
-	return err == nil && a.upload.location != nil
+	return free && a.begin(ctx)
 }
 
 // errTagged ends a look for tags; no caller sees it.
 var errTagged = errors.New("there are tags")
 
+func (a *Ahead) begin(ctx context.Context) bool {
+	err := a.upload.begin(ctx)
+	a.upload.failed = nil // Finish begins again
+	return err == nil && a.upload.location != nil
+}
+
+// find asks how much the registry has, and begins anew where it does not know the
+// upload any more.
+func (a *Ahead) find(ctx context.Context) bool {
+	u := a.upload
+	offset, err := u.where(ctx)
+	switch {
+	case err == nil:
+		u.offset, u.uncertain = offset, false
+		return true
+	case !gone(err) || u.fresh >= maxFresh:
+		return false
+	}
+	u.fresh++
+	u.location, u.uncertain = nil, false
+	return a.begin(ctx)
+}
+
 // Finish sends what is left of the content, now that all of it is there: PutBlob
 // for content that was sent ahead.
 func (a *Ahead) Finish(ctx context.Context, d ocispec.Descriptor, open Content) error {
 	<-a.ended
-	a.taken = true
 	u := a.upload
+	if a.taken { // once more: what was sent is of no use
+		_, err := u.PutBlob(ctx, d, open, "")
+		return err
+	}
+	a.taken = true
 	u.blob, u.open = d, open
-	if u.offset > d.Size { // of other content
-		u.location, u.offset = nil, 0
+	if u.offset > d.Size { // of something else
+		a.drop(ctx)
 	}
 	done := u.remember()
 	defer done()
 	if u.location != nil {
-		u.note.record(u.location)
-		a.note.settle(d.Digest)
+		u.note.record(u)
 	}
+	a.note.settle(d.Digest)
 	_, err := u.run(ctx)
 	return err
 }
 
-// Close ends the sending. published is whether all that the content is a part of
-// is where it belongs. An upload that is of no use is given up; one that can be
-// gone on with is not.
-func (a *Ahead) Close(ctx context.Context, published bool) {
+// Close ends the sending. What was sent for nothing is given up.
+func (a *Ahead) Close(ctx context.Context, outcome Outcome) {
 	defer a.release()
 	a.cancel()
 	<-a.ended
-	if published || !a.taken && ctx.Err() == nil {
+	if outcome != Interrupted && !a.taken {
+		a.drop(ctx)
+	}
+	if outcome == Published {
 		a.note.forget()
 	}
-	if location := a.upload.location; location != nil && !a.taken && ctx.Err() == nil {
-		if resp, err := a.upload.do(ctx, request{method: http.MethodDelete, url: location}, http.StatusNoContent); err == nil {
+}
+
+// dropTime bounds what is only a kindness to the registry.
+const dropTime = 5 * time.Second
+
+// drop lets go of the upload, and lets the registry know.
+func (a *Ahead) drop(ctx context.Context) {
+	u := a.upload
+	if u.location != nil {
+		ctx, cancel := context.WithTimeout(ctx, dropTime)
+		defer cancel()
+		if resp, err := u.do(ctx, request{method: http.MethodDelete, url: u.location}, http.StatusNoContent); err == nil {
 			discard(resp)
 		}
 	}
+	u.location, u.offset, u.uncertain, u.doubtful = nil, 0, false, false
+	a.note.forget()
 }

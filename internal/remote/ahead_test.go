@@ -6,16 +6,21 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/berth-oci/berth/diag"
 )
 
 // growing is content of which the test says how much there is.
 type growing struct {
-	data []byte
+	data  []byte
+	state string
 
 	mu    sync.Mutex
 	cond  *sync.Cond
@@ -49,6 +54,8 @@ func (g *growing) Grown(ctx context.Context, size int64) (int64, error) {
 	}
 	return g.size, ctx.Err()
 }
+
+func (g *growing) State() string { return g.state }
 
 func (g *growing) Open(offset int64) (io.ReadCloser, error) {
 	g.mu.Lock()
@@ -144,7 +151,7 @@ func TestSendAhead(t *testing.T) {
 				s.sent(c.before)
 			}
 			s.finish()
-			s.ahead.Close(t.Context(), true)
+			s.ahead.Close(t.Context(), Published)
 			f.wantRequests(t, c.begun, "PATCH", " 0-")
 			f.wantRequests(t, c.post, "POST", "")
 			if list := notes(t, dir); len(list) > 0 {
@@ -163,7 +170,7 @@ func killed(t *testing.T, data []byte) (f *fake, address, dir string) {
 	s := sendAhead(ctx, t, f, server.URL, dir, data, 2*piece+1)
 	s.sent(2 * piece)
 	cancel()
-	s.ahead.Close(ctx, false)
+	s.ahead.Close(ctx, Interrupted)
 	if list := notes(t, dir); len(list) != 1 {
 		t.Fatalf("notes: %v", list)
 	}
@@ -175,7 +182,7 @@ func TestSendAheadGoesOn(t *testing.T) {
 	f, address, dir := killed(t, data)
 	s := sendAhead(t.Context(), t, f, address, dir, data, 2*piece+1)
 	s.finish()
-	s.ahead.Close(t.Context(), true)
+	s.ahead.Close(t.Context(), Published)
 	f.wantRequests(t, 1, "PATCH", " 0-")
 	f.wantRequests(t, 1, "PATCH", " 32769-")
 	f.wantRequests(t, 1, "POST", "")
@@ -184,23 +191,89 @@ func TestSendAheadGoesOn(t *testing.T) {
 	}
 }
 
-// TestSendAheadOfOtherContent: what was sent for the same key was something else.
-func TestSendAheadOfOtherContent(t *testing.T) {
+// TestSendAheadAfter: what the next process does with what one that was killed has
+// left, by what happened meanwhile.
+func TestSendAheadAfter(t *testing.T) {
 	_, data, _ := content(aheadSize)
-	for name, other := range map[string][]byte{
-		"as long":             bytes.Repeat([]byte("x"), aheadSize),
-		"shorter than before": bytes.Repeat([]byte("x"), piece+10),
+	other := bytes.Repeat([]byte("x"), aheadSize)
+	commit := func(status int) func(http.ResponseWriter, *http.Request) bool {
+		return times(1, "PUT", "uploads/u0", answer(status))
+	}
+	for name, c := range map[string]struct {
+		data    []byte
+		state   string
+		hook    func(w http.ResponseWriter, r *http.Request) bool
+		begun   int // how often the beginning is sent, in all
+		dropped int // uploads that the registry is told of
+	}{
+		"nothing":                         {data, "", noTags, 1, 0},
+		"a change":                        {other, "changed", noTags, 2, 1},
+		"a change that nobody sees":       {other, "", noTags, 2, 0},
+		"a change that shortens it":       {other[:2*piece], "", noTags, 2, 1},
+		"a change that is called 403":     {other, "", commit(403), 2, 0},
+		"a change that is called 409":     {other, "", commit(409), 2, 0},
+		"a change that is called 422":     {other, "", commit(422), 2, 0},
+		"a change that is called 500":     {other, "", commit(500), 2, 0},
+		"a registry that is not there":    {data, "", times(3, "GET", "uploads/u0", answer(503)), 1, 0},
+		"a registry that asks for time":   {data, "", times(3, "GET", "uploads/u0", answer(429)), 1, 0},
+		"a session that is gone":          {data, "", times(always, "", "uploads/u0", answer(404)), 2, 0},
+		"somebody who pushed another tag": {data, "", times(always, "GET", "tags/list", tagged), 1, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, address, dir := killed(t, data)
-			s := sendAhead(t.Context(), t, f, address, dir, other, len(other))
+			f.mu.Lock()
+			f.hook = c.hook
+			f.mu.Unlock()
+			s := &sending{t: t, f: f, growing: grow(c.data)}
+			s.state = c.state
+			s.ahead = repository(t, address, Uploads{Journal: OpenJournal(dir)}).SendAhead(t.Context(), "key", s.growing)
 			s.finish()
-			s.ahead.Close(t.Context(), true)
+			s.ahead.Close(t.Context(), Published)
+			f.wantRequests(t, c.begun, "PATCH", " 0-")
+			f.wantRequests(t, c.dropped, "DELETE", "uploads/u0")
 			if list := notes(t, dir); len(list) > 0 {
 				t.Errorf("left: %v", list)
 			}
 		})
 	}
+}
+
+// TestSendAheadInLargePieces: what the registry takes at least is remembered.
+func TestSendAheadInLargePieces(t *testing.T) {
+	const least = 40000
+	_, data, _ := content(3 * least)
+	f, dir := newFake(), filepath.Join(t.TempDir(), "uploads")
+	f.hook = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPost {
+			w.Header().Set("OCI-Chunk-Min-Length", strconv.Itoa(least))
+		}
+		if r.Method == http.MethodPatch && r.ContentLength < least && !strings.HasSuffix(r.Header.Get("Content-Range"), strconv.Itoa(len(data)-1)) {
+			t.Errorf("%d bytes at %s", r.ContentLength, r.Header.Get("Content-Range"))
+		}
+		return false
+	}
+	_, server := f.start(t, Uploads{})
+	ctx, cancel := context.WithCancel(t.Context())
+	s := sendAhead(ctx, t, f, server.URL, dir, data, least+1)
+	s.sent(least)
+	cancel()
+	s.ahead.Close(ctx, Interrupted)
+	s = sendAhead(t.Context(), t, f, server.URL, dir, data, 2*least+100)
+	s.finish()
+	s.ahead.Close(t.Context(), Published)
+}
+
+// TestFinishTwice: once more, after the content was damaged on its way.
+func TestFinishTwice(t *testing.T) {
+	_, data, _ := content(aheadSize)
+	f, dir := newFake(), filepath.Join(t.TempDir(), "uploads")
+	f.hook = times(2, "PUT", "uploads", func(w http.ResponseWriter, r *http.Request) { refuse(w, 400, "DIGEST_INVALID") })
+	_, server := f.start(t, Uploads{})
+	s := sendAhead(t.Context(), t, f, server.URL, dir, data, aheadSize)
+	d, _, open := content(aheadSize)
+	wantCode(t, s.ahead.Finish(t.Context(), d, open), diag.DigestMismatch)
+	s.finish()
+	s.ahead.Close(t.Context(), Published)
 }
 
 // TestSentButNotPublished: one that was killed after the blob was there. The next
@@ -211,13 +284,13 @@ func TestSentButNotPublished(t *testing.T) {
 	_, server := f.start(t, Uploads{})
 	s := sendAhead(t.Context(), t, f, server.URL, dir, data, aheadSize)
 	s.finish()
-	s.ahead.Close(t.Context(), false)
+	s.ahead.Close(t.Context(), Interrupted)
 	f.mu.Lock()
 	f.log = nil
 	f.mu.Unlock()
 	s = sendAhead(t.Context(), t, f, server.URL, dir, data, aheadSize)
 	<-s.ahead.ended
-	s.ahead.Close(t.Context(), true)
+	s.ahead.Close(t.Context(), Published)
 	if list := f.requests("", ""); len(list) > 0 {
 		t.Errorf("asked: %q", list)
 	}
@@ -226,15 +299,14 @@ func TestSentButNotPublished(t *testing.T) {
 	}
 }
 
-// TestSentForNothing: the upload is given up when the blob is found to be there, or
-// could not be made.
+// TestSentForNothing: the upload is given up where nobody wants it.
 func TestSentForNothing(t *testing.T) {
 	_, data, _ := content(aheadSize)
 	f, dir := newFake(), filepath.Join(t.TempDir(), "uploads")
 	_, server := f.start(t, Uploads{})
 	s := sendAhead(t.Context(), t, f, server.URL, dir, data, 2*piece+1)
 	s.sent(2 * piece)
-	s.ahead.Close(t.Context(), false)
+	s.ahead.Close(t.Context(), Unwanted)
 	f.wantRequests(t, 1, "DELETE", "uploads/u0")
 	if list := notes(t, dir); len(list) > 0 {
 		t.Errorf("left: %v", list)
@@ -253,6 +325,10 @@ func TestSendAheadTwice(t *testing.T) {
 	f.wantRequests(t, 1, "POST", "")
 	first.finish()
 	second.finish()
-	first.ahead.Close(t.Context(), true)
-	second.ahead.Close(t.Context(), true)
+	first.ahead.Close(t.Context(), Published)
+	second.ahead.Close(t.Context(), Published)
+	f.wantRequests(t, 2, "POST", "")
+	if list := notes(t, dir); len(list) > 0 {
+		t.Errorf("left: %v", list)
+	}
 }

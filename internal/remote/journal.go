@@ -27,15 +27,18 @@ const keptFor = 7 * 24 * time.Hour
 // note is the record of one upload, which this process alone uses. The nil note
 // remembers nothing.
 type note struct {
-	file string
-	lock *flock.Flock
+	file  string
+	lock  *flock.Flock
+	state string // of what is sent ahead; "" for others
 }
 
 // entry is what a note's file holds. The location lets whoever has it write to
 // the upload, no more, and only with credentials.
 type entry struct {
 	Location string        `json:"location,omitempty"`
-	Sent     digest.Digest `json:"sent,omitempty"` // what was sent ahead turned out to be, and is noted by that
+	Least    int64         `json:"least,omitempty"` // see upload.least
+	State    string        `json:"state,omitempty"` // see Growing
+	Sent     digest.Digest `json:"sent,omitempty"`  // what was sent ahead turned out to be, and is noted by that
 	Updated  time.Time     `json:"updated"`
 }
 
@@ -87,9 +90,6 @@ func (n *note) read() (e entry) {
 	return e
 }
 
-// sent returns what was sent ahead, or "" where that is not known.
-func (n *note) sent() digest.Digest { return n.read().Sent }
-
 // location returns where the upload was, or nil.
 func (n *note) location() *url.URL {
 	location, err := url.Parse(n.read().Location)
@@ -100,7 +100,7 @@ func (n *note) location() *url.URL {
 }
 
 // record notes where the upload goes on.
-func (n *note) record(location *url.URL) { n.write(entry{Location: location.String()}) }
+func (n *note) record(u *upload) { n.write(entry{Location: u.location.String(), Least: u.least}) }
 
 // settle notes what was sent ahead.
 func (n *note) settle(d digest.Digest) { n.write(entry{Sent: d}) }
@@ -109,7 +109,7 @@ func (n *note) write(e entry) {
 	if n == nil {
 		return
 	}
-	e.Updated = time.Now().UTC()
+	e.State, e.Updated = n.state, time.Now().UTC()
 	data, err := json.Marshal(e)
 	if err != nil {
 		return

@@ -64,7 +64,8 @@ func (u *upload) remember() (done func()) {
 	}
 	u.note, done = u.uploads.Journal.open(u.base.Host, u.name, u.blob.Digest.String())
 	if u.location == nil {
-		u.location = u.note.location()
+		u.location, u.least = u.note.location(), u.note.read().Least
+		u.piece = max(u.piece, u.least)
 		u.uncertain = u.location != nil
 	}
 	return done
@@ -100,6 +101,7 @@ type upload struct {
 	uncertain bool  // how much of the last request arrived
 	asked     bool  // right before the last request
 	damaged   bool  // the registry received something else once
+	doubtful  bool  // another process began it, before the digest was known
 	fresh     int   // how often it began anew or went back
 	done      bool
 	mounted   bool
@@ -128,8 +130,10 @@ func (u *upload) step(ctx context.Context) (err error) {
 	if err == nil {
 		return nil
 	}
-	u.uncertain, u.piece = true, max(u.piece/2, smallestPiece)
-	return u.refused(ctx, err)
+	u.uncertain = true
+	err = u.refused(ctx, err)
+	u.piece = max(u.piece/2, smallestPiece)
+	return err
 }
 
 // begin opens the upload, or mounts the blob. A registry may have its reasons not
@@ -166,7 +170,7 @@ func (u *upload) begin(ctx context.Context) (err error) {
 func (u *upload) opened(s session) {
 	u.location, u.least = s.location, s.leastPiece
 	u.piece = max(u.piece, u.least)
-	u.note.record(u.location)
+	u.note.record(u)
 }
 
 // refused decides what an answer means for the upload, and returns the error
@@ -178,6 +182,11 @@ func (u *upload) refused(ctx context.Context, err error) error {
 	if e, ok := errors.AsType[unsendable](err); ok {
 		u.failed = e.error
 		return nil
+	}
+	if u.doubtful && status(err) >= http.StatusBadRequest && !waits(err) {
+		// It may be something else, which registries say in many ways.
+		u.doubtful = false
+		return u.anew(err)
 	}
 	switch code := status(err); code {
 	case 0, http.StatusUnauthorized, http.StatusForbidden:
@@ -285,7 +294,7 @@ func (u *upload) ask(ctx context.Context) error {
 	}
 	offset, err := u.where(ctx)
 	if err != nil {
-		if code := status(err); code != 0 && code != http.StatusUnauthorized && code != http.StatusForbidden && !transport.Transient(err) {
+		if gone(err) {
 			return u.lost(ctx, err)
 		}
 		return err
@@ -300,6 +309,18 @@ func (u *upload) ask(ctx context.Context) error {
 	return nil
 }
 
+// gone reports whether a registry does not know an upload that it was asked about.
+func gone(err error) bool {
+	code := status(err)
+	return code != 0 && code != http.StatusUnauthorized && code != http.StatusForbidden && !transport.Transient(err)
+}
+
+// waits reports whether a registry asks for patience or credentials.
+func waits(err error) bool {
+	code := status(err)
+	return code == http.StatusUnauthorized || code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable
+}
+
 // where asks the registry how many bytes it has.
 func (u *upload) where(ctx context.Context) (offset int64, err error) {
 	resp, err := u.do(ctx, request{method: http.MethodGet, url: u.location}, http.StatusNoContent, http.StatusOK, http.StatusAccepted)
@@ -312,7 +333,7 @@ func (u *upload) where(ctx context.Context) (offset int64, err error) {
 			return 0, err
 		}
 	}
-	u.note.record(u.location)
+	u.note.record(u)
 	return received(resp), nil
 }
 
@@ -371,7 +392,7 @@ func (u *upload) patch(ctx context.Context) error {
 		sent = has
 	}
 	u.offset = sent
-	u.note.record(u.location)
+	u.note.record(u)
 	if time.Since(began) < pieceTime {
 		u.piece = min(4*u.piece, largestPiece)
 	}

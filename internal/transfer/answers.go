@@ -19,15 +19,16 @@ type answers struct {
 
 // reply is an answer, or one that is on its way.
 type reply struct {
-	done  chan struct{}
-	there bool
-	err   error
+	done    chan struct{}
+	there   bool
+	err     error
+	stopped bool // whoever asked
 }
 
 func newAnswers() *answers { return &answers{all: map[node]*reply{}} }
 
-// has returns the answer, for which the first who wants it asks. Who failed leaves
-// it to the next.
+// has returns the answer, for which the first who wants it asks. A failure is an
+// answer as well, unless whoever asked was stopped, which leaves it to the next.
 func (a *answers) has(ctx context.Context, d ocispec.Descriptor, ask func() (bool, error)) (bool, error) {
 	key := node{d.Digest, remote.IsManifest(d.MediaType)}
 	for {
@@ -39,7 +40,8 @@ func (a *answers) has(ctx context.Context, d ocispec.Descriptor, ask func() (boo
 		}
 		a.mu.Unlock()
 		if !asked {
-			if r.there, r.err = ask(); r.err != nil {
+			r.there, r.err = ask()
+			if r.stopped = r.err != nil && ctx.Err() != nil; r.stopped {
 				a.mu.Lock()
 				delete(a.all, key)
 				a.mu.Unlock()
@@ -52,8 +54,8 @@ func (a *answers) has(ctx context.Context, d ocispec.Descriptor, ask func() (boo
 		case <-ctx.Done():
 			return false, ctx.Err()
 		}
-		if r.err == nil {
-			return r.there, nil
+		if !r.stopped {
+			return r.there, r.err
 		}
 	}
 }

@@ -109,14 +109,24 @@ func TestAnswers(t *testing.T) {
 	failed := errors.New("failed")
 	no := func() (bool, error) { return false, failed }
 	yes := func() (bool, error) { return true, nil }
-	if _, err := a.has(t.Context(), d, no); !errors.Is(err, failed) {
+	// Whoever asked was stopped.
+	stopped, stop := context.WithCancel(t.Context())
+	if _, err := a.has(stopped, d, func() (bool, error) { stop(); return false, stopped.Err() }); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	if there, err := a.has(t.Context(), d, yes); !there || err != nil {
-		t.Errorf("after a failure: %v, %v", there, err)
+		t.Errorf("after one was stopped: %v, %v", there, err)
 	}
 	if there, err := a.has(t.Context(), d, no); !there || err != nil {
 		t.Errorf("asked again: %v, %v", there, err)
+	}
+	broken := d
+	broken.Digest = digest.FromString("broken")
+	for range 2 {
+		if _, err := a.has(t.Context(), broken, no); !errors.Is(err, failed) {
+			t.Errorf("got %v", err)
+		}
+		no = func() (bool, error) { t.Error("asked again"); return false, failed }
 	}
 	// One who waits may leave.
 	other, asking, answer := d, make(chan struct{}), make(chan struct{})

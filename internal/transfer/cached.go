@@ -175,7 +175,7 @@ func (c *cached) Manifest(ctx context.Context, d ocispec.Descriptor) ([]byte, er
 // Blob implements Source. The blob that it gives is fetched to its end even when
 // less of it is read, unless it is closed before.
 func (c *cached) Blob(ctx context.Context, d ocispec.Descriptor, offset int64) (io.ReadCloser, error) {
-	blob, err := c.kept(ctx, d)
+	blob, err := c.kept(ctx, d, c.pull.Verify)
 	if err != nil {
 		return nil, err
 	}
@@ -185,9 +185,10 @@ func (c *cached) Blob(ctx context.Context, d ocispec.Descriptor, offset int64) (
 	return c.follow(ctx, d, offset)
 }
 
-// File implements filer.
+// File implements filer. It is verified whatever the policy: nobody hashes it after
+// this.
 func (c *cached) File(ctx context.Context, d ocispec.Descriptor) (*os.File, error) {
-	blob, err := c.kept(ctx, d)
+	blob, err := c.kept(ctx, d, true)
 	if blob == nil && err == nil {
 		blob, err = c.cache.Fetch(ctx, d, func(ctx context.Context, p *cache.Partial) error { return c.fetch(ctx, d, p) })
 	}
@@ -198,8 +199,8 @@ func (c *cached) File(ctx context.Context, d ocispec.Descriptor) (*os.File, erro
 }
 
 // kept returns a blob that the cache has, or nil where it may be fetched.
-func (c *cached) kept(ctx context.Context, d ocispec.Descriptor) (*cache.Blob, error) {
-	blob, err := c.cache.Blob(ctx, d, c.pull.Verify)
+func (c *cached) kept(ctx context.Context, d ocispec.Descriptor, verify bool) (*cache.Blob, error) {
+	blob, err := c.cache.Blob(ctx, d, verify)
 	switch {
 	case err != nil:
 		return nil, err

@@ -45,8 +45,8 @@ func (g *graph) blob(ctx context.Context, d ocispec.Descriptor) error {
 	})
 }
 
-// filer is a source that has blobs as files, verified unless its policy says that
-// they need not be.
+// filer is a source that has blobs as verified files, which it gives to sinks that
+// ask for them from the beginning.
 type filer interface {
 	File(ctx context.Context, d ocispec.Descriptor) (*os.File, error)
 }

@@ -37,8 +37,12 @@ func (s repositorySink) Has(ctx context.Context, d ocispec.Descriptor) (bool, er
 // PutBlob implements Sink.
 func (s repositorySink) PutBlob(ctx context.Context, d ocispec.Descriptor, open func(offset int64) (io.ReadCloser, error)) error {
 	if s.ahead != nil && d.Digest == s.sent {
-		err := s.ahead.Finish(ctx, d, open)
-		if err == nil { // which nothing tells where all was sent before
+		opened := false
+		err := s.ahead.Finish(ctx, d, func(offset int64) (io.ReadCloser, error) {
+			opened = true
+			return open(offset)
+		})
+		if err == nil && !opened { // all was sent before, which nothing has told
 			s.events.send(Event{Step: Uploading, Name: d.Annotations[ocispec.AnnotationTitle], Digest: d.Digest, Done: d.Size, Total: d.Size})
 		}
 		return err

@@ -2,12 +2,14 @@ package transfer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/artifact"
 	"github.com/berth-oci/berth/internal/remote"
 	"github.com/berth-oci/berth/internal/resolve"
@@ -80,7 +82,7 @@ func pushPacked(ctx context.Context, t *resolve.Target, opts PushOptions, read f
 	if opts.Compression != nil {
 		compression = *opts.Compression
 	}
-	to, err := newSpool(r.name, opts.Events)
+	to, err := newSpool(r.name, opts.Path, opts.Events)
 	if err != nil {
 		return nil, err
 	}
@@ -88,9 +90,9 @@ func pushPacked(ctx context.Context, t *resolve.Target, opts PushOptions, read f
 	// While there is work to do here:
 	look := s.lookAt(ctx, tags)
 	defer look.end()
-	ahead := s.SendAhead(ctx, fmt.Sprintf("%s, %+v", absolute(opts.Path), compression), to)
+	ahead := s.SendAhead(ctx, aheadKey(opts.Path, compression), to)
 	pushed, err := s.pushRecipe(ctx, r, compression, to, ahead, publication{tags: tags, look: look, events: opts.Events})
-	ahead.Close(ctx, err == nil)
+	ahead.Close(ctx, outcomeOf(err))
 	return pushed, s.Err(err)
 }
 
@@ -144,10 +146,28 @@ func (s *session) push(ctx context.Context, src Source, root ocispec.Descriptor,
 	return out, nil
 }
 
-// absolute returns a path that means the same wherever the process works.
-func absolute(path string) string {
-	if abs, err := filepath.Abs(path); err == nil {
-		return abs
+// aheadKey is what the layer of a directory is found by before its digest is known.
+func aheadKey(path string, c artifact.Compression) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
 	}
-	return path
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	return fmt.Sprintf("%s compressed=%t zstd=%t level=%d", path, c.Enabled, c.Zstd, c.Level)
+}
+
+// outcomeOf says what becomes of a layer that was sent ahead of a push which ended
+// with err.
+func outcomeOf(err error) remote.Outcome {
+	if err == nil {
+		return remote.Published
+	}
+	if fault, ok := errors.AsType[*diag.Diagnostic](err); ok {
+		switch fault.Code {
+		case diag.TagExists, diag.BadArtifact, diag.BadMetadata, diag.Unsupported:
+			return remote.Unwanted
+		}
+	}
+	return remote.Interrupted
 }

@@ -9,12 +9,15 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/artifact"
 )
 
 // spool is a temporary file that one goroutine writes, while others read what
 // there is of it. It implements remote.Growing.
 type spool struct {
 	file *os.File
+	name string // "" when it has none any more
+	dir  string // that is packed
 
 	telling sync.Mutex // keeps events in order
 	events  Events
@@ -27,15 +30,18 @@ type spool struct {
 	grown chan struct{} // closed at the next change; nil while nobody waits
 }
 
-// newSpool makes a spool for a layer of the given name.
-func newSpool(name string, events Events) (*spool, error) {
+// newSpool makes a spool for the layer of the given name, of a directory.
+func newSpool(name, dir string, events Events) (*spool, error) {
 	file, err := os.CreateTemp("", "berth-layer-*")
 	if err != nil {
 		return nil, spoolFault(err)
 	}
+	s := &spool{file: file, name: file.Name(), dir: dir, events: events, event: Event{Step: Uploading, Name: name}}
 	// Where an open file can be without a name, none is left however this ends.
-	_ = os.Remove(file.Name())
-	return &spool{file: file, events: events, event: Event{Step: Uploading, Name: name}}, nil
+	if os.Remove(s.name) == nil {
+		s.name = ""
+	}
+	return s, nil
 }
 
 func spoolFault(err error) error {
@@ -107,9 +113,14 @@ func (s *spool) Open(offset int64) (io.ReadCloser, error) {
 	return io.NopCloser(&spoolReader{s, offset}), nil
 }
 
+// State implements remote.Growing.
+func (s *spool) State() string { return artifact.StateOf(s.dir) }
+
 func (s *spool) close() {
 	s.file.Close()
-	os.Remove(s.file.Name())
+	if s.name != "" {
+		os.Remove(s.name)
+	}
 }
 
 type spoolReader struct {
