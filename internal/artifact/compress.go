@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"io"
-	"runtime"
 	"sync/atomic"
 
 	"github.com/klauspost/compress/zstd"
@@ -20,10 +19,6 @@ type Compression struct {
 	Zstd    bool // instead of gzip
 	Level   int  // 0 (stored, or with zstd fastest) to 9 (smallest)
 }
-
-// gzipBlock is the size of the pieces that are compressed in parallel. It is
-// part of what decides a digest, as are the compressor, its version and level.
-const gzipBlock = 1 << 20
 
 // mediaType returns that of a tar which is compressed so.
 func (c Compression) mediaType() string {
@@ -45,11 +40,7 @@ func (c Compression) writer(w io.Writer) (io.WriteCloser, error) {
 		// One encoder whatever the machine: several split their input otherwise.
 		return zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(max(1, c.Level))), zstd.WithEncoderConcurrency(2))
 	}
-	gz, err := pgzip.NewWriterLevel(w, c.Level)
-	if err != nil {
-		return nil, err
-	}
-	return gz, gz.SetConcurrency(gzipBlock, runtime.GOMAXPROCS(0)+1)
+	return newGzipWriter(w, c.Level)
 }
 
 type nopCloser struct{ io.Writer }
