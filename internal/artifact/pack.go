@@ -2,7 +2,7 @@ package artifact
 
 import (
 	"archive/tar"
-	"bufio"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -65,7 +65,7 @@ type packer struct {
 }
 
 func newPacker(ctx context.Context, dir, name string, progress func(int64)) *packer {
-	return &packer{ctx: ctx, root: dir, name: name, names: names{}, buf: make([]byte, 1<<20), progress: progress}
+	return &packer{ctx: ctx, root: dir, name: name, names: names{}, buf: make([]byte, aheadSize), progress: progress}
 }
 
 // archive writes the archive that fill makes to w, and returns digest and size
@@ -82,13 +82,13 @@ func (p *packer) archive(w io.Writer, c Compression, fill func() error) (layer o
 		plain = sha256.New()
 		tee = io.MultiWriter(out, plain)
 	}
-	buffered := bufio.NewWriterSize(tee, 256<<10)
-	p.tw = tar.NewWriter(buffered)
+	behind := newAhead(tee)
+	p.tw = tar.NewWriter(behind)
 	if err = fill(); err == nil {
-		err = errors.Join(p.tw.Close(), buffered.Flush())
+		err = p.tw.Close()
 	}
-	// Closing ends the compressor's goroutines, after a failure too.
-	if err = errors.Join(err, out.Close()); err != nil {
+	// Closing ends goroutines, after a failure too. The first error is the cause.
+	if err = cmp.Or(err, behind.Close(), out.Close()); err != nil {
 		return ocispec.Descriptor{}, "", err
 	}
 	layer = ocispec.Descriptor{Digest: digest.NewDigest(digest.SHA256, sum.hash), Size: sum.n}
