@@ -258,6 +258,33 @@ func wantCopied(t *testing.T, from *resolve.Target, want ...ocispec.Descriptor) 
 	}
 }
 
+// TestTagOfReferrer: what has a subject is listed at the target, whatever it was
+// copied by.
+func TestTagOfReferrer(t *testing.T) {
+	src := newStore()
+	root := src.image(nil, src.blob("layer"))
+	signature := src.image(&root, src.blob("signature"))
+	from, to := targetOf(t, testtool.Registry(t.Context())), targetOf(t, misbehave(t, listsByTagOnly))
+	src.upload(t, from, "ext/a", root, "1")
+	src.upload(t, from, "ext/a", signature, "signature")
+	for _, tag := range []string{"1", "signature"} {
+		if _, err := Copy(t.Context(), to, CopyOptions{From: at(from, "ext/a", tag), To: at(to, "ext/b", tag)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := connect(to, "ext/b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := s.Referrers(t.Context(), root)
+	if err != nil || len(list) != 1 || list[0].Digest != signature.Digest {
+		t.Errorf("%v (%v)", list, err)
+	}
+	if tags := tagsAt(t, to, "ext/b"); tags["1"] != root.Digest || tags["signature"] != signature.Digest {
+		t.Errorf("%v", tags)
+	}
+}
+
 // TestCompanionsUnderThePolicy: the tags that cosign sets are tags like others.
 func TestCompanionsUnderThePolicy(t *testing.T) {
 	src := newStore()
