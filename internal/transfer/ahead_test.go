@@ -7,8 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -38,13 +40,21 @@ func TestFailedAfterAhead(t *testing.T) {
 	var away atomic.Bool
 	var deleted, patched atomic.Int32
 	away.Store(true)
+	begun := make(chan struct{})
+	begin := sync.OnceFunc(func() { close(begun) })
 	target := targetOf(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.Method == http.MethodDelete:
 			deleted.Add(1)
 		case r.Method == http.MethodPatch:
 			patched.Add(1)
+			defer begin()
 		case r.Method == http.MethodHead && strings.Contains(r.URL.Path, "/blobs/") && away.Load():
+			select {
+			case <-begun:
+			case <-time.After(10 * time.Second):
+				t.Error("nothing was sent ahead")
+			}
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
