@@ -70,24 +70,6 @@ func (g *graph) relatives(ctx context.Context, r related) (next []related, err e
 	return append(next, tagged...), err
 }
 
-// alone reports whether nothing is to be copied that refers to a manifest, or whose
-// tag belongs to it by its name.
-func (g *graph) alone(ctx context.Context, d ocispec.Descriptor) (bool, error) {
-	if !g.referrers {
-		return true, nil
-	}
-	var list []ocispec.Descriptor
-	err := g.slots.do(ctx, 0, func() (err error) {
-		list, err = g.src.Referrers(ctx, d)
-		return g.srcErr(err)
-	})
-	if err != nil || len(list) > 0 || g.beside == nil {
-		return len(list) == 0, err
-	}
-	tags, err := g.beside(ctx, d.Digest)
-	return len(tags) == 0, g.srcErr(err)
-}
-
 // tagged copies what belongs to a manifest by the names of its tags, and sets
 // these.
 func (g *graph) tagged(ctx context.Context, d ocispec.Descriptor) (next []related, err error) {

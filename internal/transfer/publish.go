@@ -91,7 +91,9 @@ type publisher struct {
 	sign func(context.Context, ocispec.Descriptor) error
 }
 
-// publish reports whether every tag named the root before, with nothing missing.
+// publish reports whether every tag named the root before, with nothing missing. The
+// manifest goes by its digest first, also where nothing but a tag follows: what is
+// damaged on the way is refused then, and under a tag it would be taken.
 func (p *publisher) publish(ctx context.Context) (unchanged bool, err error) {
 	if p.asked != nil {
 		defer p.foresee(ctx)()
@@ -117,7 +119,7 @@ func (p *publisher) publish(ctx context.Context) (unchanged bool, err error) {
 		}
 		todo = p.tags // a registry that lost content gets it again
 	}
-	if err := p.content(ctx); err != nil {
+	if err := p.graph.copy(ctx, p.root); err != nil {
 		return false, err
 	}
 	if p.sign != nil {
@@ -165,29 +167,6 @@ func (p *publisher) foresee(ctx context.Context) (end func()) {
 		cancel()
 		asking.Wait()
 	}
-}
-
-// content copies what the tags are to name. A copied manifest that nothing refers to,
-// nor it to anything, comes with its tags: nothing is to be between them.
-func (p *publisher) content(ctx context.Context) error {
-	m, err := parseManifest(p.root, p.data)
-	if err != nil {
-		return err
-	}
-	if !p.trust || p.sign != nil || len(m.Manifests) > 0 || m.Subject != nil {
-		return p.graph.copy(ctx, p.root)
-	}
-	var alone bool
-	group, inner := errgroup.WithContext(ctx)
-	group.Go(func() error { return p.graph.all(inner, m.below()) })
-	group.Go(func() (err error) {
-		alone, err = p.graph.alone(inner, p.root)
-		return err
-	})
-	if err := group.Wait(); err != nil || alone {
-		return err
-	}
-	return p.graph.copy(ctx, p.root)
 }
 
 // changed returns the tags that do not name the root yet.
