@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -52,31 +51,50 @@ func (v *verified) finish() error {
 	return nil
 }
 
-// File is the content of a blob that was verified before it is given, from its
-// beginning to its end. It is copied without being verified again, and by the
-// system, which on some file systems lets both share the disk.
-type File struct{ *os.File }
+// Verified is the content of a blob from its beginning to its end, of which its giver
+// knows whether it is right, at the latest when it is closed: Close fails unless it
+// is. It is copied without being verified again, and a file by the system, which on
+// some file systems lets both share the disk.
+type Verified struct{ io.ReadCloser }
 
-// copyPiece is how much the system copies before somebody looks whether it is
-// still wanted.
+// copyPiece is how much is copied before somebody looks whether it is still wanted.
 const copyPiece = 64 << 20
 
-func (f File) copy(ctx context.Context, w io.Writer, name string, d ocispec.Descriptor) error {
-	for size := int64(0); ; {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		n, err := io.CopyN(w, f.File, copyPiece)
-		size += n
-		switch {
-		case errors.Is(err, io.EOF) && size == d.Size:
-			return nil
-		case errors.Is(err, io.EOF) || size > d.Size:
-			return wrongSize(d, size)
-		case err != nil:
-			return unwritable(name, fmt.Errorf("from %s: %w", f.Name(), err))
+// copy copies and closes it.
+func (v Verified) copy(ctx context.Context, w io.Writer, name string, d ocispec.Descriptor) error {
+	copyPart, source := io.CopyN, &faultReader{r: v.ReadCloser}
+	if _, isFile := v.ReadCloser.(*os.File); !isFile {
+		copyPart = func(w io.Writer, r io.Reader, n int64) (int64, error) {
+			n, err := copyBytes(w, io.LimitReader(source, n))
+			if n == 0 && err == nil {
+				err = io.EOF
+			}
+			return n, err
 		}
 	}
+	var size int64
+	for size <= d.Size {
+		if err := ctx.Err(); err != nil {
+			return errors.Join(err, v.Close())
+		}
+		n, err := copyPart(w, v.ReadCloser, copyPiece)
+		if size += n; errors.Is(err, io.EOF) {
+			break
+		}
+		if source.err != nil {
+			return errors.Join(source.err, v.Close())
+		}
+		if err != nil {
+			return errors.Join(unwritable(name, err), v.Close())
+		}
+	}
+	if err := v.Close(); err != nil {
+		return err
+	}
+	if size != d.Size {
+		return wrongSize(d, size)
+	}
+	return nil
 }
 
 // copyVerified copies a blob to a file of the given name and verifies it.
@@ -85,10 +103,10 @@ func copyVerified(ctx context.Context, w io.Writer, name string, d ocispec.Descr
 	if err != nil {
 		return err
 	}
-	defer body.Close()
-	if f, ok := body.(File); ok {
-		return f.copy(ctx, w, name, d)
+	if v, ok := body.(Verified); ok {
+		return v.copy(ctx, w, name, d)
 	}
+	defer body.Close()
 	v, target := newVerified(ctx, body, d), &faultWriter{w: w}
 	if _, err := copyBytes(target, v); err != nil {
 		if target.err != nil {

@@ -93,7 +93,7 @@ func (w *Writer) Has(ctx context.Context, d ocispec.Descriptor) (bool, error) {
 	return w.out.has(ctx, d)
 }
 
-// PutBlob writes a blob and verifies it, unless open gives a File. One that is
+// PutBlob writes a blob and verifies it, unless open gives a Verified. One that is
 // there already is not opened.
 //
 // Errors: open's and those of reading; diag.DigestMismatch;

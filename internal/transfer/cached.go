@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -185,17 +184,17 @@ func (c *cached) Blob(ctx context.Context, d ocispec.Descriptor, offset int64) (
 	return c.follow(ctx, d, offset)
 }
 
-// File implements filer. It is verified whatever the policy: nobody hashes it after
-// this.
-func (c *cached) File(ctx context.Context, d ocispec.Descriptor) (*os.File, error) {
+// Verified implements verifier. What the cache has is verified whatever the policy:
+// nobody hashes it after this.
+func (c *cached) Verified(ctx context.Context, d ocispec.Descriptor) (io.ReadCloser, error) {
 	blob, err := c.kept(ctx, d, true)
-	if blob == nil && err == nil {
-		blob, err = c.cache.Fetch(ctx, d, func(ctx context.Context, p *cache.Partial) error { return c.fetch(ctx, d, p) })
-	}
 	if err != nil {
 		return nil, err
 	}
-	return blob.File(), nil
+	if blob != nil {
+		return blob.File(), nil
+	}
+	return c.follow(ctx, d, 0)
 }
 
 // kept returns a blob that the cache has, or nil where it may be fetched.

@@ -45,20 +45,23 @@ func (g *graph) blob(ctx context.Context, d ocispec.Descriptor) error {
 	})
 }
 
-// filer is a source that has blobs as verified files, which it gives to sinks that
-// ask for them from the beginning.
-type filer interface {
-	File(ctx context.Context, d ocispec.Descriptor) (*os.File, error)
+// verifier is a source that verifies blobs, which it gives from their beginning: see
+// layout.Verified.
+type verifier interface {
+	Verified(ctx context.Context, d ocispec.Descriptor) (io.ReadCloser, error)
 }
 
 // put moves a blob that is not there.
 func (g *graph) put(ctx context.Context, d ocispec.Descriptor, event Event) error {
 	var failed failure
-	if files, ok := g.src.(filer); ok {
+	if src, ok := g.src.(verifier); ok {
 		err := g.dst.PutBlob(ctx, d, func(int64) (io.ReadCloser, error) {
-			f, err := files.File(ctx, d)
+			body, err := src.Verified(ctx, d)
 			failed.set(err)
-			return layout.File{File: f}, err
+			if _, isFile := body.(*os.File); err == nil && !isFile {
+				body = &telling{body, &failed}
+			}
+			return layout.Verified{ReadCloser: body}, err
 		})
 		return g.moved(d, err, failed.get())
 	}
@@ -121,6 +124,28 @@ func (f *failure) get() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.err
+}
+
+// telling tells what reading failed with, closing included.
+type telling struct {
+	io.ReadCloser
+	failed *failure
+}
+
+func (t *telling) Read(p []byte) (int, error) {
+	n, err := t.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		t.failed.set(err)
+	}
+	return n, err
+}
+
+func (t *telling) Close() error {
+	err := t.ReadCloser.Close()
+	if err != nil && t.failed.get() == nil {
+		t.failed.set(err)
+	}
+	return err
 }
 
 // watched tells of the bytes that pass.
