@@ -156,7 +156,7 @@ type faultReader struct {
 
 func (r *faultReader) Read(b []byte) (int, error) {
 	n, err := r.r.Read(b)
-	if err != nil && !errors.Is(err, io.EOF) {
+	if err != nil && err != io.EOF { // itself: a connection that is cut wraps it
 		r.err = err
 	}
 	return n, err

@@ -78,7 +78,7 @@ func (v Verified) copy(ctx context.Context, w io.Writer, name string, d ocispec.
 			return errors.Join(err, v.Close())
 		}
 		n, err := copyPart(w, v.ReadCloser, copyPiece)
-		if size += n; errors.Is(err, io.EOF) {
+		if size += n; err == io.EOF { // itself: a connection that is cut wraps it
 			break
 		}
 		if source.err != nil {

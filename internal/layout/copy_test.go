@@ -2,6 +2,7 @@ package layout
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -46,6 +47,7 @@ func TestVerified(t *testing.T) {
 		"too short":     {of(text[:5]), nil, false, nil},
 		"too long":      {of(text + text), nil, false, nil},
 		"that breaks":   {func() io.Reader { return io.MultiReader(strings.NewReader(text[:5]), broken{cut}) }, nil, false, cut},
+		"cut at once":   {func() io.Reader { return broken{fmt.Errorf("get: %w", io.EOF)} }, nil, false, io.EOF},
 		"wrong at once": {of(""), wrong, false, wrong},
 	} {
 		for _, format := range []Format{OCIDir, OCITar} {

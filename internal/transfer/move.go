@@ -134,7 +134,7 @@ type telling struct {
 
 func (t *telling) Read(p []byte) (int, error) {
 	n, err := t.ReadCloser.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
+	if err != nil && err != io.EOF { // itself: a connection that is cut wraps it
 		t.failed.set(err)
 	}
 	return n, err
@@ -162,7 +162,7 @@ func (w *watched) Read(p []byte) (int, error) {
 		w.event.Done += int64(n)
 		w.events.send(w.event)
 	}
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, errClosed) {
+	if err != nil && err != io.EOF && !errors.Is(err, errClosed) {
 		w.failed.set(err)
 	}
 	return n, err
