@@ -70,11 +70,20 @@ func program(t testing.TB, name string) string {
 	return path
 }
 
-// skip ends a test that cannot run here; in CI that is a failure.
+// skip ends a test that cannot run here; in CI that is a failure. It is noted in the
+// file that BERTH_TEST_SKIPS names, which make test shows in the end.
 func skip(t testing.TB, why string) {
 	t.Helper()
 	if os.Getenv("BERTH_TEST_NO_SKIP") == "1" {
 		t.Fatalf("%s, and BERTH_TEST_NO_SKIP=1", why)
+	}
+	if name := os.Getenv("BERTH_TEST_SKIPS"); name != "" {
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		fmt.Fprintf(f, "%s: %s\n", t.Name(), why)
 	}
 	t.Skip(why)
 }
@@ -83,6 +92,6 @@ func skip(t testing.TB, why string) {
 func needsBerth(t testing.TB) {
 	t.Helper()
 	if *referenceFlag != "" {
-		t.Skip("only berth has this, and -reference is given")
+		skip(t, "only berth has this, and -reference is given")
 	}
 }

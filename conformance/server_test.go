@@ -111,7 +111,7 @@ func writeReference(t testing.TB, srv *server, s setup) string {
 		listen["tls"] = map[string]any{"certificate": s.tls.cert, "key": s.tls.key}
 	}
 	if s.user != "" {
-		t.Skip("no htpasswd file is made for -reference")
+		skip(t, "no htpasswd file is made for -reference")
 	}
 	return writeJSON(t, filepath.Join(srv.dir, "registry.json"), map[string]any{
 		"version": "0.1", "storage": keep, "http": listen,

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,6 +16,8 @@ import (
 
 	"github.com/gofrs/flock"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/berth-oci/berth/internal/testtool"
 )
 
 // The scripts in testdata/script run the real program. Beside testscript's own
@@ -101,20 +104,24 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// condition is [tool:NAME]: a program that a script needs is installed. With
-// BERTH_TEST_NO_SKIP=1 a script fails where it would be skipped.
+// condition is what a script needs, or is skipped: [tool:NAME] for a program that is
+// installed, [needs:unix] for a system of that kind. With BERTH_TEST_NO_SKIP=1 a
+// script fails where it would be skipped.
 func condition(cond string) (bool, error) {
-	name, ok := strings.CutPrefix(cond, "tool:")
-	if !ok {
-		return false, fmt.Errorf("unknown condition %s", cond)
+	name, isTool := strings.CutPrefix(cond, "tool:")
+	switch {
+	case isTool:
+		if _, err := exec.LookPath(name); err == nil {
+			return true, nil
+		}
+		return false, testtool.Skipping("scripts", name+" is not installed")
+	case cond == "needs:unix":
+		if runtime.GOOS != "windows" {
+			return true, nil
+		}
+		return false, testtool.Skipping("scripts", "needs a Unix system")
 	}
-	if _, err := exec.LookPath(name); err == nil {
-		return true, nil
-	}
-	if os.Getenv("BERTH_TEST_NO_SKIP") == "1" {
-		return false, fmt.Errorf("%s is not installed, and BERTH_TEST_NO_SKIP=1", name)
-	}
-	return false, nil
+	return false, fmt.Errorf("unknown condition %s", cond)
 }
 
 func freeport(ts *testscript.TestScript, _ bool, args []string) {

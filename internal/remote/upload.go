@@ -57,7 +57,7 @@ func (r *Repository) PutBlob(ctx context.Context, d ocispec.Descriptor, open Con
 // remember opens the note of an upload that is worth one, and goes on where that
 // says, unless the upload has begun. done ends the use of the note.
 func (u *upload) remember() (done func()) {
-	u.whole = u.location == nil && u.blob.Size <= u.piece
+	u.whole = u.location == nil && u.blob.Size <= u.Repository.piece
 	if u.whole || u.uploads.Journal == nil {
 		u.note = nil
 		return func() {}

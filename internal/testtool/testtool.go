@@ -4,6 +4,8 @@ package testtool
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -34,10 +36,29 @@ func Path(t testing.TB, program string) string {
 // 1, as in CI, it fails.
 func Skip(t testing.TB, why string) {
 	t.Helper()
-	if os.Getenv("BERTH_TEST_NO_SKIP") == "1" {
-		t.Fatalf("%s, and BERTH_TEST_NO_SKIP=1", why)
+	if err := Skipping(t.Name(), why); err != nil {
+		t.Fatal(err)
 	}
 	t.Skip(why)
+}
+
+// Skipping notes that a test is skipped in the file that BERTH_TEST_SKIPS names, which
+// make test shows in the end: go test says nothing of it. It fails where that
+// cannot be, and where BERTH_TEST_NO_SKIP is 1.
+func Skipping(test, why string) error {
+	if os.Getenv("BERTH_TEST_NO_SKIP") == "1" {
+		return fmt.Errorf("%s, and BERTH_TEST_NO_SKIP=1", why)
+	}
+	name := os.Getenv("BERTH_TEST_SKIPS")
+	if name == "" {
+		return nil
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(f, "%s: %s\n", test, why)
+	return errors.Join(err, f.Close())
 }
 
 // Registry returns the handler of a CNCF distribution that keeps everything in
