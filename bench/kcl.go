@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/berth-oci/berth/bench/record"
 )
 
 // kcl runs the command line that follows the word "kcl".
@@ -21,6 +23,7 @@ func kcl(args []string) error {
 	var b kclBench
 	f := flag.NewFlagSet("kcl", flag.ContinueOnError)
 	f.StringVar(&b.berth, "berth", "berth", "berth program")
+	f.StringVar(&b.baseline, "baseline", "", "another build of berth, measured in the same turns (`program`)")
 	f.StringVar(&b.python, "python", "", "Python with kcl-lib, for the reference beside berth")
 	f.IntVar(&b.runs, "runs", 11, "measurements of each")
 	if err := f.Parse(args); err != nil {
@@ -30,11 +33,12 @@ func kcl(args []string) error {
 }
 
 // kclBench measures configs of several sizes, as whole processes: berth beside
-// the reference KCL runtime, which is a Python package.
+// the reference KCL runtime, which is a Python package, and beside another build.
 type kclBench struct {
-	berth, python string
-	runs          int
-	dir           string
+	berth, baseline string
+	python          string
+	runs            int
+	dir             string
 }
 
 // kclCase is one program. With schema it is a registry config.
@@ -52,7 +56,7 @@ func (b *kclBench) run() (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Println("| program | berth, whole process | reference, whole process | without its interpreter | reference/berth, without | berth RSS | reference RSS |\n|---|---|---|---|---|---|---|")
+	fmt.Println("| program | berth, whole process | reference, whole process | without its interpreter | reference/berth, without | berth RSS | reference RSS | before | cost to before |\n|---|---|---|---|---|---|---|---|---|")
 	for _, c := range cases {
 		if err := b.measure(c); err != nil {
 			return err
@@ -88,43 +92,79 @@ func (b *kclBench) write() ([]kclCase, error) {
 }
 
 func (b *kclBench) measure(c kclCase) error {
-	ours := []string{b.berth, "kcl", "run", c.file}
+	arguments := []string{"kcl", "run", c.file}
 	theirs := []string{b.python, "reference.py", c.file}
 	if c.registry {
-		ours = []string{b.berth, "validate", c.file}
+		arguments = []string{"validate", c.file}
 		theirs = append(theirs, "oci_registry.k")
 	}
-	var samples [2][]sample
-	inner := make([]sample, 0, b.runs)
-	for range b.runs {
-		if err := add(&samples[0], b.dir, ours); err != nil {
-			return err
+	var ours, then, reference, inner []sample
+	for n := range b.runs {
+		turns := []struct {
+			program string
+			to      *[]sample
+		}{{b.berth, &ours}, {b.baseline, &then}}
+		if n%2 == 1 {
+			slices.Reverse(turns)
+		}
+		for _, turn := range turns {
+			if turn.program == "" {
+				continue
+			}
+			if err := add(turn.to, b.dir, append([]string{turn.program}, arguments...)); err != nil {
+				return err
+			}
 		}
 		if b.python == "" {
 			continue
 		}
-		if err := add(&samples[1], b.dir, theirs); err != nil {
+		if err := add(&reference, b.dir, theirs); err != nil {
 			return err
 		}
-		text, err := os.ReadFile(filepath.Join(b.dir, "seconds"))
-		if err != nil {
+		if err := b.addInner(&inner); err != nil {
 			return err
 		}
-		seconds, err := strconv.ParseFloat(strings.TrimSpace(string(text)), 64)
-		if err != nil {
-			return err
-		}
-		inner = append(inner, sample{wall: time.Duration(seconds * float64(time.Second))})
 	}
-	x := median(samples[0])
-	if b.python == "" {
-		fmt.Printf("| %s | %s | | | | %s | |\n", c.name, milliseconds(x.wall), mib(x.rss))
-		return nil
-	}
-	y, z := median(samples[1]), median(inner)
-	fmt.Printf("| %s | %s | %s | %s | %.1f | %s | %s |\n", c.name, milliseconds(x.wall), milliseconds(y.wall), milliseconds(z.wall),
-		z.wall.Seconds()/x.wall.Seconds(), mib(x.rss), mib(y.rss))
+	b.line(c, ours, then, reference, inner)
 	return nil
+}
+
+// addInner adds what the reference took without the start of its interpreter.
+func (b *kclBench) addInner(samples *[]sample) error {
+	text, err := os.ReadFile(filepath.Join(b.dir, "seconds"))
+	if err != nil {
+		return err
+	}
+	seconds, err := strconv.ParseFloat(strings.TrimSpace(string(text)), 64)
+	*samples = append(*samples, sample{wall: time.Duration(seconds * float64(time.Second))})
+	return err
+}
+
+// line prints one row; what was not measured is blank.
+func (b *kclBench) line(c kclCase, ours, then, reference, inner []sample) {
+	cost := record.Cost(walls(ours), walls(then), true)
+	x := median(ours)
+	fmt.Printf("| %s | %s |", c.name, milliseconds(x.wall))
+	if len(reference) > 0 {
+		y, z := median(reference), median(inner)
+		fmt.Printf(" %s | %s | %.1f | %s | %s |", milliseconds(y.wall), milliseconds(z.wall), z.wall.Seconds()/x.wall.Seconds(), mib(x.rss), mib(y.rss))
+	} else {
+		fmt.Printf(" | | | %s | |", mib(x.rss))
+	}
+	if len(then) > 0 {
+		fmt.Printf(" %s |", milliseconds(median(then).wall))
+	} else {
+		fmt.Print(" |")
+	}
+	fmt.Printf(" %s |\n", cost)
+}
+
+// walls are the seconds of samples, in their order.
+func walls(samples []sample) (seconds []float64) {
+	for _, s := range samples {
+		seconds = append(seconds, s.wall.Seconds())
+	}
+	return seconds
 }
 
 func milliseconds(d time.Duration) string {
@@ -216,7 +256,9 @@ func measure(dir string, args ...string) (sample, error) {
 	return s, nil
 }
 
+// median leaves its argument as it is.
 func median(s []sample) sample {
+	s = slices.Clone(s)
 	slices.SortFunc(s, func(a, b sample) int { return int(a.wall - b.wall) })
 	return s[len(s)/2]
 }

@@ -46,6 +46,17 @@ func manifest(layer string, size int64) []byte {
 		`"layers":[{"mediaType":"application/octet-stream","digest":%q,"size":%d}]}`, manifestType, emptyDigest, layer, size)
 }
 
+// referrerMark is a key that each referrer has once.
+const referrerMark = "bench.n"
+
+// referrer is a manifest that refers to another one; n makes it unique.
+func referrer(subject []byte, n int) []byte {
+	return fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"artifactType":"application/vnd.berth.bench",`+
+		`"config":{"mediaType":"application/vnd.oci.empty.v1+json","digest":%q,"size":2},"layers":[],`+
+		`"subject":{"mediaType":%[1]q,"digest":"sha256:%[3]x","size":%d},"annotations":{%q:"%d"}}`,
+		manifestType, emptyDigest, sha256.Sum256(subject), len(subject), referrerMark, n)
+}
+
 // blobs are what one round pushes: a set for each pushing row, so that no blob
 // is there before.
 type blobs struct{ four, eight, large []blob }

@@ -198,11 +198,28 @@ func (c *client) head(b blob) error {
 	return nil
 }
 
-// list reads all tags of a repository, page by page, and checks their number.
-// It counts rather than decodes: that would cost more than the list.
+// attach pushes a manifest that refers to that of b.
+func (c *client) attach(b blob, n int) error {
+	content := referrer(b.manifest(), n)
+	digest := fmt.Sprintf("sha256:%x", sha256.Sum256(content))
+	return c.pushManifest(b.repo, digest, content)
+}
+
+// listReferrers reads what refers to the manifest of b, and checks the number.
+func (c *client) listReferrers(b blob, want int) error {
+	subject := fmt.Sprintf("sha256:%x", sha256.Sum256(b.manifest()))
+	return c.pages("/v2/"+b.repo+"/referrers/"+subject, `"`+referrerMark+`"`, want)
+}
+
+// list reads all tags of a repository, and checks their number.
 func (c *client) list(query string, tags int) error {
-	path := "/v2/" + tagsRepo + "/tags/list" + query
-	found := 0
+	return c.pages("/v2/"+tagsRepo+"/tags/list"+query, `"`+tagPrefix, tags)
+}
+
+// pages reads a list, page by page, and checks how often it holds a text. It
+// counts rather than decodes: that would cost more than the list.
+func (c *client) pages(path, text string, want int) error {
+	list, found := path, 0
 	for path != "" {
 		resp, err := c.send(http.MethodGet, path, nil, 0, "", http.StatusOK)
 		if err != nil {
@@ -213,15 +230,15 @@ func (c *client) list(query string, tags int) error {
 		if err != nil {
 			return err
 		}
-		found += bytes.Count(page, []byte(`"`+tagPrefix))
+		found += bytes.Count(page, []byte(text))
 		path = ""
 		// RFC 8288: <target>; rel="next"
 		if target, _, ok := strings.Cut(strings.TrimPrefix(resp.Header.Get("Link"), "<"), ">"); ok {
 			path = target
 		}
 	}
-	if found != tags {
-		return fmt.Errorf("%d of %d tags were listed", found, tags)
+	if found != want {
+		return fmt.Errorf("GET %s: %d of %d were listed", list, found, want)
 	}
 	return nil
 }

@@ -13,8 +13,9 @@ import (
 
 // Names of contenders that the report needs.
 const (
-	floor = "floor"
-	berth = "berth"
+	floor  = "floor"
+	berth  = "berth"
+	before = "before" // another build of berth
 )
 
 // contender is one server under measurement and how it is run.
@@ -22,6 +23,7 @@ type contender struct {
 	name    string
 	program string
 	durable bool // answers a push only when the data is synced
+	lists   bool // has the referrers API
 	bare    bool // the floor: no registry, and pushes write files directly
 	args    func(config string) []string
 	config  func(dir, port string) string // text of its config file, with storage below dir
@@ -36,28 +38,33 @@ func contenders(o Options) ([]contender, error) {
 	if err != nil {
 		return nil, err
 	}
+	ours := func(config string) []string { return []string{"-q", "-f", config, "serve"} }
 	zot := func(config string) []string { return []string{"serve", config} }
 	all := []contender{
 		{name: floor, program: self, bare: true,
 			args:   func(config string) []string { return []string{"bare", config} },
 			config: bareConfig},
-		{name: berth, program: o.Berth, durable: true,
-			args:   func(config string) []string { return []string{"-q", "-f", config, "serve"} },
-			config: berthConfig},
+		{name: berth, program: o.Berth, durable: true, lists: true, args: ours, config: berthConfig},
+		{name: before, program: o.Baseline, durable: true, lists: true, args: ours, config: berthConfig},
 		{name: "registry", program: o.Registry, durable: true,
 			args:   func(config string) []string { return []string{"serve", config} },
 			config: registryConfig,
 			// Else it tries to send a trace of every request to port 4318. That
 			// it formats them all the same cannot be turned off.
 			env: []string{"OTEL_TRACES_EXPORTER=none"}},
-		{name: "zot commit", program: o.Zot, durable: true, args: zot,
+		{name: "zot commit", program: o.Zot, durable: true, lists: true, args: zot,
 			config: func(dir, port string) string { return zotConfig(dir, port, true) }},
-		{name: "zot", program: o.Zot, args: zot,
+		{name: "zot", program: o.Zot, lists: true, args: zot,
 			config: func(dir, port string) string { return zotConfig(dir, port, false) }},
 	}
 	var found []contender
 	for _, c := range all {
-		if o.Only != "" && !c.bare && !slices.Contains(strings.Split(o.Only, ","), c.name) {
+		switch {
+		case c.name == before:
+			if o.Baseline == "" {
+				continue
+			}
+		case o.Only != "" && !c.bare && !slices.Contains(strings.Split(o.Only, ","), c.name):
 			continue
 		}
 		path, err := exec.LookPath(c.program)

@@ -27,6 +27,7 @@ import (
 // Options say what is measured and how long.
 type Options struct {
 	Berth, Registry, Zot string        // programs; those not found are left out
+	Baseline             string        // program of another build of berth, to compare with; "" for none
 	Only                 string        // contenders to measure, by name and comma; all when empty
 	Dir                  string        // directory on the disk to measure; the system's temporary one when empty
 	Rounds               int           // samples of each row
@@ -47,6 +48,7 @@ func Main(ctx context.Context, args []string) error {
 	f.StringVar(&o.Berth, "berth", "berth", "berth program")
 	f.StringVar(&o.Registry, "registry", "registry", "CNCF distribution program")
 	f.StringVar(&o.Zot, "zot", "zot", "zot program")
+	f.StringVar(&o.Baseline, "baseline", "", "another build of berth, measured in the same turns (`program`)")
 	f.StringVar(&o.Only, "only", "", "measure only these, such as berth,registry")
 	f.StringVar(&o.Dir, "dir", "", "directory on the disk to measure")
 	f.IntVar(&o.Rounds, "rounds", 5, "measurements of each")
@@ -184,7 +186,7 @@ func (s *session) coldStart(ctx context.Context, c contender, n int) error {
 
 // measure takes one sample of one row from one server.
 func (s *session) measure(ctx context.Context, r row, v *server, first bool) error {
-	if v.bare && r.skipsFloor {
+	if v.bare && r.skipsFloor || r.needsLists && !v.lists {
 		return nil
 	}
 	clients, err := s.clients(ctx, v, r.clients)

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/berth-oci/berth/bench/record"
 )
 
 func TestLineRatio(t *testing.T) {
@@ -35,11 +37,8 @@ func TestLineRatio(t *testing.T) {
 
 func TestSpread(t *testing.T) {
 	r := result{Samples: []float64{90, 130, 100}}
-	if r.Median = median(r.Samples); r.String() != "100 ±20%" {
+	if r.Median = record.Median(r.Samples); r.String() != "100 ±20%" {
 		t.Errorf("got %s", &r)
-	}
-	if got := median([]float64{4, 1, 3, 2}); got != 2.5 {
-		t.Errorf("median of an even number: %v", got)
 	}
 }
 

@@ -40,9 +40,9 @@ func (rs *results) add(m metric, contender string, value, processor float64) {
 		*rs = append(*rs, r)
 	}
 	r.Samples = append(r.Samples, value)
-	r.Median = median(r.Samples)
+	r.Median = record.Median(r.Samples)
 	r.ProcessorSamples = append(r.ProcessorSamples, processor)
-	r.Processor = median(r.ProcessorSamples)
+	r.Processor = record.Median(r.ProcessorSamples)
 }
 
 func (rs results) find(row, contender string) *result {
@@ -73,12 +73,6 @@ func (r *result) String() string {
 	return fmt.Sprintf("%s ±%.0f%%", number(r.Median), spread*100)
 }
 
-// median leaves its argument as it is.
-func median(values []float64) float64 {
-	s := slices.Sorted(slices.Values(values))
-	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
-}
-
 // number has three digits that count.
 func number(v float64) string {
 	switch {
@@ -96,7 +90,13 @@ func (s *session) report(w io.Writer) error {
 	for _, c := range s.contenders {
 		fmt.Fprintf(w, " %s |", c.name)
 	}
-	fmt.Fprintf(w, " berth to best durable |\n|---|---|%s---|\n", strings.Repeat("---|", len(s.contenders)))
+	fmt.Fprint(w, " berth to best durable |")
+	columns := len(s.contenders) + 1
+	if s.Baseline != "" {
+		fmt.Fprint(w, " cost to before |")
+		columns++
+	}
+	fmt.Fprintf(w, "\n|---|---|%s\n", strings.Repeat("---|", columns))
 	for _, row := range s.results.rows() {
 		s.line(w, row)
 	}
@@ -104,7 +104,12 @@ func (s *session) report(w io.Writer) error {
 	for _, c := range s.contenders {
 		fmt.Fprintf(w, " %s |", c.name)
 	}
-	fmt.Fprintf(w, "\n|---|%s\n", strings.Repeat("---|", len(s.contenders)))
+	columns = len(s.contenders)
+	if s.Baseline != "" {
+		fmt.Fprint(w, " cost to before |")
+		columns++
+	}
+	fmt.Fprintf(w, "\n|---|%s\n", strings.Repeat("---|", columns))
 	for _, r := range s.rows() {
 		fmt.Fprintf(w, "| %s |", r.name)
 		for _, c := range s.contenders {
@@ -113,6 +118,9 @@ func (s *session) report(w io.Writer) error {
 			} else {
 				fmt.Fprint(w, " |")
 			}
+		}
+		if s.Baseline != "" {
+			fmt.Fprintf(w, " %s |", s.results.cost(r.name, func(x *result) []float64 { return x.ProcessorSamples }, true))
 		}
 		fmt.Fprintln(w)
 	}
@@ -133,7 +141,7 @@ func (s *session) line(w io.Writer, row string) {
 		}
 		unit = r.Unit
 		cells += " " + r.String() + " |"
-		if c.durable && c.name != berth && (best == 0 || r.Lower == (r.Median < best)) {
+		if c.durable && c.name != berth && c.name != before && (best == 0 || r.Lower == (r.Median < best)) {
 			best = r.Median
 		}
 	}
@@ -144,5 +152,21 @@ func (s *session) line(w io.Writer, row string) {
 		}
 		ratio = fmt.Sprintf("%.2f", v)
 	}
-	fmt.Fprintf(w, "| %s | %s |%s %s |\n", row, unit, cells, ratio)
+	fmt.Fprintf(w, "| %s | %s |%s %s |", row, unit, cells, ratio)
+	if s.Baseline != "" {
+		lower := s.results.find(row, berth) != nil && s.results.find(row, berth).Lower
+		fmt.Fprintf(w, " %s |", s.results.cost(row, func(r *result) []float64 { return r.Samples }, lower))
+	}
+	fmt.Fprintln(w)
+}
+
+// cost is what a row costs berth in units of what it costs the build before: the
+// median of the rounds, in each of which the two take turns. Below 1 it has become
+// cheaper. It is "" where one of them was not measured.
+func (rs results) cost(row string, of func(*result) []float64, lower bool) string {
+	now, then := rs.find(row, berth), rs.find(row, before)
+	if now == nil || then == nil {
+		return ""
+	}
+	return record.Cost(of(now), of(then), lower)
 }

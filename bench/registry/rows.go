@@ -27,8 +27,12 @@ type row struct {
 	ops        int                          // how many in all; 0: as many as time allows
 	scale      float64                      // of a rate: what one operation counts
 	skipsFloor bool                         // the bare server has nothing like it
+	needsLists bool                         // only a server with the referrers API has it
 	do         func(c *client, i int) error // i counts the operations of all clients
 }
+
+// referrersOfEach is how many manifests are attached to each of some others.
+const referrersOfEach = 50
 
 // rows are the loads in their order: pulls need what was pushed before.
 func (s *session) rows() []row {
@@ -43,6 +47,10 @@ func (s *session) rows() []row {
 		return func(c *client, _ int) error { return c.list(query, s.Tags) }
 	}
 	manifest := func(c *client, b blob) error { return c.get(b.manifestPath(), 0) }
+	subjects := b.four[:min(len(b.four), repos)]
+	attached := referrersOfEach * len(subjects)
+	attach := func(c *client, i int) error { return c.attach(subjects[i%len(subjects)], i) }
+	referrers := func(c *client, b blob) error { return c.listReferrers(b, referrersOfEach) }
 	return []row{
 		{metric: metric{"push 1 MiB, 4 clients", "op/s", false}, clients: 4, ops: len(b.four), do: push(b.four)},
 		{metric: metric{"push 1 MiB, 8 clients", "op/s", false}, clients: 8, ops: len(b.eight), do: push(b.eight)},
@@ -52,6 +60,8 @@ func (s *session) rows() []row {
 		{metric: metric{"pull 100 MiB, 2 clients", "MiB/s", false}, clients: 2, scale: 100, do: each(b.large, (*client).pull)},
 		{metric: metric{"manifest GET by tag, 8 clients", "op/s", false}, clients: 8, do: each(b.eight, manifest)},
 		{metric: metric{"blob HEAD, 8 clients", "op/s", false}, clients: 8, do: each(b.eight, (*client).head)},
+		{metric: metric{"attach a referrer, 4 clients", "op/s", false}, clients: 4, ops: attached, needsLists: true, skipsFloor: true, do: attach},
+		{metric: metric{"list 50 referrers", "ms", true}, clients: 1, needsLists: true, skipsFloor: true, do: each(subjects, referrers)},
 		{metric: metric{"list all tags, server's pages", "ms", true}, clients: 1, skipsFloor: true, do: list("")},
 		{metric: metric{"list all tags, n=1000", "ms", true}, clients: 1, skipsFloor: true, do: list("?n=1000")},
 	}

@@ -38,7 +38,7 @@ func start(ctx context.Context, c contender, dir string) (*server, error) {
 		return nil, err
 	}
 	config := filepath.Join(dir, "config.json") // YAML for some; berth and zot go by the name
-	if c.name == berth || c.name == "registry" {
+	if c.name == berth || c.name == before || c.name == "registry" {
 		config = filepath.Join(dir, "config.yaml")
 	}
 	if err := os.WriteFile(config, []byte(c.config(dir, port)), 0o600); err != nil {

@@ -5,6 +5,7 @@ package transfer
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -14,11 +15,28 @@ import (
 	"time"
 )
 
-// berth is the client that the others are compared with.
-const berth = "berth"
+const (
+	berth  = "berth"  // the client that the others are compared with
+	before = "before" // another build of it
+)
 
-// clients are all that are measured, in the order of the columns.
-func clients() []string { return []string{berth, "oras", "crane", "regctl", "skopeo"} }
+// clients are all that can be measured, in the order of the columns.
+func clients() []string { return []string{berth, before, "oras", "crane", "regctl", "skopeo"} }
+
+// commands returns the client whose commands one has.
+func commands(name string) string {
+	if name == before {
+		return berth
+	}
+	return name
+}
+
+// programsFor returns the programs that the commands of a client run.
+func (s *session) programsFor(name string) map[string]string {
+	programs := maps.Clone(s.programs)
+	programs[commands(name)] = s.programs[name]
+	return programs
+}
 
 // job is what one client is asked to do: where its input is, and where it goes.
 type job struct {

@@ -36,7 +36,7 @@ func (rs *results) add(on, row, client string, s sample) {
 		*rs = append(*rs, r)
 	}
 	r.Samples, r.cpus = append(r.Samples, s.wall.Seconds()), append(r.cpus, s.cpu.Seconds())
-	r.Seconds, r.CPU = median(r.Samples), median(r.cpus)
+	r.Seconds, r.CPU = record.Median(r.Samples), record.Median(r.cpus)
 	r.RSS, r.Up, r.Down = max(r.RSS, s.rss), s.up, s.down
 }
 
@@ -59,16 +59,13 @@ func (rs results) names(of func(*result) string) (names []string) {
 	return names
 }
 
-// median leaves its argument as it is.
-func median(values []float64) float64 {
-	s := slices.Sorted(slices.Values(values))
-	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
-}
-
 // best returns the fastest of the others.
 func (rs results) best(on, row string) *result {
 	var best *result
-	for _, name := range clients()[1:] {
+	for _, name := range clients() {
+		if commands(name) == berth {
+			continue
+		}
 		if r := rs.find(on, row, name); r != nil && (best == nil || r.Seconds < best.Seconds) {
 			best = r
 		}
@@ -85,11 +82,16 @@ func (s *session) report(w io.Writer) error {
 }
 
 func (s *session) table(w io.Writer, on string) {
-	fmt.Fprintf(w, "\n%s, seconds:\n\n| row | %s | berth/best | berth CPU | RSS berth | RSS best |", on, strings.Join(clients(), " | "))
-	columns := len(clients()) + 5
+	names := s.found()
+	fmt.Fprintf(w, "\n%s, seconds:\n\n| row | %s | berth/best | berth CPU | RSS berth | RSS best |", on, strings.Join(names, " | "))
+	columns := len(names) + 5
 	if on == "link" {
 		fmt.Fprint(w, " MB berth | MB best |")
 		columns += 2
+	}
+	if s.Baseline != "" {
+		fmt.Fprint(w, " cost to before | its CPU | RSS before |")
+		columns += 3
 	}
 	fmt.Fprintf(w, "\n|%s\n", strings.Repeat("---|", columns))
 	for _, row := range s.results.names(func(r *result) string { return r.Row }) {
@@ -101,20 +103,25 @@ func (s *session) table(w io.Writer, on string) {
 
 func (s *session) line(w io.Writer, on, row string, ours *result) {
 	fmt.Fprintf(w, "| %s |", row)
-	for _, name := range clients() {
+	for _, name := range s.found() {
 		if r := s.results.find(on, row, name); r != nil {
 			fmt.Fprintf(w, " %.3f |", r.Seconds)
 		} else {
 			fmt.Fprint(w, " |")
 		}
 	}
-	best := s.results.best(on, row)
-	if best == nil {
+	ratio, best := "", s.results.best(on, row)
+	if best != nil {
+		ratio = fmt.Sprintf("%.2f", ours.Seconds/best.Seconds)
+	} else {
 		best = &result{}
 	}
-	fmt.Fprintf(w, " %.2f | %.2f | %d MiB | %d MiB |", ours.Seconds/best.Seconds, ours.CPU, ours.RSS>>20, best.RSS>>20)
+	fmt.Fprintf(w, " %s | %.2f | %d MiB | %d MiB |", ratio, ours.CPU, ours.RSS>>20, best.RSS>>20)
 	if on == "link" {
 		fmt.Fprintf(w, " %.1f | %.1f |", float64(ours.Up+ours.Down)/1e6, float64(best.Up+best.Down)/1e6)
+	}
+	if then := s.results.find(on, row, before); then != nil {
+		fmt.Fprintf(w, " %s | %s | %d MiB |", record.Cost(ours.Samples, then.Samples, true), record.Cost(ours.cpus, then.cpus, true), then.RSS>>20)
 	}
 	fmt.Fprintln(w)
 }

@@ -26,6 +26,7 @@ import (
 // Options say what is measured and how often.
 type Options struct {
 	Berth    string // program
+	Baseline string // program of another build of berth, to compare with; "" for none
 	Registry string // program of the neutral registry
 	On       string // settings, by name and comma
 	Only     string // clients, by name and comma; all when empty
@@ -43,6 +44,7 @@ func Main(ctx context.Context, args []string) error {
 	var o Options
 	f := flag.NewFlagSet("transfer", flag.ContinueOnError)
 	f.StringVar(&o.Berth, "berth", berth, "berth program")
+	f.StringVar(&o.Baseline, "baseline", "", "another build of berth, measured in the same turns (`program`)")
 	f.StringVar(&o.Registry, "registry", "registry", "CNCF distribution program")
 	f.StringVar(&o.On, "on", "berth,registry,link", "where: on `berth` serve, on CNCF distribution, over a link to the latter")
 	f.StringVar(&o.Only, "only", "", "measure only these clients, such as berth,oras")
@@ -73,11 +75,15 @@ func run(ctx context.Context, o Options) (err error) {
 	s := &session{Options: o, programs: map[string]string{}, inputs: map[string]input{}}
 	for _, name := range clients() {
 		program := name
-		if name == berth {
-			program = o.Berth
-		}
-		if o.Only != "" && !slices.Contains(strings.Split(o.Only, ","), name) {
+		switch {
+		case name == before:
+			if program = o.Baseline; program == "" {
+				continue
+			}
+		case o.Only != "" && !slices.Contains(strings.Split(o.Only, ","), name):
 			continue
+		case name == berth:
+			program = o.Berth
 		}
 		path, err := exec.LookPath(program)
 		if err != nil {
@@ -137,7 +143,7 @@ func (s *session) setting(ctx context.Context, on string) error {
 				continue
 			}
 			for _, name := range s.order(n) {
-				if r.push[name] == nil {
+				if r.push[commands(name)] == nil {
 					continue
 				}
 				if err := s.move(ctx, on, way, r, name); err != nil {
@@ -159,14 +165,19 @@ func (s *session) wants(row string) bool {
 	return slices.ContainsFunc(strings.Split(s.Rows, ","), func(part string) bool { return strings.Contains(row, part) })
 }
 
-// order returns the clients with another one first for each n.
-func (s *session) order(n int) []string {
-	var all []string
+// found returns the clients that are measured, in the order of the columns.
+func (s *session) found() (names []string) {
 	for _, name := range clients() {
 		if s.programs[name] != "" {
-			all = append(all, name)
+			names = append(names, name)
 		}
 	}
+	return names
+}
+
+// order returns the clients with another one first for each n.
+func (s *session) order(n int) []string {
+	all := s.found()
 	n %= len(all)
 	return slices.Concat(all[n:], all[:n])
 }
@@ -203,7 +214,7 @@ func (s *session) move(ctx context.Context, on string, way *link, r row, name st
 	}
 	defer stop()
 	in := s.inputs[r.input]
-	j := job{programs: s.programs, home: filepath.Join(dir, "home"), host: host, repo: "r" + fmt.Sprint(s.count),
+	j := job{programs: s.programsFor(name), home: filepath.Join(dir, "home"), host: host, repo: "r" + fmt.Sprint(s.count),
 		input: in.dir(s.dir), output: filepath.Join(dir, "out")}
 	switch {
 	case r.layout:
@@ -214,11 +225,12 @@ func (s *session) move(ctx context.Context, on string, way *link, r row, name st
 	if err := j.prepare(); err != nil {
 		return err
 	}
+	push, pull := r.push[commands(name)], r.pull[commands(name)]
 	for _, step := range []struct {
 		name   string
 		do     command
 		repeat bool
-	}{{"push ", r.push[name], false}, {"push again ", r.push[name], true}, {"pull ", r.pull[name], false}, {"pull again ", r.pull[name], true}} {
+	}{{"push ", push, false}, {"push again ", push, true}, {"pull ", pull, false}, {"pull again ", pull, true}} {
 		if step.repeat && !r.repeat {
 			continue
 		}
@@ -269,7 +281,7 @@ func (s *session) tags(ctx context.Context, on string, way *link, n int) error {
 		return err
 	}
 	for _, name := range s.order(n) {
-		do := copyTags()[name]
+		do := copyTags()[commands(name)]
 		if do == nil {
 			continue
 		}
@@ -277,7 +289,7 @@ func (s *session) tags(ctx context.Context, on string, way *link, n int) error {
 		if err != nil {
 			return err
 		}
-		j := job{programs: s.programs, home: filepath.Join(dir, name, "home"), host: host, source: source, input: filepath.Join(dir, "input")}
+		j := job{programs: s.programsFor(name), home: filepath.Join(dir, name, "home"), host: host, source: source, input: filepath.Join(dir, "input")}
 		err = j.prepare()
 		if err == nil {
 			err = s.measure(ctx, on, way, rowTags, name, j, do)
