@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/regular"
 )
 
 // document is the part of config.json that is about credentials.
@@ -40,16 +40,16 @@ func (s Store) read() ([]byte, document, error) {
 	if s.File == "" {
 		return nil, doc, nil
 	}
-	data, err := os.ReadFile(s.File)
+	data, err := regular.Read(s.File, maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, doc, nil
+	}
+	if regular.IsLimit(err) {
+		return nil, doc, s.broken(fmt.Errorf("it is larger than %d MiB", maxFile>>20))
 	}
 	if err != nil {
 		return nil, doc, diag.Errorf(diag.CredentialUnread, "cannot read Docker's credentials: %w", err).
 			WithHint("make %s readable by the user that runs berth, or set DOCKER_CONFIG to another directory", s.File)
-	}
-	if len(data) > maxFile {
-		return nil, doc, s.broken(fmt.Errorf("it is larger than %d MiB", maxFile>>20))
 	}
 	if strings.TrimSpace(string(data)) == "" { // some tools create it so
 		return nil, doc, nil

@@ -5,7 +5,8 @@ import (
 	"crypto/x509"
 	"fmt"
 	"log/slog"
-	"os"
+
+	"github.com/berth-oci/berth/internal/regular"
 )
 
 // Certificates names the PEM files of a server: its certificate with the chain,
@@ -39,7 +40,7 @@ func (c Certificates) TLS(log *slog.Logger) (*tls.Config, error) {
 }
 
 func (c Certificates) load() (*tls.Config, error) {
-	cert, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+	cert, err := regular.KeyPair(c.Cert, c.Key)
 	if err != nil {
 		return nil, fmt.Errorf("certificate %s: %w", c.Cert, err)
 	}
@@ -50,7 +51,7 @@ func (c Certificates) load() (*tls.Config, error) {
 		NextProtos: []string{"h2", "http/1.1"},
 	}
 	for _, name := range c.ClientCAs {
-		pem, err := os.ReadFile(name)
+		pem, err := regular.ReadSmall(name)
 		if err != nil {
 			return nil, fmt.Errorf("client CAs: %w", err)
 		}

@@ -7,13 +7,14 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
 	"sync/atomic"
 
 	"golang.org/x/crypto/bcrypt"
+
+	"github.com/berth-oci/berth/internal/regular"
 )
 
 // maxCost keeps one login below some five seconds.
@@ -41,7 +42,7 @@ type account struct {
 // is not a user with a bcrypt hash is an error, for its user could not log in and
 // would not be told why.
 func loadPasswords(file string) (*passwords, error) {
-	content, err := os.ReadFile(file)
+	content, err := regular.ReadSmall(file)
 	if err != nil {
 		return nil, fmt.Errorf("password file: %w", err)
 	}

@@ -4,9 +4,10 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
+
+	"github.com/berth-oci/berth/internal/regular"
 )
 
 // tokens is a token file as it was read: the hash of each token. Hashes have one
@@ -21,7 +22,7 @@ type hashedToken struct {
 // loadTokens reads a file of one token a line. Blank lines and those that begin
 // with # are passed over.
 func loadTokens(file string) (tokens, error) {
-	content, err := os.ReadFile(file)
+	content, err := regular.ReadSmall(file)
 	if err != nil {
 		return nil, fmt.Errorf("token file: %w", err)
 	}

@@ -7,10 +7,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"time"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/regular"
 	"github.com/berth-oci/berth/internal/resolve"
 )
 
@@ -91,7 +91,7 @@ func tlsConfig(t *resolve.Target) (*tls.Config, error) {
 			pool = x509.NewCertPool()
 		}
 		for _, file := range t.Client.CACerts {
-			pem, err := os.ReadFile(file.Path)
+			pem, err := regular.ReadSmall(file.Path)
 			if err != nil {
 				return nil, t.Fault(diag.CredentialUnread, file.Attr, "cannot read certificate: %w", err).WithHint("check the path")
 			}
@@ -102,7 +102,7 @@ func tlsConfig(t *resolve.Target) (*tls.Config, error) {
 		config.RootCAs = pool
 	}
 	if t.Client.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(t.Client.Cert, t.Client.Key)
+		pair, err := regular.KeyPair(t.Client.Cert, t.Client.Key)
 		if err != nil {
 			return nil, t.Fault(diag.CredentialUnread, "tls_cert_path", "cannot use client certificate: %w", err).
 				WithHint("tls_cert_path and tls_key_path must be a PEM pair")

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/goccy/go-yaml"
@@ -12,6 +11,7 @@ import (
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/embedded/settings"
 	"github.com/berth-oci/berth/internal/engine"
+	"github.com/berth-oci/berth/internal/regular"
 	"github.com/berth-oci/berth/internal/resolve"
 )
 
@@ -128,7 +128,7 @@ func checkFiles(t *resolve.Target, u engine.Unit) (faults diag.List) {
 // checkConfigFile fails with diag.FileExists when config_path holds something
 // that berth did not write: a registry's config is work that a user would miss.
 func checkConfigFile(t *resolve.Target, name string) error {
-	data, err := os.ReadFile(name)
+	data, err := regular.ReadSmall(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) || err == nil && len(data) == 0:
 		return nil

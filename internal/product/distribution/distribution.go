@@ -17,6 +17,7 @@ import (
 	"github.com/berth-oci/berth/internal/atomicfile"
 	"github.com/berth-oci/berth/internal/engine"
 	"github.com/berth-oci/berth/internal/product"
+	"github.com/berth-oci/berth/internal/regular"
 	"github.com/berth-oci/berth/internal/resolve"
 )
 
@@ -132,7 +133,7 @@ func checkTLS(t *resolve.Target) (faults diag.List) {
 		return nil
 	}
 	read := func(path, name string) []byte {
-		data, err := os.ReadFile(name)
+		data, err := regular.ReadSmall(name)
 		if err != nil {
 			faults = append(faults, t.Fault(diag.CredentialUnread, path, "cannot read the file of %s: %w", path, err).
 				WithHint("put a PEM file at %s that the user who runs berth can read", name))

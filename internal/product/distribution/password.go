@@ -1,7 +1,6 @@
 package distribution
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -9,6 +8,7 @@ import (
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/atomicfile"
+	"github.com/berth-oci/berth/internal/regular"
 	"github.com/berth-oci/berth/internal/resolve"
 )
 
@@ -60,7 +60,7 @@ func checkHtpasswd(t *resolve.Target) (faults diag.List) {
 	fault := func(hint, format string, args ...any) {
 		faults = append(faults, t.Fault(diag.CredentialUnread, "local.htpasswd_path", format, args...).WithHint("%s", hint))
 	}
-	data, err := os.ReadFile(name)
+	data, err := regular.ReadSmall(name)
 	if err != nil {
 		fault("create it with htpasswd -cB, readable only by you (chmod 600)", "cannot read the password file: %w", err)
 		return faults
@@ -141,7 +141,7 @@ func htpasswdFits(t *resolve.Target) bool {
 	if err != nil {
 		return false
 	}
-	data, err := os.ReadFile(htpasswdFile(t))
+	data, err := regular.ReadSmall(htpasswdFile(t))
 	return err == nil && fits(string(data), t.Auth.Username, password)
 }
 
