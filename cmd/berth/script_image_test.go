@@ -4,9 +4,11 @@ import (
 	"archive/tar"
 	"bytes"
 	"encoding/json"
+	"flag"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -18,9 +20,9 @@ import (
 // Commands of scripts that make images; script_test.go lists them. They are
 // written by hand here, so that berth's own writer is not what proves its reader.
 
-// image is image VAR DIR TAG TEXT [PLATFORM...].
+// image is image [-sha512 PARTS] VAR DIR TAG TEXT [PLATFORM...].
 func image(ts *testscript.TestScript, _ bool, args []string) {
-	l := imageLayout{ts, ts.MkAbs(args[1])}
+	l, args := layoutOf(ts, args)
 	name, text, platforms := args[2], args[3], args[4:]
 	var root ocispec.Descriptor
 	if len(platforms) == 0 {
@@ -40,9 +42,9 @@ func image(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv(args[0], root.Digest.String())
 }
 
-// refer is refer VAR DIR DIGEST TYPE.
+// refer is refer [-sha512 PARTS] VAR DIR DIGEST TYPE.
 func refer(ts *testscript.TestScript, _ bool, args []string) {
-	l := imageLayout{ts, ts.MkAbs(args[1])}
+	l, args := layoutOf(ts, args)
 	subject := digest.Digest(args[2])
 	info, err := os.Stat(l.file(subject))
 	ts.Check(err)
@@ -107,8 +109,32 @@ func jsonLines(ts *testscript.TestScript, _ bool, args []string) {
 
 // imageLayout adds to an OCI layout in a directory.
 type imageLayout struct {
-	ts  *testscript.TestScript
-	dir string
+	ts     *testscript.TestScript
+	dir    string
+	sha512 string // what has such a digest, of index, manifest, config and layer
+}
+
+// layoutOf reads the flag of image and refer, and the layout that they name.
+func layoutOf(ts *testscript.TestScript, args []string) (l imageLayout, rest []string) {
+	flags := flag.NewFlagSet("image", flag.ContinueOnError)
+	flags.StringVar(&l.sha512, "sha512", "", "")
+	ts.Check(flags.Parse(args))
+	l.ts, l.dir = ts, ts.MkAbs(flags.Arg(1))
+	return l, flags.Args()
+}
+
+// digest is the digest of content, by the algorithm that what it is has.
+func (l imageLayout) digest(mediaType string, data []byte) digest.Digest {
+	part := "layer"
+	for _, word := range []string{"index", "manifest", "config"} {
+		if strings.Contains(mediaType, word) {
+			part = word
+		}
+	}
+	if slices.Contains(strings.Split(l.sha512, ","), part) {
+		return digest.SHA512.FromBytes(data)
+	}
+	return digest.FromBytes(data)
 }
 
 func (l imageLayout) file(d digest.Digest) string {
@@ -116,7 +142,7 @@ func (l imageLayout) file(d digest.Digest) string {
 }
 
 func (l imageLayout) blob(mediaType string, data []byte) ocispec.Descriptor {
-	d := ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}
+	d := ocispec.Descriptor{MediaType: mediaType, Digest: l.digest(mediaType, data), Size: int64(len(data))}
 	l.ts.Check(os.MkdirAll(filepath.Dir(l.file(d.Digest)), 0o777))
 	l.ts.Check(os.WriteFile(l.file(d.Digest), data, 0o666))
 	return d

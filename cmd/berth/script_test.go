@@ -43,10 +43,12 @@ import (
 //	                                port into VAR and expands each *.yaml of the script; it
 //	                                notes every request in NAME.log, and fails as NAME.faults
 //	                                says, each line METHOD PATTERN STATUS|hang [AFTER]
-//	image VAR DIR TAG TEXT [PLATFORM...]
+//	image [-sha512 PARTS] VAR DIR TAG TEXT [PLATFORM...]
 //	                                adds an image to an OCI layout, or with platforms an index of
-//	                                them, by a tag or - for none, its digest into VAR
-//	refer VAR DIR DIGEST TYPE       adds what has a manifest of the layout as its subject
+//	                                them, by a tag or - for none, its digest into VAR; PARTS are
+//	                                those of index,manifest,config,layer that have a sha512
+//	refer [-sha512 PARTS] VAR DIR DIGEST TYPE
+//	                                adds what has a manifest of the layout as its subject
 //	archive FILE DIR                makes a tar of the files below a directory
 //	jsonl FILE TYPE                 every line is JSON, and the last one's type is TYPE
 //	dockersave FILE NAME:TAG TEXT   writes an image as docker save does

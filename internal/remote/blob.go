@@ -8,6 +8,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/berth-oci/berth/internal/oci"
 )
 
 // Has reports whether the repository has the blob or manifest that d describes.
@@ -24,6 +26,9 @@ func (r *Repository) Has(ctx context.Context, d ocispec.Descriptor) (bool, error
 		return false, err
 	}
 	defer discard(resp)
+	if oci.Differ(d.Digest, describe(resp).Digest) {
+		return false, nil
+	}
 	return resp.ContentLength < 0 || d.Size == 0 || resp.ContentLength == d.Size, nil
 }
 
@@ -37,7 +42,8 @@ func (r *Repository) Blob(ctx context.Context, d ocispec.Descriptor, offset int6
 
 // Range is Blob for the bytes from offset up to end, which it gives no more than
 // and may give fewer. ranged is false when the registry does not serve parts and
-// the bytes before offset had to be read, and thrown away.
+// the bytes before offset had to be read, and thrown away. It fails with
+// diag.DigestMismatch where the registry says that the blob has another size.
 func (r *Repository) Range(ctx context.Context, d ocispec.Descriptor, offset, end int64) (body io.ReadCloser, ranged bool, err error) {
 	q := request{method: http.MethodGet, url: r.url("blobs", d.Digest.String()), bulk: true}
 	if offset > 0 || end < d.Size {
@@ -48,11 +54,15 @@ func (r *Repository) Range(ctx context.Context, d ocispec.Descriptor, offset, en
 		return nil, false, err
 	}
 	if resp.StatusCode == http.StatusPartialContent {
-		if err := startsAt(resp, offset); err != nil {
+		if err := isPart(resp, d, offset); err != nil {
 			resp.Body.Close()
 			return nil, false, err
 		}
 		return limited{io.LimitReader(resp.Body, end-offset), resp.Body}, true, nil
+	}
+	if resp.ContentLength >= 0 && resp.ContentLength != d.Size {
+		resp.Body.Close()
+		return nil, false, wrongSize(d, resp.ContentLength)
 	}
 	if _, err := io.CopyN(io.Discard, resp.Body, offset); err != nil {
 		resp.Body.Close()
@@ -61,14 +71,18 @@ func (r *Repository) Range(ctx context.Context, d ocispec.Descriptor, offset, en
 	return limited{io.LimitReader(resp.Body, end-offset), resp.Body}, offset == 0 && end == d.Size, nil
 }
 
-// startsAt fails when a registry gives another part than was asked for (RFC
-// 9110, section 14.4).
-func startsAt(resp *http.Response, offset int64) error {
-	var first int64
+// isPart fails when a registry gives another part than was asked for, or one of
+// something else (RFC 9110, section 14.4).
+func isPart(resp *http.Response, d ocispec.Descriptor, offset int64) error {
+	var first, last, size int64
 	text := resp.Header.Get("Content-Range")
-	if _, err := fmt.Sscanf(text, "bytes %d-", &first); err != nil || first != offset {
+	n, _ := fmt.Sscanf(text, "bytes %d-%d/%d", &first, &last, &size) // the size may be *
+	if n < 2 || first != offset {
 		// The query of a redirect may be a credential.
 		return fmt.Errorf("%s %s%s: asked for bytes from %d, and was given %q", resp.Request.Method, resp.Request.URL.Host, resp.Request.URL.Path, offset, text)
+	}
+	if n == 3 && size != d.Size {
+		return wrongSize(d, size)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/oci"
 )
 
 // Media types of Docker's manifests, which mean what OCI's do.
@@ -46,7 +47,9 @@ func IsManifest(mediaType string) bool {
 // the specification asks registries to take at least.
 const MaxManifest = 4 << 20
 
-// Resolve returns the descriptor of a tag or a digest.
+// Resolve returns the descriptor of a tag or a digest. What is asked for by a digest
+// has that one, whatever else the registry calls it. It fails with
+// diag.DigestMismatch where the registry says that it has something else.
 func (r *Repository) Resolve(ctx context.Context, ref string) (ocispec.Descriptor, error) {
 	resp, err := r.do(ctx, r.get(http.MethodHead, ref), http.StatusOK)
 	if err != nil && status(err) != http.StatusMethodNotAllowed {
@@ -56,11 +59,14 @@ func (r *Repository) Resolve(ctx context.Context, ref string) (ocispec.Descripto
 		defer discard(resp)
 		d := describe(resp)
 		d.Size = resp.ContentLength
-		if d.Digest == "" && digest.Digest(ref).Validate() == nil {
-			d.Digest = digest.Digest(ref)
+		if want := digest.Digest(ref); oci.IsDigest(ref) {
+			if oci.Differ(want, d.Digest) {
+				return ocispec.Descriptor{}, wrong(want, d.Digest)
+			}
+			d.Digest = want
 		}
-		if d.Digest.Validate() == nil && d.Size >= 0 && d.MediaType != "" {
-			return d, r.same(ref, d.Digest)
+		if d.Digest.Validate() == nil && d.Size > 0 && d.MediaType != "" {
+			return d, nil
 		}
 	}
 	// A registry that does not say enough has to give the whole of it.
@@ -96,23 +102,20 @@ func (r *Repository) getOnce(ctx context.Context, ref string) (ocispec.Descripto
 	}
 	d := describe(resp)
 	d.Size = int64(len(data))
-	want := digest.Digest(ref)
 	switch {
-	case want.Validate() == nil:
-	case d.Digest.Validate() == nil:
-		want = d.Digest
-	default:
-		want = digest.FromBytes(data)
+	case oci.IsDigest(ref):
+		d.Digest = digest.Digest(ref)
+	case d.Digest.Validate() != nil:
+		d.Digest = digest.FromBytes(data)
 	}
-	if got := want.Algorithm().FromBytes(data); got != want {
-		return ocispec.Descriptor{}, nil, wrong(want, got)
+	if !oci.Names(d.Digest, data) {
+		return ocispec.Descriptor{}, nil, wrong(d.Digest, d.Digest.Algorithm().FromBytes(data))
 	}
-	d.Digest = want
 	return d, data, nil
 }
 
-// Manifest returns the manifest that d describes, verified. It fails with
-// diag.DigestMismatch when the registry gives something else, repeatedly.
+// Manifest returns the manifest that d describes, verified: digest and size. It
+// fails with diag.DigestMismatch when the registry gives something else, repeatedly.
 func (r *Repository) Manifest(ctx context.Context, d ocispec.Descriptor) ([]byte, error) {
 	if d.Size > MaxManifest {
 		return nil, tooLarge(d.Digest.String())
@@ -121,19 +124,14 @@ func (r *Repository) Manifest(ctx context.Context, d ocispec.Descriptor) ([]byte
 		return nil, diag.Errorf(diag.BadArtifact, "%q is not a digest: %w", d.Digest, err).WithHint("the artifact has to be pushed again")
 	}
 	_, data, err := r.Get(ctx, d.Digest.String())
+	if err == nil && int64(len(data)) != d.Size {
+		return nil, wrongSize(d, int64(len(data)))
+	}
 	return data, err
 }
 
 func (r *Repository) get(method, ref string) request {
 	return request{method: method, url: r.url("manifests", ref), header: http.Header{"Accept": {accepted()}}}
-}
-
-// same fails when a registry answers a question for a digest with another one.
-func (r *Repository) same(ref string, got digest.Digest) error {
-	if want := digest.Digest(ref); want.Validate() == nil && want.Algorithm() == got.Algorithm() && want != got {
-		return wrong(want, got)
-	}
-	return nil
 }
 
 // describe returns what the headers of an answer say of a manifest.
@@ -193,14 +191,13 @@ func (r *Repository) put(ctx context.Context, d ocispec.Descriptor, data []byte,
 		case status(err) == http.StatusBadRequest && !damaged:
 			continue // it may have been damaged on the way
 		case isDigestInvalid(err):
-			return false, diag.Errorf(diag.DigestMismatch, "the registry received something else than manifest %s, twice", d.Digest).
-				WithHint("something on the way damages content; push again")
+			return false, invalid(d.Digest, "something on the way damages content; push again")
 		case err != nil:
 			return false, err
 		}
 		discard(resp)
 		got := digest.Digest(resp.Header.Get("Docker-Content-Digest"))
-		if got.Validate() != nil || got.Algorithm() != d.Digest.Algorithm() || got == d.Digest {
+		if got.Validate() != nil || oci.Names(got, data) {
 			return resp.Header.Get("OCI-Subject") != "", nil
 		}
 		if damaged {
@@ -229,6 +226,22 @@ func tooLarge(ref string) error {
 
 func wrong(want, got digest.Digest) error {
 	return diag.Errorf(diag.DigestMismatch, "the registry's content for %s is %s", want, got).WithHint("%s", DamagedHint)
+}
+
+// invalid is for a digest that a registry calls invalid, twice. Of digests other
+// than sha256, which registries need not know, the reason may be just that.
+func invalid(d digest.Digest, hint string) error {
+	if d.Algorithm() == digest.SHA256 {
+		return diag.Errorf(diag.DigestMismatch, "the registry received something else than %s, twice", d).WithHint("%s", hint)
+	}
+	return diag.Errorf(diag.RegistryRefused, "the registry does not take %s by that digest", d).
+		WithHint("many registries know sha256 alone: use one that knows %s, as berth's own does, or make the artifact with sha256", d.Algorithm())
+}
+
+// wrongSize is for content that has another size than its descriptor says, which is
+// not to be trusted (image-spec, "Descriptors").
+func wrongSize(d ocispec.Descriptor, got int64) error {
+	return diag.Errorf(diag.DigestMismatch, "the registry's content for %s has %d bytes, and should have %d", d.Digest, got, d.Size).WithHint("%s", DamagedHint)
 }
 
 // DamagedHint is what to do about content that is not what its digest says.

@@ -58,6 +58,8 @@ func TestResolve(t *testing.T) {
 		"missing, and no HEAD":        {"v2", times(always, "HEAD", "", answer(405)), diag.NotFound, 1},
 		"denied":                      {"v1", times(always, "HEAD", "", answer(403)), diag.Forbidden, 0},
 		"another digest in HEAD":      {d.Digest.String(), head(func(h http.Header) { h.Set("Docker-Content-Digest", other.Digest.String()) }), diag.DigestMismatch, 0},
+		"another algorithm in HEAD":   {d.Digest.String(), head(func(h http.Header) { h.Set("Docker-Content-Digest", digest.SHA512.FromBytes(otherData).String()) }), "", 0},
+		"HEAD of no bytes":            {"v1", head(func(h http.Header) { h.Set("Content-Length", "0") }), "", 1},
 		"another digest's parameters": {"v1", head(func(h http.Header) { h.Set("Content-Type", ocispec.MediaTypeImageManifest+"; charset=utf-8") }), "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -74,6 +76,18 @@ func TestResolve(t *testing.T) {
 			}
 			f.wantRequests(t, c.gets, "GET", "/manifests/")
 		})
+	}
+}
+
+// TestManifestSize: a descriptor says the size as well.
+func TestManifestSize(t *testing.T) {
+	d, data := manifestOf("one", nil)
+	f := newFake()
+	f.manifests[d.Digest.String()] = stored{d.MediaType, data}
+	r, _ := f.start(t, Uploads{})
+	for _, size := range []int64{0, d.Size - 1, d.Size + 1} {
+		_, err := r.Manifest(t.Context(), ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: size})
+		wantCode(t, err, diag.DigestMismatch)
 	}
 }
 

@@ -7,7 +7,6 @@ package remote
 
 import (
 	"context"
-	_ "crypto/sha512" // for digests of sha384 and sha512
 	"errors"
 	"io"
 	"net/http"

@@ -217,8 +217,7 @@ func (u *upload) refused(ctx context.Context, err error) error {
 			return u.anew(err)
 		}
 		if u.damaged {
-			return diag.Errorf(diag.DigestMismatch, "the registry received something else than %s, twice", u.blob.Digest).
-				WithHint("something on the way damages content, or the file changed while it was sent; push again")
+			return invalid(u.blob.Digest, "something on the way damages content, or the file changed while it was sent; push again")
 		}
 		u.damaged = true
 		return u.anew(err)

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/testtool"
 )
@@ -376,7 +378,15 @@ func TestHas(t *testing.T) {
 		"there":          {nil, true, ""},
 		"missing":        {times(always, "HEAD", "", answer(404)), false, ""},
 		"another length": {times(always, "HEAD", "", func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Content-Length", "3") }), false, ""},
-		"denied":         {times(always, "HEAD", "", answer(403)), false, diag.Forbidden},
+		"another digest": {times(always, "HEAD", "", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "10")
+			w.Header().Set("Docker-Content-Digest", digest.FromString("other").String())
+		}), false, ""},
+		"another algorithm": {times(always, "HEAD", "", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "10")
+			w.Header().Set("Docker-Content-Digest", digest.SHA512.FromBytes(data).String())
+		}), true, ""},
+		"denied": {times(always, "HEAD", "", answer(403)), false, diag.Forbidden},
 	} {
 		f := newFake()
 		f.hook = c.hook
@@ -409,6 +419,17 @@ func TestRange(t *testing.T) {
 			_, _ = w.Write(data[:100])
 		}), false, true},
 		"no Content-Range": {times(1, "GET", "", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(206) }), false, true},
+		"of something larger": {times(1, "GET", "", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Range", "bytes 100-199/1001")
+			w.WriteHeader(206)
+			_, _ = w.Write(data[100:200])
+		}), false, true},
+		"of a size that is not told": {times(1, "GET", "", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Range", "bytes 100-199/*")
+			w.WriteHeader(206)
+			_, _ = w.Write(data[100:200])
+		}), true, false},
+		"all, and it is larger": {times(1, "GET", "", func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write(append(data, data...)) }), false, true},
 		"more than asked for": {times(1, "GET", "", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Range", "bytes 100-999/1000")
 			w.WriteHeader(206)

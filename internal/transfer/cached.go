@@ -83,6 +83,7 @@ func (c *cached) find(ctx context.Context, ref *artifact.Ref) (ocispec.Descripto
 	entry, known := cache.TagEntry{}, false
 	if name != "" {
 		entry, known = c.cache.Tag(c.Host(), c.Name(), name)
+		known = known && (ref.Digest == "" || entry.Descriptor.Digest == ref.Digest)
 	}
 	fresh := ref.Digest != "" || time.Since(entry.Checked).Abs() <= c.pull.TTL
 	switch {

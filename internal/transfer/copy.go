@@ -176,17 +176,18 @@ func (c *copier) one(ctx context.Context, name string) (CopiedTag, error) {
 
 // root resolves a tag or digest of the source.
 func (s *copySource) root(ctx context.Context, name, platform string) (d ocispec.Descriptor, data []byte, err error) {
-	if s.session != nil && platform == "" { // which takes one question instead of two
-		return s.session.Get(ctx, name)
+	if s.session != nil { // which takes one question instead of two
+		d, data, err = s.session.Get(ctx, name)
+	} else if d, err = s.Resolve(ctx, name); err == nil {
+		data, err = s.Manifest(ctx, d)
 	}
-	if d, err = s.Resolve(ctx, name); err != nil {
+	if err == nil {
+		err = pinned(name, d, data)
+	}
+	if err != nil {
 		return d, nil, err
 	}
-	if d, err = forPlatform(ctx, s, d, platform); err != nil {
-		return d, nil, err
-	}
-	data, err = s.Manifest(ctx, d)
-	return d, data, err
+	return forPlatform(ctx, s, d, data, platform)
 }
 
 // names returns the tags, or the digest, to copy.

@@ -31,7 +31,11 @@ func pushImage(ctx context.Context, t *resolve.Target, opts PushOptions) (*Pushe
 	if err != nil {
 		return nil, err
 	}
-	if root, err = forPlatform(ctx, src, root, opts.Platform); err != nil {
+	data, err := src.Manifest(ctx, root)
+	if err != nil {
+		return nil, err
+	}
+	if root, _, err = forPlatform(ctx, src, root, data, opts.Platform); err != nil {
 		return nil, err
 	}
 	name, version, err := imageNames(ctx, src, opts)
@@ -89,18 +93,15 @@ func imageNames(ctx context.Context, src *layout.Layout, opts PushOptions) (name
 }
 
 // forPlatform returns the manifest of an index that is for a platform, as in
-// linux/arm64 or linux/arm/v7; without a platform, or of an image, d itself.
-func forPlatform(ctx context.Context, src Source, d ocispec.Descriptor, platform string) (ocispec.Descriptor, error) {
+// linux/arm64 or linux/arm/v7; without a platform, or of an image, d itself, whose
+// content is data.
+func forPlatform(ctx context.Context, src Source, d ocispec.Descriptor, data []byte, platform string) (ocispec.Descriptor, []byte, error) {
 	if platform == "" || !remote.IsIndex(d.MediaType) {
-		return d, nil
-	}
-	data, err := src.Manifest(ctx, d)
-	if err != nil {
-		return d, err
+		return d, data, nil
 	}
 	m, err := parseManifest(d, data)
 	if err != nil {
-		return d, err
+		return d, nil, err
 	}
 	var there []string
 	for _, child := range m.Manifests {
@@ -109,11 +110,12 @@ func forPlatform(ctx context.Context, src Source, d ocispec.Descriptor, platform
 		}
 		name := platformName(*child.Platform)
 		if name == platform || name == platform+"/v8" && strings.HasSuffix(platform, "/arm64") {
-			return child, nil
+			data, err := src.Manifest(ctx, child)
+			return child, data, err
 		}
 		there = append(there, name)
 	}
-	return d, diag.Errorf(diag.NotFound, "%s has nothing for %s", d.Digest, platform).WithHint("it is for: %s", some(there))
+	return d, nil, diag.Errorf(diag.NotFound, "%s has nothing for %s", d.Digest, platform).WithHint("it is for: %s", some(there))
 }
 
 func platformName(p ocispec.Platform) string {
@@ -141,15 +143,11 @@ func ImageForms() []string {
 
 // pullImage writes an image, with what refers to it, to a layout or an archive.
 func (c *cached) pullImage(ctx context.Context, opts PullOptions) (*Pulled, error) {
-	desc, _, err := c.open(ctx, &opts.Ref)
+	desc, data, _, err := c.open(ctx, &opts.Ref)
 	if err != nil {
 		return nil, err
 	}
-	root, err := forPlatform(ctx, c, desc, opts.Platform)
-	if err != nil {
-		return nil, err
-	}
-	data, err := c.Manifest(ctx, root)
+	root, data, err := forPlatform(ctx, c, desc, data, opts.Platform)
 	if err != nil {
 		return nil, err
 	}

@@ -65,15 +65,11 @@ func Inspect(ctx context.Context, t *resolve.Target, ref artifact.Ref, platform 
 }
 
 func (s *session) inspect(ctx context.Context, ref artifact.Ref, platform string, events Events) (*Inspected, error) {
-	d, err := s.find(ctx, &ref, events)
+	d, data, err := s.root(ctx, &ref, events)
 	if err != nil {
 		return nil, err
 	}
-	if d, err = forPlatform(ctx, s, d, platform); err != nil {
-		return nil, err
-	}
-	data, err := s.Manifest(ctx, d)
-	if err != nil {
+	if d, data, err = forPlatform(ctx, s, d, data, platform); err != nil {
 		return nil, err
 	}
 	m, err := parseManifest(d, data)

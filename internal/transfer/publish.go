@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/oci"
 	"github.com/berth-oci/berth/internal/remote"
 	"github.com/berth-oci/berth/internal/resolve"
 )
@@ -176,7 +177,7 @@ func (p *publisher) changed(ctx context.Context) (todo []string, err error) {
 	}
 	p.look.wait()
 	for i, tag := range p.tags {
-		same, err := p.judge(tag, p.look.named[i], p.look.faults[i], p.root.Digest)
+		same, err := p.judge(tag, p.look.named[i], p.look.faults[i], p.root, p.data)
 		switch {
 		case err != nil:
 			return nil, err
@@ -192,26 +193,25 @@ func (p *publisher) changed(ctx context.Context) (todo []string, err error) {
 	return todo, nil
 }
 
-// free reports whether a tag names root already. It fails with
-// diag.TagExists when the tag names other content and must not move.
-func (s *session) free(ctx context.Context, tag string, root digest.Digest) (same bool, err error) {
+// free reports whether a tag names root, whose content is data, already. It fails
+// with diag.TagExists when the tag names other content and must not move.
+func (s *session) free(ctx context.Context, tag string, root ocispec.Descriptor, data []byte) (same bool, err error) {
 	old, err := s.Resolve(ctx, tag)
-	return s.judge(tag, old, err, root)
+	return s.judge(tag, old, err, root, data)
 }
 
 // judge is free for a tag that was looked at.
-func (s *session) judge(tag string, old ocispec.Descriptor, err error, root digest.Digest) (same bool, fault error) {
-	switch {
-	case remote.Missing(err):
-		return false, nil
-	case err != nil:
-		return false, err
-	case old.Digest == root:
-		return true, nil
-	case s.target.Push.AllowOverwrite:
+func (s *session) judge(tag string, old ocispec.Descriptor, err error, root ocispec.Descriptor, data []byte) (same bool, fault error) {
+	if remote.Missing(err) {
 		return false, nil
 	}
-	return false, s.target.Fault(diag.TagExists, "push_policy.allow_overwrite", "tag %s of %s names %s, not %s", tag, s.reference("", ""), old.Digest, root).
+	if err == nil {
+		same, err = oci.Same(old.Digest, root.Digest, func() ([]byte, error) { return data, nil })
+	}
+	if same || err != nil || s.target.Push.AllowOverwrite {
+		return same, err
+	}
+	return false, s.target.Fault(diag.TagExists, "push_policy.allow_overwrite", "tag %s of %s names %s, not %s", tag, s.reference("", ""), old.Digest, root.Digest).
 		WithHint("push another version or tag, or set push_policy.allow_overwrite to true")
 }
 
@@ -261,14 +261,14 @@ func (s *session) tag(ctx context.Context, d ocispec.Descriptor, data []byte, ta
 		return s.Repository.Tag(ctx, d, data, tag)
 	}
 	if !looked {
-		if same, err := s.free(ctx, tag, d.Digest); same || err != nil {
+		if same, err := s.free(ctx, tag, d, data); same || err != nil {
 			return err
 		}
 	}
 	if err := s.TagNew(ctx, d, data, tag); err != nil && !errors.Is(err, remote.ErrExists) {
 		return err
 	}
-	_, err := s.free(ctx, tag, d.Digest)
+	_, err := s.free(ctx, tag, d, data)
 	return err
 }
 

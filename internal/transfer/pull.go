@@ -97,7 +97,7 @@ func Locked(t *resolve.Target, ref artifact.Ref, lock lockfile.File) (artifact.R
 }
 
 func (c *cached) pullTo(ctx context.Context, opts PullOptions) (*Pulled, error) {
-	desc, m, err := c.open(ctx, &opts.Ref)
+	desc, _, m, err := c.open(ctx, &opts.Ref)
 	if err != nil {
 		return nil, err
 	}
@@ -110,21 +110,21 @@ func (c *cached) pullTo(ctx context.Context, opts PullOptions) (*Pulled, error) 
 }
 
 // open resolves a reference and reads its manifest.
-func (c *cached) open(ctx context.Context, ref *artifact.Ref) (ocispec.Descriptor, *manifest, error) {
-	desc, err := c.find(ctx, ref)
-	if err != nil {
-		return desc, nil, err
+func (c *cached) open(ctx context.Context, ref *artifact.Ref) (desc ocispec.Descriptor, data []byte, m *manifest, err error) {
+	if desc, err = c.find(ctx, ref); err != nil {
+		return desc, nil, nil, err
 	}
-	data, err := c.Manifest(ctx, desc)
-	if err != nil {
-		return desc, nil, err
+	if data, err = c.Manifest(ctx, desc); err != nil {
+		return desc, nil, nil, err
 	}
-	m, err := parseManifest(desc, data)
-	if err != nil {
-		return desc, nil, err
+	if err = pinned(nameOf(*ref), desc, data); err != nil {
+		return desc, nil, nil, err
+	}
+	if m, err = parseManifest(desc, data); err != nil {
+		return desc, nil, nil, err
 	}
 	c.tag, c.root = ref.Tag, desc.Digest
-	return desc, m, c.remember(*ref, desc)
+	return desc, data, m, c.remember(*ref, desc)
 }
 
 // unpackTo unpacks an artifact to its place. What arrived damaged is fetched a

@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/artifact"
+	"github.com/berth-oci/berth/internal/oci"
 	"github.com/berth-oci/berth/internal/remote"
 	"github.com/berth-oci/berth/internal/resolve"
 )
@@ -35,11 +38,7 @@ func Retag(ctx context.Context, t *resolve.Target, ref artifact.Ref, tags []stri
 }
 
 func (s *session) retag(ctx context.Context, ref artifact.Ref, tags []string, events Events) (*Pushed, error) {
-	root, err := s.find(ctx, &ref, events)
-	if err != nil {
-		return nil, err
-	}
-	data, err := s.Manifest(ctx, root)
+	root, data, err := s.root(ctx, &ref, events)
 	if err != nil {
 		return nil, err
 	}
@@ -96,13 +95,19 @@ func (s *session) remove(ctx context.Context, ref artifact.Ref, dryRun bool) (*R
 	if err != nil {
 		return nil, err
 	}
-	if wanted != "" && d.Digest != wanted {
+	same := wanted == ""
+	if !same {
+		if same, err = oci.Same(wanted, d.Digest, s.content(ctx, d)); err != nil {
+			return nil, err
+		}
+	}
+	if !same {
 		return nil, diag.Errorf(diag.NotFound, "%s names %s, not %s", s.reference(ref.Tag, ""), d.Digest, wanted).
 			WithHint("remove the tag without a digest, or the manifest without a tag: %s", s.reference("", wanted))
 	}
 	out := &Removed{Reference: s.reference(ref.Tag, d.Digest), Digest: d.Digest, Manifest: ref.Tag == "", Tags: []string{ref.Tag}, DryRun: dryRun}
 	if out.Manifest {
-		if out.Tags, err = s.tagsOf(ctx, d.Digest); err != nil {
+		if out.Tags, err = s.tagsOf(ctx, d); err != nil {
 			return nil, err
 		}
 	}
@@ -117,12 +122,12 @@ func (s *session) remove(ctx context.Context, ref artifact.Ref, dryRun bool) (*R
 		answer.StatusCode != http.StatusNotImplemented && answer.StatusCode != http.StatusNotFound {
 		return out, err
 	}
-	return out, s.removeByDigest(ctx, ref.Tag, out)
+	return out, s.removeByDigest(ctx, ref.Tag, d, out)
 }
 
 // removeByDigest is for registries that remove no tags.
-func (s *session) removeByDigest(ctx context.Context, tag string, out *Removed) error {
-	tags, err := s.tagsOf(ctx, out.Digest)
+func (s *session) removeByDigest(ctx context.Context, tag string, d ocispec.Descriptor, out *Removed) error {
+	tags, err := s.tagsOf(ctx, d)
 	if err != nil {
 		return err
 	}
@@ -143,13 +148,20 @@ func deletable(err error, s *session) error {
 	return err
 }
 
-// tagsOf returns the tags that name a digest.
-func (s *session) tagsOf(ctx context.Context, d digest.Digest) ([]string, error) {
+// content returns what reads a manifest, once, for those who cannot tell without it
+// what names it.
+func (s *session) content(ctx context.Context, d ocispec.Descriptor) func() ([]byte, error) {
+	return sync.OnceValues(func() ([]byte, error) { return s.Manifest(ctx, d) })
+}
+
+// tagsOf returns the tags that name a manifest.
+func (s *session) tagsOf(ctx context.Context, d ocispec.Descriptor) ([]string, error) {
 	all, err := s.tags(ctx)
 	if err != nil && !remote.Missing(err) { // some registries know no repository without tags
 		return nil, err
 	}
 	names := make([]bool, len(all))
+	content := s.content(ctx, d)
 	group, inner := errgroup.WithContext(ctx)
 	group.SetLimit(2 * parallel)
 	for i, tag := range all {
@@ -158,7 +170,9 @@ func (s *session) tagsOf(ctx context.Context, d digest.Digest) ([]string, error)
 			if remote.Missing(err) {
 				return nil
 			}
-			names[i] = err == nil && desc.Digest == d
+			if err == nil {
+				names[i], err = oci.Same(desc.Digest, d.Digest, content)
+			}
 			return err
 		})
 	}

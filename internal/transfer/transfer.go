@@ -15,6 +15,7 @@ import (
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/artifact"
+	"github.com/berth-oci/berth/internal/oci"
 	"github.com/berth-oci/berth/internal/remote"
 	"github.com/berth-oci/berth/internal/resolve"
 	"github.com/berth-oci/berth/internal/transport"
@@ -101,6 +102,28 @@ func (s *session) find(ctx context.Context, ref *artifact.Ref, events Events) (o
 		return d, s.notFound(ctx, *ref)
 	}
 	return d, err
+}
+
+// root resolves a reference as find does, and reads its manifest.
+func (s *session) root(ctx context.Context, ref *artifact.Ref, events Events) (d ocispec.Descriptor, data []byte, err error) {
+	if d, err = s.find(ctx, ref, events); err != nil {
+		return d, nil, err
+	}
+	if data, err = s.Manifest(ctx, d); err != nil {
+		return d, nil, err
+	}
+	return d, data, pinned(nameOf(*ref), d, data)
+}
+
+// pinned is the last look of whoever reads what a name leads to, from wherever it
+// came: it fails with diag.DigestMismatch unless what came for a digest is what that
+// is of, and called so. A tag may lead to anything.
+func pinned(name string, d ocispec.Descriptor, data []byte) error {
+	want := digest.Digest(name)
+	if !oci.IsDigest(name) || d.Digest == want && oci.Names(want, data) {
+		return nil
+	}
+	return diag.Errorf(diag.DigestMismatch, "what came for %s is %s", want, want.Algorithm().FromBytes(data)).WithHint("%s", remote.DamagedHint)
 }
 
 // nameOf returns what a reference asks a registry for: the digest, when it has

@@ -1,0 +1,34 @@
+package oci
+
+import (
+	_ "crypto/sha256" // the algorithms that digests have
+	_ "crypto/sha512"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// IsDigest reports whether a reference is a digest, of an algorithm that can be
+// computed here; else it can be a tag.
+func IsDigest(reference string) bool { return digest.Digest(reference).Validate() == nil }
+
+// Names reports whether a digest is that of content.
+func Names(d digest.Digest, content []byte) bool {
+	return IsDigest(d.String()) && d.Algorithm().FromBytes(content) == d
+}
+
+// Differ reports whether two digests are known to be of different content. Those
+// of two algorithms may be of the same, which only the content tells: see Same.
+func Differ(a, b digest.Digest) bool {
+	return a != b && IsDigest(a.String()) && IsDigest(b.String()) && a.Algorithm() == b.Algorithm()
+}
+
+// Same reports whether two digests are of the same content: registries call by a
+// sha256 what was pushed by a sha512. content gives what one of them names, and is
+// asked for only where the digests do not tell; its error is Same's.
+func Same(a, b digest.Digest, content func() ([]byte, error)) (bool, error) {
+	if a == b || Differ(a, b) {
+		return a == b, nil
+	}
+	data, err := content()
+	return err == nil && Names(a, data) && Names(b, data), err
+}
