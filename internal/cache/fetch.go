@@ -8,11 +8,11 @@ import (
 	"os"
 	"time"
 
-	"github.com/gofrs/flock"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/filelock"
 )
 
 // poll is how often one who waits looks whether the blob is there, or whoever
@@ -138,8 +138,8 @@ func (p *Partial) discard() {
 // lock is the right to write the partial of one blob. The system releases it
 // when the process ends, however it ends.
 type lock struct {
+	*filelock.Lock
 	cache *Cache
-	flock *flock.Flock
 	d     digest.Digest
 }
 
@@ -148,26 +148,11 @@ func (c *Cache) tryLock(d digest.Digest) (*lock, error) {
 	if err := c.writable(partialDir); err != nil {
 		return nil, err
 	}
-	for {
-		l := &lock{cache: c, d: d, flock: flock.New(c.path(lockName(d)), flock.SetPermissions(fileMode))}
-		ok, err := l.flock.TryLock()
-		if !ok || err != nil {
-			return nil, err
-		}
-		// Whoever held it before may have removed the file: then others lock a
-		// new one.
-		held, err := l.flock.Stat()
-		if err == nil {
-			var named os.FileInfo
-			if named, err = c.root.Stat(lockName(d)); err == nil && os.SameFile(held, named) {
-				return l, nil
-			}
-		}
-		_ = l.flock.Close()
-		if err != nil && !os.IsNotExist(err) {
-			return nil, err
-		}
+	l, err := filelock.Try(c.path(lockName(d)), fileMode)
+	if l == nil || err != nil {
+		return nil, err
 	}
+	return &lock{Lock: l, cache: c, d: d}, nil
 }
 
 func lockName(d digest.Digest) string { return partialName(d) + ".lock" }
@@ -176,7 +161,8 @@ func lockName(d digest.Digest) string { return partialName(d) + ".lock" }
 // files that are open cannot be removed, Prune does.
 func (l *lock) release() {
 	if _, err := l.cache.root.Lstat(partialName(l.d)); os.IsNotExist(err) {
-		_ = l.cache.remove(lockName(l.d))
+		l.Remove()
+		return
 	}
-	_ = l.flock.Close()
+	l.Release()
 }

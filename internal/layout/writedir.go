@@ -12,11 +12,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gofrs/flock"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/filelock"
 )
 
 // lockFile is locked while index.json is changed. It stays, so that all who
@@ -289,17 +289,16 @@ func (o *dirOutput) lock() (unlock func(), err error) {
 	if info, err := o.root.Lstat(lockFile); err == nil && !info.Mode().IsRegular() {
 		return nil, unsafe(o.path, lockFile, "is not a file")
 	}
-	l := flock.New(name, flock.SetPermissions(0o666))
 	wait, cancel := context.WithTimeout(context.Background(), lockPatience)
 	defer cancel()
-	_, err = l.TryLockContext(wait, 5*time.Millisecond)
+	l, err := filelock.Wait(wait, name, 0o666)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return nil, diag.Errorf(diag.Busy, "another process has kept %s locked for %v", name, lockPatience).WithHint("end that process, or wait for it")
 	}
 	if err != nil {
 		return nil, unwritable(name, err)
 	}
-	return func() { _ = l.Close() }, nil
+	return l.Release, nil
 }
 
 func (o *dirOutput) discard() {

@@ -10,13 +10,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
-	"github.com/gofrs/flock"
 	"github.com/opencontainers/go-digest"
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/atomicfile"
+	"github.com/berth-oci/berth/internal/filelock"
 )
 
 // Name is what the file is called, beside the config.
@@ -86,32 +85,22 @@ func (f File) Lock(ctx context.Context, reference string, d digest.Digest) error
 // guard keeps other processes from changing the file, with one beside it that is
 // there only meanwhile.
 func (f File) guard(ctx context.Context) (release func(), err error) {
-	name := filepath.Join(filepath.Dir(f.name), "."+Name+".guard")
-	for {
-		lock := flock.New(name, flock.SetPermissions(0o600))
-		if _, err := lock.TryLockContext(ctx, 10*time.Millisecond); err != nil {
-			if ctx.Err() != nil {
-				return nil, ctx.Err()
-			}
-			return nil, diag.Errorf(diag.StorageFailed, "cannot lock %s: %w", f.name, err).
-				WithHint("its directory must be one that this user can write to")
-		}
-		// Who held it before has removed the file: others lock a new one.
-		held, err := lock.Stat()
-		if named, err2 := os.Stat(name); err == nil && err2 == nil && os.SameFile(held, named) {
-			return func() {
-				_ = os.Remove(name)
-				_ = lock.Close()
-			}, nil
-		}
-		_ = lock.Close()
+	l, err := filelock.Wait(ctx, filepath.Join(filepath.Dir(f.name), "."+Name+".guard"), 0o600)
+	switch {
+	case ctx.Err() != nil && err != nil:
+		return nil, ctx.Err()
+	case err != nil:
+		return nil, diag.Errorf(diag.StorageFailed, "cannot lock %s: %w", f.name, err).
+			WithHint("its directory must be one that this user can write to")
 	}
+	return l.Remove, nil
 }
 
 func (f File) read() (content, error) {
 	c := content{Artifacts: map[string]digest.Digest{}}
 	data, err := os.ReadFile(f.name)
-	if errors.Is(err, fs.ErrNotExist) {
+	// Berth once kept an empty file of this name in data_dir.
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(data) == 0 {
 		return c, nil
 	}
 	if err == nil {

@@ -54,7 +54,7 @@ func TestLock(t *testing.T) {
 // TestNoLockfile: what is none is neither believed nor written over.
 func TestNoLockfile(t *testing.T) {
 	for name, text := range map[string]string{
-		"empty": "", "no JSON": "version: 1", "cut": `{"version": 1, "artifacts": {"a": "sha`, "a list": "[]", "no version": "{}", "null": "null",
+		"no JSON": "version: 1", "cut": `{"version": 1, "artifacts": {"a": "sha`, "a list": "[]", "no version": "{}", "null": "null",
 		"another version": `{"version": 2, "artifacts": {}}`, "no digest": `{"version": 1, "artifacts": {"h/r:1": "latest"}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -74,6 +74,23 @@ func TestNoLockfile(t *testing.T) {
 		})
 	}
 	wantCode(t, In(filepath.Join(t.TempDir(), "none")).Lock(t.Context(), "h/r:1", digest.FromString("x")), diag.StorageFailed)
+}
+
+// TestEmpty: a file of no bytes locks nothing, and becomes a lockfile.
+func TestEmpty(t *testing.T) {
+	f := In(t.TempDir())
+	if err := os.WriteFile(f.name, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := f.Digest("h/r:1")
+	wantCode(t, err, diag.PolicyRefused)
+	want := digest.FromString("x")
+	if err := f.Lock(t.Context(), "h/r:1", want); err != nil {
+		t.Fatal(err)
+	}
+	if d, err := f.Digest("h/r:1"); d != want || err != nil {
+		t.Errorf("%s (%v), want %s", d, err, want)
+	}
 }
 
 // TestLockAtOnce: no entry of those who lock at once is lost.

@@ -5,10 +5,12 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
-	"github.com/gofrs/flock"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/berth-oci/berth/internal/filelock"
 )
 
 // Journal remembers where uploads go on, so that another process can finish what
@@ -20,6 +22,9 @@ type Journal struct{ dir string }
 // OpenJournal returns the journal in dir, which is made when it is needed.
 func OpenJournal(dir string) *Journal { return &Journal{dir: dir} }
 
+// lockSuffix is that of the files which are locked while their uploads go on.
+const lockSuffix = ".lock"
+
 // keptFor is how long an upload is worth going on with: registries forget those
 // that rest, most of them after a day to a week.
 const keptFor = 7 * 24 * time.Hour
@@ -28,7 +33,6 @@ const keptFor = 7 * 24 * time.Hour
 // remembers nothing.
 type note struct {
 	file  string
-	lock  *flock.Flock
 	state string // of what is sent ahead; "" for others
 }
 
@@ -52,16 +56,17 @@ func (j *Journal) open(host, repository, what string) (n *note, done func()) {
 	}
 	j.prune()
 	file := filepath.Join(j.dir, key)
-	lock := flock.New(file+".lock", flock.SetPermissions(0o600))
-	if ok, err := lock.TryLock(); err != nil || !ok {
+	lock, err := filelock.Try(file+lockSuffix, 0o600)
+	if err != nil || lock == nil {
 		return nil, func() {}
 	}
-	n = &note{file: file + ".json", lock: lock}
+	n = &note{file: file + ".json"}
 	return n, func() {
 		if _, err := os.Stat(n.file); err != nil {
-			_ = os.Remove(file + ".lock") // with the lock held: see prune
+			lock.Remove()
+			return
 		}
-		_ = lock.Unlock()
+		lock.Release()
 	}
 }
 
@@ -72,8 +77,15 @@ func (j *Journal) prune() {
 		return
 	}
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > keptFor {
-			_ = os.Remove(filepath.Join(j.dir, e.Name()))
+		info, err := e.Info()
+		if err != nil || time.Since(info.ModTime()) <= keptFor {
+			continue
+		}
+		name := filepath.Join(j.dir, e.Name())
+		if !strings.HasSuffix(name, lockSuffix) {
+			_ = os.Remove(name)
+		} else if l, err := filelock.Try(name, 0o600); err == nil && l != nil { // else its upload lasts
+			l.Remove()
 		}
 	}
 }

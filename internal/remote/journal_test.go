@@ -105,6 +105,18 @@ func TestJournal(t *testing.T) {
 			}
 			t.Cleanup(func() { _ = lock.Close() })
 		}, 1, 1},
+		"in use for long by another process": {func(t *testing.T, dir string) {
+			name := strings.TrimSuffix(notes(t, dir)[0], ".json") + lockSuffix
+			lock := flock.New(name)
+			if ok, err := lock.TryLock(); !ok || err != nil {
+				t.Fatal(ok, err)
+			}
+			t.Cleanup(func() { _ = lock.Close() })
+			old := time.Now().Add(-keptFor - time.Hour)
+			if err := os.Chtimes(name, old, old); err != nil {
+				t.Fatal(err)
+			}
+		}, 1, 1},
 		"a directory that cannot be": {func(t *testing.T, dir string) {
 			if err := os.RemoveAll(dir); err != nil {
 				t.Fatal(err)
