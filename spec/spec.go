@@ -46,11 +46,12 @@ type Local struct {
 
 // HTTP is LocalHTTPConfig. Timeouts are in seconds.
 type HTTP struct {
-	ListenAddress string `kcl:"listen_address"`
-	ListenPort    int    `kcl:"listen_port"`
-	ReadTimeout   int    `kcl:"read_timeout"`
-	WriteTimeout  int    `kcl:"write_timeout"`
-	IdleTimeout   int    `kcl:"idle_timeout"`
+	ListenAddress  string   `kcl:"listen_address"`
+	ListenPort     int      `kcl:"listen_port"`
+	ReadTimeout    int      `kcl:"read_timeout"`
+	WriteTimeout   int      `kcl:"write_timeout"`
+	IdleTimeout    int      `kcl:"idle_timeout"`
+	TrustedProxies []string `kcl:"trusted_proxies"` // addresses and networks
 }
 
 // Storage is LocalStorageConfig.

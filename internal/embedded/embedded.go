@@ -105,7 +105,7 @@ func newServer(ctx context.Context, config *configuration.Configuration, s *Open
 		return nil, err
 	}
 	chain, err := gate.New(&api.Handler{Store: s.Store, Log: log, Relative: config.HTTP.RelativeURLs}, gate.Options{
-		Log: log, Read: t.Read, Write: t.Write, Credentials: credentials, Ready: ready(s.Store, log), Headers: config.HTTP.Headers,
+		Log: log, Proxies: s.settings.TrustedProxies, Read: t.Read, Write: t.Write, Credentials: credentials, Ready: ready(s.Store, log), Headers: config.HTTP.Headers,
 	})
 	if err != nil {
 		return nil, err

@@ -14,7 +14,7 @@ func AccessLog(next http.Handler, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		rec := record(w)
-		r, user := withUser(r)
+		r, from := withCaller(r)
 		finished := false
 		defer func() {
 			status := rec.status
@@ -25,9 +25,9 @@ func AccessLog(next http.Handler, log *slog.Logger) http.Handler {
 				slog.String("method", r.Method), slog.String("path", brief(r.URL.Path)),
 				slog.Int("status", status), slog.Int64("bytes", rec.bytes),
 				slog.Duration("duration", time.Since(start).Round(time.Microsecond)),
-				slog.String("client", r.RemoteAddr), slog.String("agent", brief(r.UserAgent())))
-			if *user != "" {
-				attrs = append(attrs, slog.String("user", *user))
+				slog.String("client", from.named), slog.String("agent", brief(r.UserAgent())))
+			if from.user != "" {
+				attrs = append(attrs, slog.String("user", from.user))
 			}
 			if !finished { // a panic passes: the server closes the connection
 				attrs = append(attrs, slog.Bool("cut", true))

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
+	"net/netip"
 	"runtime"
 	"strings"
 	"time"
@@ -85,9 +85,10 @@ var errMalformed = errors.New("the Authorization header is neither Basic nor Bea
 
 // ServeHTTP implements http.Handler.
 func (a *auth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r, from := withCaller(r)
 	claimed, secret, err := credentials(r)
 	if err != nil {
-		a.log.Warn("login failed", "error", err, "client", r.RemoteAddr)
+		a.log.Warn("login failed", "error", err, "client", from.named)
 		a.unauthorized(w, err.Error())
 		return
 	}
@@ -95,18 +96,17 @@ func (a *auth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.unauthorized(w, "authentication required")
 		return
 	}
-	name, err := a.login(r, claimed, secret)
+	name, err := a.login(r.Context(), from.network(), claimed, secret)
 	switch {
 	case err != nil:
-		a.log.Warn("login given up", "user", brief(claimed), "client", r.RemoteAddr, "error", err)
+		a.log.Warn("login given up", "user", brief(claimed), "client", from.named, "error", err)
 		w.Header().Set("Retry-After", "5")
 		refuse(w, http.StatusTooManyRequests, codeTooMany, "too many logins at once")
 	case name == "":
-		a.log.Warn("login failed", "user", brief(claimed), "client", r.RemoteAddr)
+		a.log.Warn("login failed", "user", brief(claimed), "client", from.named)
 		a.unauthorized(w, "the credentials are wrong")
 	default:
-		r, user := withUser(r)
-		*user = name
+		from.user = name
 		a.next.ServeHTTP(w, r)
 	}
 }
@@ -133,7 +133,7 @@ func credentials(r *http.Request) (user, secret string, err error) {
 
 // login returns the name that User has for the credentials, or "" when they are
 // wrong. The error is that of a login that waited too long.
-func (a *auth) login(r *http.Request, user, secret string) (string, error) {
+func (a *auth) login(ctx context.Context, client netip.Prefix, user, secret string) (string, error) {
 	if a.tokens != nil {
 		if name, ok := a.tokens.get().find(secret); ok {
 			return name, nil
@@ -142,11 +142,7 @@ func (a *auth) login(r *http.Request, user, secret string) (string, error) {
 	if a.passwords == nil || user == "" {
 		return "", nil
 	}
-	client, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		client = r.RemoteAddr // not of TCP
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), patience)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	right, err := a.passwords.get().verify(ctx, a.queue, client, user, secret)
 	if !right || err != nil {

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/netip"
 	"time"
 )
 
@@ -19,6 +20,10 @@ import (
 // that is open to everyone, without timeouts and without a log.
 type Options struct {
 	Log *slog.Logger // nil logs nothing
+
+	// Proxies are the networks whose word counts of who their clients are and what
+	// they asked for, as in Clients. None: nobody's.
+	Proxies []netip.Prefix
 
 	// Rolling timeouts, as in Timeouts.
 	Read, Write time.Duration
@@ -61,6 +66,8 @@ func New(next http.Handler, o Options) (http.Handler, error) {
 	// Inside the log, which is to tell of a panic's 500; outside all that may panic.
 	h = Recover(h, log)
 	h = AccessLog(h, log)
+	// All of them speak of the same client.
+	h = Clients(h, o.Proxies)
 	// Outermost, for the answers of all the others go to the same client.
 	return Timeouts(h, o.Read, o.Write), nil
 }

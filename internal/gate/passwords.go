@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"net/netip"
 	"regexp"
 	"strconv"
 	"strings"
@@ -92,7 +93,7 @@ func (p *passwords) add(line string, hashed *regexp.Regexp) error {
 
 // verify reports whether the password is the user's. Work that is not known to
 // end well waits in the queue; the error is that of ctx, when it does so too long.
-func (p *passwords) verify(ctx context.Context, q *queue, client, user, password string) (bool, error) {
+func (p *passwords) verify(ctx context.Context, q *queue, client netip.Prefix, user, password string) (bool, error) {
 	mac := p.mac(user, password)
 	a, known := p.accounts[user]
 	if !known {

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"net/netip"
 	"sync"
 )
 
@@ -11,7 +12,7 @@ type queue struct {
 	slots chan struct{} // as many as pieces may run at once
 
 	mu    sync.Mutex
-	lanes map[string]*lane // by client: those with work
+	lanes map[netip.Prefix]*lane // by client: those with work
 }
 
 type lane struct {
@@ -20,12 +21,12 @@ type lane struct {
 }
 
 func newQueue(slots int) *queue {
-	return &queue{slots: make(chan struct{}, slots), lanes: map[string]*lane{}}
+	return &queue{slots: make(chan struct{}, slots), lanes: map[netip.Prefix]*lane{}}
 }
 
 // enter waits for the turn of a client's work; the function that it returns ends
 // it. The error is that of ctx.
-func (q *queue) enter(ctx context.Context, client string) (leave func(), err error) {
+func (q *queue) enter(ctx context.Context, client netip.Prefix) (leave func(), err error) {
 	q.mu.Lock()
 	l := q.lanes[client]
 	if l == nil {
@@ -51,7 +52,7 @@ func (q *queue) enter(ctx context.Context, client string) (leave func(), err err
 	}, nil
 }
 
-func (q *queue) done(client string, l *lane) {
+func (q *queue) done(client netip.Prefix, l *lane) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if l.used--; l.used == 0 {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
@@ -14,14 +15,14 @@ import (
 )
 
 func TestQueue(t *testing.T) {
-	q := newQueue(1)
-	leave, err := q.enter(t.Context(), "a")
+	q, a, b := newQueue(1), netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("192.0.2.2/32")
+	leave, err := q.enter(t.Context(), a)
 	if err != nil {
 		t.Fatal(err)
 	}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	for _, client := range []string{"a", "b"} { // waits for the turn, for a slot
+	for _, client := range []netip.Prefix{a, b} { // waits for the turn, for a slot
 		if _, err := q.enter(gone, client); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: %v", client, err)
 		}
@@ -30,7 +31,7 @@ func TestQueue(t *testing.T) {
 	if len(q.lanes) != 0 || len(q.slots) != 0 {
 		t.Errorf("%d lanes and %d slots are left", len(q.lanes), len(q.slots))
 	}
-	leave, err = q.enter(t.Context(), "b")
+	leave, err = q.enter(t.Context(), b)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 func Recover(next http.Handler, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rec := record(w)
+		r, from := withCaller(r)
 		defer func() {
 			cause := recover()
 			if cause == nil {
@@ -21,7 +22,7 @@ func Recover(next http.Handler, log *slog.Logger) http.Handler {
 			if cause == http.ErrAbortHandler { //nolint:errorlint // the value itself, as net/http has it
 				panic(cause)
 			}
-			log.Error("panic", "cause", cause, "method", r.Method, "path", brief(r.URL.Path), "client", r.RemoteAddr,
+			log.Error("panic", "cause", cause, "method", r.Method, "path", brief(r.URL.Path), "client", from.named,
 				"stack", string(debug.Stack()))
 			if rec.status != 0 {
 				panic(http.ErrAbortHandler)

@@ -24,7 +24,7 @@ var seeds = []string{
 	`{"deployment": "local", "type": "distribution", "endpoint": "localhost", "port": 5000, "tls_enabled": true,
 	  "tls_cert_path": "/c", "tls_key_path": "/k", "ca_cert_path": "/ca",
 	  "local": {"data_dir": "/d", "config_path": "/c", "auto_start": true, "htpasswd_path": "/h", "binary_path": "/b", "log_file": "/l",
-	    "http_config": {"listen_address": "::1", "listen_port": 6000, "read_timeout": 1, "write_timeout": 2, "idle_timeout": 3},
+	    "http_config": {"listen_address": "::1", "listen_port": 6000, "read_timeout": 1, "write_timeout": 2, "idle_timeout": 3, "trusted_proxies": ["a", "b"]},
 	    "storage_config": {"backend": "s3", "rootdirectory": "/r", "gc_enabled": false, "gc_interval": 5, "gc_delay": 0, "gc_untagged": false, "scrub_interval": 0, "scrub_rate": 9,
 	      "dedupe_enabled": true,
 	      "s3": {"bucket": "b", "region": "r", "endpoint": "e", "prefix": "p", "force_path_style": true, "secure": true, "verify_ssl": false, "credentials_path": "/x"},

@@ -28,6 +28,7 @@ const (
 	TokenAuth         Feature = "token-auth"
 	TLS               Feature = "tls"
 	RollingTimeouts   Feature = "rolling-timeouts"
+	TrustedProxies    Feature = "trusted-proxies"
 	FilesystemStorage Feature = "filesystem-storage"
 	S3Storage         Feature = "s3-storage"
 	AzureStorage      Feature = "azure-storage"
@@ -83,6 +84,7 @@ func Asks(t *resolve.Target, given Given) (asked []Asked) {
 	ask(l.TLSCert != "", TLS, "tls_enabled")
 	ask(t.Auth.Required && (t.Auth.Password.IsSet() || l.Htpasswd != ""), PasswordAuth, "auth_required")
 	ask(t.Auth.Required && t.Auth.Token.IsSet(), TokenAuth, "auth_token_path")
+	ask(len(l.TrustedProxies) > 0, TrustedProxies, "local.http_config.trusted_proxies")
 	ask(l.Backend == "filesystem", FilesystemStorage, "local.storage_config.backend")
 	ask(l.Backend == "s3", S3Storage, "local.storage_config.backend")
 	ask(l.Backend == "azure", AzureStorage, "local.storage_config.backend")

@@ -182,6 +182,7 @@ func (r *resolver) local() {
 	local.ListenAddress = h.ListenAddress
 	local.ReadTimeout, local.WriteTimeout, local.IdleTimeout = r.seconds("local.http_config.read_timeout", h.ReadTimeout),
 		r.seconds("local.http_config.write_timeout", h.WriteTimeout), r.seconds("local.http_config.idle_timeout", h.IdleTimeout)
+	local.TrustedProxies = r.networks("local.http_config.trusted_proxies", h.TrustedProxies)
 	// A port that clients use and a default listen_port mean one port; only an
 	// explicit listen_port makes two (a port forward in between).
 	if r.src.Given("local.http_config.listen_port") {

@@ -212,6 +212,39 @@ func TestSchedule(t *testing.T) {
 	}
 }
 
+func TestTrustedProxies(t *testing.T) {
+	got, err := target(t, fmt.Sprintf(local, `, http_config: {trusted_proxies: [127.0.0.1, "::1", 10.0.0.0/8, "fd00::/8", 0.0.0.0/0]}`, "localhost"))
+	if want := "[127.0.0.1/32 ::1/128 10.0.0.0/8 fd00::/8 0.0.0.0/0]"; err != nil || fmt.Sprint(got.Local.TrustedProxies) != want {
+		t.Errorf("got %v, %v", got.Local.TrustedProxies, err)
+	}
+	_, err = target(t, `
+deployment: local
+type: distribution
+endpoint: localhost
+local:
+  data_dir: ~/oci
+  config_path: ~/c
+  http_config:
+    trusted_proxies:
+      - 10.0.0.1
+      - proxy.lan
+      - 10.0.0.1/8
+      - 10.0.0.0/33
+      - ::ffff:10.0.0.1
+      - fe80::1%eth0
+      - ""
+`)
+	want := `registry.yaml:11:9: "proxy.lan" is no address or network
+registry.yaml:12:9: "10.0.0.1/8" is no address or network
+registry.yaml:13:9: "10.0.0.0/33" is no address or network
+registry.yaml:14:9: "::ffff:10.0.0.1" is no address or network
+registry.yaml:15:9: "fe80::1%eth0" is no address or network
+registry.yaml:16:9: "" is no address or network`
+	if err == nil || err.Error() != want {
+		t.Errorf("got\n%v", err)
+	}
+}
+
 func TestTimesDoNotOverflow(t *testing.T) {
 	got, err := target(t, "deployment: remote\ntype: zot\nendpoint: h\nremote: {timeout: 9300000000}\n")
 	if err != nil || got.Client.Timeout <= 0 {

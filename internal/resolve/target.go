@@ -5,6 +5,7 @@ package resolve
 
 import (
 	"net"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"time"
@@ -111,6 +112,8 @@ type Local struct {
 	ReadTimeout   time.Duration // rolling: longest wait for the next byte; 0 for none
 	WriteTimeout  time.Duration // likewise
 	IdleTimeout   time.Duration
+	// TrustedProxies are the networks whose word counts of who their clients are.
+	TrustedProxies []netip.Prefix
 
 	TLSCert, TLSKey string // PEM files; "" without TLS
 	ClientCA        string // PEM file of authorities for client certificates; "" for none

@@ -5,6 +5,7 @@ package settings
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -17,6 +18,9 @@ type Settings struct {
 	// nobody gets in without one of them, or without what the section auth of the
 	// config asks for, where that is there too.
 	Tokens string `yaml:"tokens,omitempty"`
+	// TrustedProxies are the networks whose word counts of who their clients are and
+	// what they asked for.
+	TrustedProxies []netip.Prefix `yaml:"trusted_proxies,omitempty"`
 	// State is a directory on this machine for what the registry remembers of its
 	// own work, such as how far a scrub came.
 	State string `yaml:"state"`

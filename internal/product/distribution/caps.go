@@ -19,6 +19,7 @@ func builtIn() product.Capabilities {
 		product.Dedupe: {Level: product.Native, Always: true,
 			Note: "always: blobs are stored by digest, once for all repositories that name them"},
 		product.RollingTimeouts:   {Level: product.Gate},
+		product.TrustedProxies:    {Level: product.Gate},
 		product.GarbageCollection: native,
 		product.Scrub:             native,
 	}
@@ -31,6 +32,7 @@ func Program() product.Capabilities {
 		caps[f] = product.Cap{Level: product.Unsupported, Note: note}
 	}
 	lacks(product.RollingTimeouts, "the registry program has no read, write and idle timeouts; the built-in registry does (without binary_path)")
+	lacks(product.TrustedProxies, "the registry program believes everyone's X-Forwarded-Proto and -Host; the built-in registry only trusted proxies' (without binary_path)")
 	lacks(product.TokenAuth, "leave binary_path out: the registry program takes no static tokens, the built-in registry does")
 	lacks(product.GarbageCollection, "the registry program collects garbage only while it is stopped, by its garbage-collect command; "+
 		"the built-in registry does while it serves (without binary_path)")

@@ -65,7 +65,7 @@ func Config(t *resolve.Target) ([]byte, error) { return marshal(native(t)) }
 // builtInConfig is Config with the settings that only the built-in registry has.
 func builtInConfig(t *resolve.Target) ([]byte, error) {
 	c := native(t)
-	c.Berth = &settings.Settings{State: t.Local.DataDir, GC: settings.GC(t.Local.GC), Scrub: settings.Scrub(t.Local.Scrub)}
+	c.Berth = &settings.Settings{State: t.Local.DataDir, TrustedProxies: t.Local.TrustedProxies, GC: settings.GC(t.Local.GC), Scrub: settings.Scrub(t.Local.Scrub)}
 	if t.Auth.Required {
 		c.Berth.Tokens = t.Auth.Token.File()
 	}

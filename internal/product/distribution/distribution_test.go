@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -128,7 +130,7 @@ endpoint: localhost
 auth_required: true
 auth_token_path: %s
 features: {gc_schedule: 30 3 * * 0}
-local: {data_dir: /data, config_path: /config.yml, storage_config: {gc_interval: 90, gc_delay: 5, scrub_rate: 2}}
+local: {data_dir: /data, config_path: /config.yml, http_config: {trusted_proxies: [10.0.0.0/8, "::1"]}, storage_config: {gc_interval: 90, gc_delay: 5, scrub_rate: 2}}
 `
 
 // Both readers of the native config understand it.
@@ -146,9 +148,10 @@ func TestNativeConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := settings.Settings{Tokens: tokens, State: "/data",
-		GC:    settings.GC{Interval: 90e9, Schedule: "30 3 * * 0", Delay: 5e9, Untagged: true},
-		Scrub: settings.Scrub{Interval: 604800e9, Rate: 2 << 20}}
-	if got != want {
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")},
+		GC:             settings.GC{Interval: 90e9, Schedule: "30 3 * * 0", Delay: 5e9, Untagged: true},
+		Scrub:          settings.Scrub{Interval: 604800e9, Rate: 2 << 20}}
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("the settings are %+v, want %+v", got, want)
 	}
 	config, err := embedded.Parse(u.Content)
