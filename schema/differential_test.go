@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	seed    = 1
+	seed    = 3
 	configs = 3000
 )
 
