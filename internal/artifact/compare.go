@@ -9,7 +9,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"strings"
 )
 
 // SameTree reports whether two directories hold the same names, contents,
@@ -31,7 +30,7 @@ func SameTree(a, b string) (bool, error) {
 			return err
 		}
 		rel = filepath.ToSlash(rel)
-		all[strings.ToLower(rel)] = entryName{path: rel}
+		all[fold(rel)] = entryName{path: rel}
 		return c.entry(rel, name, entry)
 	})
 	if err == nil {
@@ -178,7 +177,7 @@ func (c *compared) finish(all names) error {
 		if err != nil || name == "." {
 			return err
 		}
-		if left--; all[strings.ToLower(name)].path != name {
+		if left--; all[fold(name)].path != name {
 			return errDiffer
 		}
 		return nil

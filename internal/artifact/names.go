@@ -3,12 +3,18 @@ package artifact
 import (
 	"path"
 	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/archive"
 )
 
-// names knows every path of a tree. Two paths that differ in case only would be
-// one file on Windows and macOS: packing and unpacking refuse them alike.
+// names knows every path of a tree, by what fold makes of it. Two paths that are one
+// file on Windows or macOS are refused alike by packing and unpacking.
 type names map[string]entryName
 
 type entryName struct {
@@ -25,11 +31,11 @@ func (n names) add(e entryName) (fault string) {
 			return fault
 		}
 	}
-	key := strings.ToLower(e.path)
+	key := fold(e.path)
 	old, exists := n[key]
 	switch {
 	case exists && old.path != e.path:
-		return "differs from " + old.path + " in upper and lower case only"
+		return alike(old.path, e.path)
 	case exists && !(old.implied && e.dir):
 		return "occurs twice"
 	}
@@ -38,39 +44,48 @@ func (n names) add(e entryName) (fault string) {
 }
 
 func (n names) addParent(dir string) (fault string) {
-	old, exists := n[strings.ToLower(dir)]
+	old, exists := n[fold(dir)]
 	switch {
 	case !exists:
 		return n.add(entryName{path: dir, dir: true, implied: true})
 	case old.path != dir:
-		return "differs from " + old.path + " in upper and lower case only"
+		return alike(old.path, dir)
 	case !old.dir:
 		return "lies below " + dir + ", which is not a directory"
 	}
 	return ""
 }
 
-// checkName returns the clean form of an archive's path, or says what is wrong.
-func checkName(name string, depth int) (clean, fault string) {
-	switch {
-	case name == "" || strings.ContainsAny(name, "\\\x00"):
-		return "", "is not a portable path"
-	case path.IsAbs(name) || len(name) > 1 && name[1] == ':':
-		return "", "is an absolute path"
+func alike(old, path string) (fault string) {
+	if strings.EqualFold(old, path) {
+		return "differs from " + old + " in upper and lower case only"
 	}
-	for part := range strings.SplitSeq(name, "/") {
-		if part == ".." {
-			return "", "holds .."
-		}
-	}
-	clean = path.Clean(name)
-	if strings.Count(clean, "/")+1 > depth {
-		return "", "is nested too deeply"
-	}
-	return clean, ""
+	return "is the same name as " + old + " where a file system compares letters, however they are written"
 }
 
-func unsafe(name, fault string) error {
-	return diag.Errorf(diag.UnsafeArchive, "archive entry %q %s", name, fault).
+// fold returns what all paths have in common that some file system takes for one:
+// those that ignore case, that take a letter with its accent for the two written one
+// after the other, or that do not look at characters without a width.
+func fold(path string) string {
+	ascii := true
+	for i := range len(path) {
+		ascii = ascii && path[i] < utf8.RuneSelf
+	}
+	if ascii {
+		return strings.ToLower(path)
+	}
+	path = strings.Map(func(r rune) rune {
+		if unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) {
+			return -1
+		}
+		return r
+	}, path)
+	return norm.NFD.String(cases.Fold().String(norm.NFD.String(path)))
+}
+
+func unsafe(name, why string) error { return unsafeArchive(&archive.Fault{Entry: name, Why: why}) }
+
+func unsafeArchive(fault *archive.Fault) error {
+	return diag.Errorf(diag.UnsafeArchive, "%w", fault).
 		WithHint("nothing was unpacked; whoever made the artifact has to repair it")
 }

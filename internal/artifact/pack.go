@@ -22,6 +22,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/archive"
 )
 
 // Annotations by which oras finds a layer that is a packed directory.
@@ -173,7 +174,7 @@ func (p *packer) link(rel string, header *tar.Header) error {
 		return fmt.Errorf("cannot pack: %w", err)
 	}
 	target = filepath.ToSlash(target)
-	if !linkStays(rel, target) {
+	if !archive.LinkStays(rel, target) {
 		return refuse(rel, "%s: link to %s leaves the directory", target)
 	}
 	header.Typeflag, header.Linkname, header.Mode = tar.TypeSymlink, target, 0o777
@@ -182,29 +183,6 @@ func (p *packer) link(rel string, header *tar.Header) error {
 
 func refuse(rel, format string, arg string) error {
 	return diag.Errorf(diag.BadArtifact, format, rel, arg).WithHint("remove or rename it")
-}
-
-// linkStays reports whether a link at rel, a path below the root, leads to a
-// place below the root. "..", allowed at the start of a target only, can then
-// never climb out of a directory that another link leads to.
-func linkStays(rel, target string) bool {
-	if target == "" || path.IsAbs(target) || strings.ContainsAny(target, "\\\x00") || filepath.VolumeName(target) != "" {
-		return false
-	}
-	depth := strings.Count(rel, "/")
-	named := false
-	for part := range strings.SplitSeq(target, "/") {
-		switch part {
-		case "", ".":
-		case "..":
-			if depth--; named || depth < 0 {
-				return false
-			}
-		default:
-			named = true
-		}
-	}
-	return true
 }
 
 func typeName(mode fs.FileMode) string {

@@ -67,15 +67,26 @@ func (d *beneath) close() {
 	d.root.Close()
 }
 
-// made is a tree that is written.
+// made is a tree that is written. Where a file system takes two names for one, the
+// second fails: nothing that is there is opened, and no link is made before all files
+// are.
 type made struct{ beneath }
 
 func (m *made) dir(name string, mode fs.FileMode) error {
 	err := m.root.Mkdir(name, mode)
-	if errors.Is(err, fs.ErrExist) { // a parent of an earlier entry
-		err = m.root.Chmod(name, mode)
+	if !errors.Is(err, fs.ErrExist) {
+		return err
 	}
-	return err
+	// A parent of an earlier entry, whose mode is known only now.
+	if info, err := m.root.Lstat(name); err != nil || !info.IsDir() {
+		return errors.Join(taken(name), err)
+	}
+	return m.root.Chmod(name, mode)
+}
+
+// taken says that an entry's name leads to another one's.
+func taken(name string) error {
+	return unsafe(name, "is another entry of the archive to this file system")
 }
 
 func (m *made) dirs(name string) error { return m.root.MkdirAll(name, 0o755) }
@@ -85,13 +96,27 @@ func (m *made) file(name string, mode fs.FileMode, _ int64) (io.WriteCloser, err
 	if err != nil {
 		return nil, err
 	}
-	return parent.OpenFile(path.Base(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	f, err := parent.OpenFile(path.Base(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, taken(name)
+	}
+	return f, err
 }
 
-func (m *made) hardlink(name, old string) error { return m.root.Link(old, name) }
+func (m *made) hardlink(name, old string) error {
+	err := m.root.Link(old, name)
+	if errors.Is(err, fs.ErrExist) {
+		return taken(name)
+	}
+	return err
+}
 
 func (m *made) symlink(name, target string) error {
-	if err := m.root.Symlink(target, name); err != nil {
+	err := m.root.Symlink(target, name)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return taken(name)
+	case err != nil:
 		return fmt.Errorf("cannot make link: %w", err)
 	}
 	return nil

@@ -3,8 +3,6 @@ package artifact
 import (
 	"archive/tar"
 	"bufio"
-	"cmp"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -13,32 +11,20 @@ import (
 	"path"
 	"strings"
 
-	"github.com/klauspost/pgzip"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/archive"
 )
 
 // Limits bound what an artifact may unpack to. A zero field is its default.
-type Limits struct {
-	Bytes   int64 // of all files together, and of padding; 64 GiB
-	Entries int   // files, directories and links; 500,000
-	Depth   int   // components of a path; 64
-}
-
-func (l Limits) orDefault() Limits {
-	return Limits{
-		Bytes:   cmp.Or(l.Bytes, 64<<30),
-		Entries: cmp.Or(l.Entries, 500_000),
-		Depth:   cmp.Or(l.Depth, 64),
-	}
-}
+type Limits = archive.Limits
 
 // Unpacker puts the content of layers into one tree and never outside of it. The
 // limits hold for all layers together. It is for one goroutine.
 type Unpacker struct {
 	tree   tree
-	limits Limits // what is left of Bytes and Entries
+	budget *archive.Budget
 	names  names
 	links  []link
 	buf    []byte
@@ -69,7 +55,7 @@ func NewComparer(dir string, limits Limits) (*Unpacker, error) {
 }
 
 func newUnpacker(t tree, limits Limits) *Unpacker {
-	return &Unpacker{tree: t, limits: limits.orDefault(), names: names{}, buf: make([]byte, 1<<20)}
+	return &Unpacker{tree: t, budget: limits.Budget(), names: names{}, buf: make([]byte, 1<<20)}
 }
 
 // Unpacks reports whether the layer is a packed directory, as opposed to a file.
@@ -84,11 +70,14 @@ func Unpacks(layer ocispec.Descriptor) bool {
 // twice or more than the limits fails with diag.UnsafeArchive; one that is not
 // an archive with diag.BadArtifact. Afterwards the directory is of no use.
 func (u *Unpacker) Layer(ctx context.Context, layer ocispec.Descriptor, prefix string, r io.Reader) error {
-	title, fault := checkName(strings.TrimPrefix(layer.Annotations[ocispec.AnnotationTitle], "./"), u.limits.Depth)
-	if fault != "" {
-		return unsafe(layer.Annotations[ocispec.AnnotationTitle], fault)
+	title, err := u.budget.Name(strings.TrimPrefix(layer.Annotations[ocispec.AnnotationTitle], "./"))
+	if err != nil {
+		return badArchive(err)
 	}
 	if !Unpacks(layer) {
+		if err := u.budget.Take(title, layer.Size); err != nil {
+			return badArchive(err)
+		}
 		return u.file(title, 0o644, contextReader{ctx, r}, layer.Size)
 	}
 	return u.layer(ctx, r, placement{title: title, prefix: prefix, links: true})
@@ -117,68 +106,54 @@ func (p placement) of(name string) string {
 }
 
 func (u *Unpacker) layer(ctx context.Context, r io.Reader, at placement) error {
-	packed := &tally{r: contextReader{ctx, r}}
-	r = bufio.NewReaderSize(packed, 256<<10)
-	content, closer, err := decompress(r)
-	content = &inflated{r: content, packed: packed}
+	r = bufio.NewReaderSize(contextReader{ctx, r}, 256<<10)
+	content, err := archive.Decompress(r)
 	if err != nil {
 		return badArchive(err)
 	}
-	defer closer()
-	if err := u.archive(tar.NewReader(content), at); err != nil {
+	defer content.Close()
+	content.Within(u.budget)
+	if err := u.archive(archive.NewReader(content, u.budget), at); err != nil {
 		return err
 	}
-	// Behind the archive's end there is padding; limited, as it may be a bomb.
-	if err := u.discard(content); err != nil {
-		return err
+	// Behind the archive's end there is padding.
+	if _, err := io.CopyBuffer(io.Discard, struct{ io.Reader }{content}, u.buf); err != nil {
+		return badArchive(err)
 	}
 	_, err = io.CopyBuffer(io.Discard, r, u.buf)
 	return err
 }
 
-func (u *Unpacker) archive(tr *tar.Reader, at placement) error {
+func (u *Unpacker) archive(entries *archive.Reader, at placement) error {
 	for {
-		header, err := tr.Next()
+		e, err := entries.Next()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
 			return badArchive(err)
 		}
-		if u.limits.Entries--; u.limits.Entries < 0 {
-			return unsafe(header.Name, "is one too many: the archive holds more entries than allowed")
-		}
-		name, fault := checkName(header.Name, u.limits.Depth)
-		if fault != "" {
-			return unsafe(header.Name, fault)
-		}
-		if err := u.entry(tr, header, name, at); err != nil {
+		if err := u.entry(entries, e, at); err != nil {
 			return err
 		}
 	}
 }
 
-func (u *Unpacker) entry(r io.Reader, header *tar.Header, name string, at placement) error {
-	name = at.of(name)
+func (u *Unpacker) entry(r io.Reader, e archive.Entry, at placement) error {
+	name := at.of(e.Path)
 	// Setuid, setgid and sticky bits are dropped; the owner keeps access.
-	mode := fs.FileMode(header.Mode) & fs.ModePerm
-	switch kind := header.Typeflag; {
-	case kind == tar.TypeReg:
-		return u.file(name, mode|0o600, r, header.Size)
-	case kind == tar.TypeDir:
+	mode := fs.FileMode(e.Mode) & fs.ModePerm
+	switch {
+	case e.Typeflag == tar.TypeReg:
+		return u.file(name, mode|0o600, r, e.Size)
+	case e.Typeflag == tar.TypeDir:
 		return u.dir(name, mode|0o700)
-	case kind == tar.TypeSymlink && at.links:
-		return u.symlink(name, header.Linkname)
-	case kind == tar.TypeLink && at.links:
-		old, fault := checkName(header.Linkname, u.limits.Depth)
-		if fault != "" {
-			return unsafe(name, "is a link to "+header.Linkname+", which "+fault)
-		}
-		return u.hardlink(name, at.of(old))
 	case !at.links:
-		return unsafe(header.Name, "is neither file nor directory")
+		return unsafe(e.Name, "is neither file nor directory")
+	case e.Typeflag == tar.TypeSymlink:
+		return u.symlink(name, e.Target)
 	default:
-		return unsafe(header.Name, "is neither file, directory nor link")
+		return u.hardlink(name, at.of(e.Target))
 	}
 }
 
@@ -195,7 +170,7 @@ func (u *Unpacker) dir(name string, mode fs.FileMode) error {
 // add records a name and makes the directories above it.
 func (u *Unpacker) add(e entryName) error {
 	parent := path.Dir(e.path)
-	_, known := u.names[strings.ToLower(parent)]
+	_, known := u.names[fold(parent)]
 	if e.path == "." {
 		return unsafe(e.path, "would replace the directory itself")
 	}
@@ -208,37 +183,31 @@ func (u *Unpacker) add(e entryName) error {
 	return u.tree.dirs(parent)
 }
 
-// file puts r into the tree. The size is what is announced of it, which lets a file
-// that is too large fail before any of it is written.
+// file puts r into the tree, which has to have the size that was taken from the
+// budget.
 func (u *Unpacker) file(name string, mode fs.FileMode, r io.Reader, size int64) error {
 	if err := u.add(entryName{path: name, regular: true}); err != nil {
 		return err
-	}
-	if size > u.limits.Bytes {
-		return tooMuch(name)
 	}
 	f, err := u.tree.file(name, mode, size)
 	if err != nil {
 		return err
 	}
-	// One byte more than allowed tells a full limit from an exceeded one.
+	// One byte more than there should be tells that there are more.
 	// Alone, an *os.File would be written with a buffer of its own.
-	n, err := io.CopyBuffer(struct{ io.Writer }{f}, io.LimitReader(r, u.limits.Bytes+1), u.buf)
+	n, err := io.CopyBuffer(struct{ io.Writer }{f}, io.LimitReader(r, size+1), u.buf)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return badArchive(err)
 	}
-	if u.limits.Bytes -= n; u.limits.Bytes < 0 {
-		return tooMuch(name)
+	if n != size {
+		return unsafe(name, fmt.Sprintf("is to have %d bytes, and has others", size))
 	}
 	return nil
 }
 
-func tooMuch(name string) error {
-	return unsafe(name, "is too much: the archive unpacks to more bytes than allowed")
-}
-
 func (u *Unpacker) symlink(name, target string) error {
-	if !linkStays(name, target) {
+	// It may lead elsewhere now that it is below the prefix.
+	if !archive.LinkStays(name, target) {
 		return unsafe(name, "is a link to "+target+", which leaves the directory")
 	}
 	if err := u.add(entryName{path: name}); err != nil {
@@ -249,24 +218,13 @@ func (u *Unpacker) symlink(name, target string) error {
 }
 
 func (u *Unpacker) hardlink(name, old string) error {
-	if e := u.names[strings.ToLower(old)]; e.path != old || !e.regular {
+	if e := u.names[fold(old)]; e.path != old || !e.regular {
 		return unsafe(name, "is a hard link to "+old+", which is no earlier file of the archive")
 	}
 	if err := u.add(entryName{path: name, regular: true}); err != nil {
 		return err
 	}
 	return u.tree.hardlink(name, old)
-}
-
-func (u *Unpacker) discard(r io.Reader) error {
-	n, err := io.CopyBuffer(io.Discard, io.LimitReader(r, u.limits.Bytes+1), u.buf)
-	if err != nil {
-		return badArchive(err)
-	}
-	if u.limits.Bytes -= n; u.limits.Bytes < 0 {
-		return unsafe("", "is followed by more bytes than allowed")
-	}
-	return nil
 }
 
 // Finish ends what has succeeded: it makes the links.
@@ -283,21 +241,16 @@ func (u *Unpacker) Finish() error {
 func (u *Unpacker) Close() { u.tree.close() }
 
 func badArchive(err error) error {
+	if fault, ok := errors.AsType[*archive.Fault](err); ok {
+		return unsafeArchive(fault)
+	}
 	// A failure of the connection is not one of the content.
-	if err = wrapRead(err); !isFormat(err) {
+	if err = fmt.Errorf("cannot unpack: %w", err); !archive.IsFormat(err) {
 		return err
 	}
 	return diag.Errorf(diag.BadArtifact, "layer is not a readable archive: %w", err).
 		WithHint("berth unpacks tar, tar+gzip and tar+zstd layers")
 }
-
-func isFormat(err error) bool {
-	return isZstdFormat(err) || errors.Is(err, tar.ErrHeader) || errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) ||
-		errors.Is(err, pgzip.ErrHeader) || errors.Is(err, pgzip.ErrChecksum) ||
-		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || strings.HasPrefix(err.Error(), "flate: ")
-}
-
-func wrapRead(err error) error { return fmt.Errorf("cannot unpack: %w", err) }
 
 // contextReader stops reading when the context ends.
 type contextReader struct {

@@ -89,6 +89,9 @@ func TestUnsafeArchives(t *testing.T) {
 		"fifo":              {{Name: "a/d", Typeflag: tar.TypeFifo}},
 		"twice":             {file("a/x"), file("a/x")},
 		"case clash":        {file("a/x"), file("a/X")},
+		"case clash of ſ":   {file("a/s"), file("a/ſ")},
+		"accents":           {file("a/\u00e9"), file("a/e\u0301")},
+		"no width":          {file("a/x"), file("a/x\u200d")},
 		"case clash of dir": {file("a/d/x"), file("a/D/y")},
 		"below a file":      {file("a/x"), file("a/x/y")},
 		"too deep":          {file("a/b/c/d/e/f/g/h/i")},
@@ -104,7 +107,7 @@ func TestUnsafeArchives(t *testing.T) {
 // With small, there is room for less than its files.
 func wantUnsafe(t *testing.T, put func(*testing.T, opener, string, []byte, Limits) error, data []byte, small bool) {
 	t.Helper()
-	limits := Limits{Bytes: 1024, Entries: 15, Depth: 8}
+	limits := Limits{Bytes: 64 << 10, Entries: 15, Depth: 8}
 	if small {
 		limits.Bytes = 4
 	}
@@ -255,14 +258,40 @@ func TestDiscardRemovesParents(t *testing.T) {
 	}
 }
 
-// A file that cannot be made is an error of the layer.
-func TestWriteFailureSurfaces(t *testing.T) {
-	dir := t.TempDir()
-	os.Mkdir(filepath.Join(dir, "d"), 0o755)
-	os.WriteFile(filepath.Join(dir, "d/x"), []byte("in the way"), 0o644)
-	err := unpackInto(t, dir, tarOf(t, tar.Header{Name: "a/d/x"}), Limits{})
-	if !errors.Is(err, os.ErrExist) {
-		t.Errorf("got %v, want that the file exists", err)
+// What is there by the name of an entry, as it would be on a file system that takes
+// two names for one, is neither replaced nor written to nor followed.
+func TestNothingIsReplaced(t *testing.T) {
+	outside := t.TempDir()
+	for name, test := range map[string]struct {
+		there func(dir string) error
+		entry tar.Header
+	}{
+		"file":              {func(dir string) error { return os.WriteFile(filepath.Join(dir, "x"), []byte("first"), 0o600) }, tar.Header{Name: "a/x"}},
+		"link":              {func(dir string) error { return os.Symlink(filepath.Join(outside, "y"), filepath.Join(dir, "x")) }, tar.Header{Name: "a/x"}},
+		"link by link":      {func(dir string) error { return os.Symlink("first", filepath.Join(dir, "x")) }, tar.Header{Name: "a/x", Typeflag: tar.TypeSymlink, Linkname: "second"}},
+		"file by directory": {func(dir string) error { return os.WriteFile(filepath.Join(dir, "x"), []byte("first"), 0o600) }, tar.Header{Name: "a/x", Typeflag: tar.TypeDir}},
+		"link by directory": {func(dir string) error { return os.Symlink(outside, filepath.Join(dir, "x")) }, tar.Header{Name: "a/x", Typeflag: tar.TypeDir}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := test.there(dir); err != nil {
+				t.Fatal(err)
+			}
+			before, _ := os.Lstat(filepath.Join(dir, "x"))
+			around, _ := os.Stat(outside)
+			err := unpackInto(t, dir, tarOf(t, test.entry), Limits{})
+			if d, ok := errors.AsType[*diag.Diagnostic](err); !ok || d.Code != diag.UnsafeArchive {
+				t.Errorf("got %v, want unsafe-archive", err)
+			}
+			after, _ := os.Lstat(filepath.Join(dir, "x"))
+			if !os.SameFile(before, after) || before.Mode() != after.Mode() || before.Size() != after.Size() {
+				t.Errorf("%v became %v", before, after)
+			}
+			left, _ := os.ReadDir(outside)
+			if info, _ := os.Stat(outside); len(left) > 0 || info.Mode() != around.Mode() {
+				t.Errorf("outside there are %v, with mode %v", left, info.Mode())
+			}
+		})
 	}
 }
 

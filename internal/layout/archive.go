@@ -6,18 +6,16 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"math"
 	"path"
-	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/berth-oci/berth/internal/archive"
 )
 
-// Bounds of the entries of an archive, whose names are held in memory.
-const (
-	maxEntries = 1 << 18
-	maxName    = 512 // bytes
-	maxLinks   = 8   // that lead to a file
-)
+// maxLinks is how many links may lead one to the next.
+const maxLinks = 8
 
 // tarTree is an uncompressed tar, whose files are read where they are.
 type tarTree struct {
@@ -32,94 +30,54 @@ type node struct {
 	link         string // the name that a link leads to; "" for a file
 }
 
-// scan reads the headers of a tar. Entries that are neither files nor links
-// are no content, and passed over.
-func scan(ctx context.Context, path string, archive extent) (*tarTree, error) {
-	t := &tarTree{path, archive, map[string]node{}}
-	section := io.NewSectionReader(archive, 0, archive.size)
-	tr := tar.NewReader(section) // which seeks over the content, and reads no byte ahead
-	for count := 0; ; count++ {
+// scan reads the headers of a tar.
+func scan(ctx context.Context, path string, file extent) (*tarTree, error) {
+	t := &tarTree{path, file, map[string]node{}}
+	section := io.NewSectionReader(file, 0, file.size)
+	// It seeks over the content, and reads no byte ahead. Nothing is unpacked: a file is
+	// as large as the archive lets it be.
+	entries := archive.NewReader(section, archive.Limits{Bytes: math.MaxInt64}.Budget())
+	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		header, err := tr.Next()
+		e, err := entries.Next()
 		if errors.Is(err, io.EOF) {
 			return t, nil
 		}
 		if err != nil {
-			return nil, damaged(path, err)
-		}
-		if count == maxEntries {
-			return nil, unsafe(path, header.Name, "is one too many")
+			return nil, unpackFault(path, err, nil, nil)
 		}
 		offset, err := section.Seek(0, io.SeekCurrent)
 		if err != nil {
 			return nil, unreadable(path, err)
 		}
-		if err := t.add(header, offset); err != nil {
+		if err := t.add(e, offset); err != nil {
 			return nil, err
 		}
 	}
 }
 
-func (t *tarTree) add(header *tar.Header, offset int64) error {
-	name, why := cleanName(header.Name)
-	if why != "" {
-		return unsafe(t.path, header.Name, why)
-	}
-	n := node{offset: offset, size: header.Size}
-	switch header.Typeflag {
+func (t *tarTree) add(e archive.Entry, offset int64) error {
+	n := node{offset: offset, size: e.Size}
+	switch e.Typeflag {
 	case tar.TypeReg:
-		if header.Size > t.archive.size-offset {
+		if e.Size > t.archive.size-offset {
 			return damaged(t.path, io.ErrUnexpectedEOF)
 		}
-		if sparse(header) {
-			return unsafe(t.path, header.Name, "is a sparse file")
-		}
 	case tar.TypeSymlink:
-		n.link, why = cleanName(path.Dir(name) + "/" + header.Linkname)
-		if strings.HasPrefix(header.Linkname, "/") {
-			why = "is absolute"
-		}
+		n.link = path.Join(path.Dir(e.Path), e.Target)
 	case tar.TypeLink:
-		n.link, why = cleanName(header.Linkname)
+		n.link = e.Target
 	default:
 		return nil
 	}
-	if why != "" {
-		return unsafe(t.path, header.Name, "is a link to "+header.Linkname+", which "+why)
-	}
 	// Who extracts the archive gets the last, who searches it may get the first.
-	if _, twice := t.nodes[name]; twice && (name == ocispec.ImageLayoutFile || name == ocispec.ImageIndexFile || name == dockerManifest) {
-		return unsafe(t.path, header.Name, "is there twice")
+	if _, twice := t.nodes[e.Path]; twice && (e.Path == ocispec.ImageLayoutFile || e.Path == ocispec.ImageIndexFile || e.Path == dockerManifest) {
+		return unsafe(t.path, e.Name, "is there twice")
 	}
-	t.nodes[name] = n
+	t.nodes[e.Path] = n
 	return nil
-}
-
-// sparse reports whether less is stored of a file than it has.
-func sparse(header *tar.Header) bool {
-	for key := range header.PAXRecords {
-		if strings.HasPrefix(key, "GNU.sparse.") {
-			return true
-		}
-	}
-	return false
-}
-
-// cleanName returns the one form of a name below the top of an archive, or why
-// it is not below.
-func cleanName(name string) (clean, why string) {
-	clean = path.Clean(name)
-	switch {
-	case len(name) > maxName:
-		return "", "has a name that is too long"
-	case path.IsAbs(name):
-		return "", "is absolute"
-	case clean == ".." || strings.HasPrefix(clean, "../"):
-		return "", "leaves the archive"
-	}
-	return clean, ""
 }
 
 func (t *tarTree) has(name string) bool {

@@ -1,80 +1,30 @@
 package layout
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"io"
 	"os"
 
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/archive"
 )
 
 // maxUnpacked bounds what a compressed archive or layer may unpack to, in bytes.
 const maxUnpacked = 64 << 30
 
-// compression is a form that archives and layers are stored in.
-type compression int
-
-const (
-	uncompressed compression = iota
-	gzipped
-	zstandard
-)
-
-// sniff tells the compression by the first bytes: media types and file names
-// are unreliable.
-func sniff(head []byte) compression {
-	switch {
-	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
-		return gzipped
-	case bytes.HasPrefix(head, []byte("\x28\xb5\x2f\xfd")):
-		return zstandard
-	}
-	return uncompressed
-}
-
-// decompress returns what r unpacks to, whatever it is compressed with.
-func decompress(r io.Reader) (io.ReadCloser, compression, error) {
-	buffered := bufio.NewReaderSize(r, 64<<10)
-	head, _ := buffered.Peek(4)
-	form := sniff(head)
-	switch form {
-	case gzipped:
-		gz, err := gzip.NewReader(buffered)
-		return gz, form, err
-	case zstandard:
-		// The window is the largest that the zstd program takes unasked.
-		zs, err := zstd.NewReader(buffered, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(128<<20))
-		if err != nil {
-			return nil, form, err
-		}
-		return zs.IOReadCloser(), form, nil
-	}
-	return io.NopCloser(buffered), form, nil
-}
-
 // unpack decompresses r into w, and returns how many bytes that gave.
-// It fails with diag.UnsafeArchive for more than the bound.
-func unpack(w io.Writer, r io.Reader) (int64, compression, error) {
-	content, form, err := decompress(r)
+func unpack(w io.Writer, r io.Reader) (int64, archive.Form, error) {
+	content, err := archive.Decompress(r)
 	if err != nil {
-		return 0, form, err
+		return 0, archive.Plain, err
 	}
 	defer content.Close()
-	if form == uncompressed {
-		n, err := copyBytes(w, content)
-		return n, form, err
+	if content.Form != archive.Plain {
+		content.Within(archive.Limits{Bytes: maxUnpacked}.Budget())
 	}
-	n, err := copyBytes(w, io.LimitReader(content, maxUnpacked+1))
-	if err == nil && n > maxUnpacked {
-		err = diag.Errorf(diag.UnsafeArchive, "it unpacks to more than %d GiB", maxUnpacked>>30).WithHint("decompress it, if you trust where it came from")
-	}
-	return n, form, err
+	n, err := copyBytes(w, content)
+	return n, content.Form, err
 }
 
 // plain returns the uncompressed content of an archive: the file itself, or a
@@ -89,7 +39,7 @@ func plain(ctx context.Context, path string, file *os.File) (extent, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return extent{}, unreadable(path, err)
 	}
-	if sniff(head[:n]) == uncompressed {
+	if archive.FormOf(head[:n]) == archive.Plain {
 		return extent{file, info.Size(), file}, nil
 	}
 	temp, err := os.CreateTemp("", "berth-archive-*")
@@ -135,15 +85,14 @@ func spoolFault(err error) error {
 // unpackFault tells whose fault it is that something does not unpack: of who
 // reads it, of who writes the result, or of the content.
 func unpackFault(path string, err, read, written error) error {
-	d, ok := errors.AsType[*diag.Diagnostic](err)
+	fault, ok := errors.AsType[*archive.Fault](err)
 	switch {
 	case written != nil:
 		return written
 	case read != nil:
 		return read
 	case ok:
-		d.Message = path + ": " + d.Message
-		return d
+		return unsafeArchive(path, fault)
 	}
 	return damaged(path, err)
 }

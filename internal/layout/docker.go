@@ -17,6 +17,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/archive"
 )
 
 // dockerManifest is the file of a docker-archive that lists its images.
@@ -181,9 +182,9 @@ func parseConfig(name string, data []byte) (*ocispec.Image, error) {
 
 // find finds a file that an image names.
 func (c *converter) find(name string) (node, error) {
-	clean, why := cleanName(name)
-	if why != "" {
-		return node{}, unsafe(c.path, name, why)
+	clean, err := archive.Limits{}.Budget().Name(name)
+	if err != nil {
+		return node{}, unpackFault(c.path, err, nil, nil)
 	}
 	n, err := c.files.find(clean)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -217,14 +218,14 @@ func (c *converter) layer(name string) (layer, error) {
 
 // hashLayer hashes a layer as it is stored and what it unpacks to, which is
 // done only once where that is the same.
-func hashLayer(source io.Reader) (stored, plain digest.Digest, form compression, err error) {
+func hashLayer(source io.Reader) (stored, plain digest.Digest, form archive.Form, err error) {
 	buffered := bufio.NewReader(source)
 	head, _ := buffered.Peek(4)
 	sum := sha256.New()
-	if sniff(head) == uncompressed {
+	if archive.FormOf(head) == archive.Plain {
 		_, err := copyBytes(sum, buffered)
 		d := digest.NewDigest(digest.SHA256, sum)
-		return d, d, uncompressed, err
+		return d, d, archive.Plain, err
 	}
 	inner := sha256.New()
 	tee := io.TeeReader(buffered, sum)
@@ -234,11 +235,11 @@ func hashLayer(source io.Reader) (stored, plain digest.Digest, form compression,
 	return digest.NewDigest(digest.SHA256, sum), digest.NewDigest(digest.SHA256, inner), form, err
 }
 
-func layerType(form compression) string {
+func layerType(form archive.Form) string {
 	switch form {
-	case gzipped:
+	case archive.Gzip:
 		return ocispec.MediaTypeImageLayerGzip
-	case zstandard:
+	case archive.Zstd:
 		return ocispec.MediaTypeImageLayerZstd
 	}
 	return ocispec.MediaTypeImageLayer

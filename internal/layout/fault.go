@@ -7,6 +7,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/archive"
 )
 
 func unreadable(name string, err error) *diag.Diagnostic {
@@ -34,7 +35,11 @@ func wrongDigest(d ocispec.Descriptor, sum digest.Digest) *diag.Diagnostic {
 
 // unsafe says that a name in an archive or directory is a trick.
 func unsafe(path, name, why string) *diag.Diagnostic {
-	return diag.Errorf(diag.UnsafeArchive, "%s: entry %.200q %s", path, name, why).WithHint("do not trust where it came from")
+	return unsafeArchive(path, &archive.Fault{Entry: name, Why: why})
+}
+
+func unsafeArchive(path string, fault *archive.Fault) *diag.Diagnostic {
+	return diag.Errorf(diag.UnsafeArchive, "%s: %w", path, fault).WithHint("do not trust where it came from")
 }
 
 func damaged(path string, err error) *diag.Diagnostic {
