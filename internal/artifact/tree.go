@@ -1,6 +1,7 @@
 package artifact
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -70,7 +71,10 @@ func (d *beneath) close() {
 // made is a tree that is written. Where a file system takes two names for one, the
 // second fails: nothing that is there is opened, and no link is made before all files
 // are.
-type made struct{ beneath }
+type made struct {
+	beneath
+	granted fs.FileMode // what is left of the bits that a new directory asks for; 0 until somebody needs it
+}
 
 func (m *made) dir(name string, mode fs.FileMode) error {
 	err := m.root.Mkdir(name, mode)
@@ -81,7 +85,26 @@ func (m *made) dir(name string, mode fs.FileMode) error {
 	if info, err := m.root.Lstat(name); err != nil || !info.IsDir() {
 		return errors.Join(taken(name), err)
 	}
-	return m.root.Chmod(name, mode)
+	if m.granted == 0 {
+		if m.granted, err = m.grant(); err != nil {
+			return err
+		}
+	}
+	return m.root.Chmod(name, mode&m.granted)
+}
+
+// grant finds out what the umask, or the default of an access control list, leaves of
+// a new directory. The process cannot ask for its umask without changing it.
+func (m *made) grant() (fs.FileMode, error) {
+	probe := ".berth-" + rand.Text()
+	if err := m.root.Mkdir(probe, fs.ModePerm); err != nil {
+		return 0, err
+	}
+	info, err := m.root.Lstat(probe)
+	if err = errors.Join(err, m.root.Remove(probe)); err != nil {
+		return 0, err
+	}
+	return info.Mode().Perm(), nil
 }
 
 // taken says that an entry's name leads to another one's.

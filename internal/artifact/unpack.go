@@ -39,7 +39,7 @@ func NewUnpacker(dir string, limits Limits) (*Unpacker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newUnpacker(&made{into}, limits), nil
+	return newUnpacker(&made{beneath: into}, limits), nil
 }
 
 // NewComparer returns an Unpacker that writes nothing: it looks whether what it

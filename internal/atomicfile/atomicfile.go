@@ -2,6 +2,7 @@
 package atomicfile
 
 import (
+	"crypto/rand"
 	"errors"
 	"io/fs"
 	"os"
@@ -13,7 +14,7 @@ import (
 
 // Write replaces the content of a file atomically and durably: after a crash at
 // any point the file is the old one or the new one, never half. It makes missing
-// directories. It fails with diag.StorageFailed.
+// directories. The umask is obeyed. It fails with diag.StorageFailed.
 func Write(name string, data []byte, mode fs.FileMode) error {
 	err := os.MkdirAll(filepath.Dir(name), 0o700)
 	if err == nil {
@@ -27,13 +28,15 @@ func Write(name string, data []byte, mode fs.FileMode) error {
 }
 
 func replace(name string, data []byte, mode fs.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
+	// A mode that is set later would not obey the umask.
+	temp := filepath.Join(filepath.Dir(name), "."+filepath.Base(name)+"."+rand.Text())
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name()) // fails once it was renamed
 	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
+	err = errors.Join(err, f.Sync(), f.Close())
 	if err != nil {
 		return err
 	}
