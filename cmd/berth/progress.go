@@ -74,6 +74,8 @@ func (p *progress) event(e transfer.Event) {
 		p.line("damaged in the cache, and fetched again: %s", e.Digest)
 	case transfer.Stale:
 		p.line("note: the registry does not answer; %s is as the cache has it, %s", e.Name, e.Digest)
+	case transfer.Unrelated:
+		p.line("note: left out %s: it is listed as a referrer, and is none, or is gone", e.Digest)
 	case transfer.Tagged, transfer.Unchanged:
 		p.line("%s %s", e.Step, e.Name)
 	case transfer.Chosen:

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/oci"
 	"github.com/berth-oci/berth/kcl/program"
 )
 
@@ -148,7 +149,7 @@ const moduleNamePattern = `^[a-z][a-z0-9_]*(-[a-z0-9_]+)*$`
 
 // checkModuleName: a name must suit kpm, and it is the repository's too.
 func checkModuleName(name string) (fault, hint string) {
-	if regexp.MustCompile(moduleNamePattern).MatchString(name) && IsRepository(name) {
+	if regexp.MustCompile(moduleNamePattern).MatchString(name) && oci.IsRepository(name) {
 		return "", ""
 	}
 	return "must be lower-case letters, digits, and single _ - between them, and begin with a letter",
@@ -169,7 +170,7 @@ func checkModuleVersion(version string) (fault, hint string) {
 		return "cannot be a tag, which holds no + and no ~", example
 	case match == nil:
 		return "is none that kpm can order, and its tag would hide the others of the repository from kpm", example
-	case !IsTag(version):
+	case !oci.IsTag(version):
 		return "is too long for a tag", example
 	}
 	for number := range strings.SplitSeq(match[1], ".") {

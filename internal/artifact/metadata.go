@@ -12,6 +12,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/oci"
 	"github.com/berth-oci/berth/internal/yaml"
 )
 
@@ -180,9 +181,9 @@ func (d *document) set(key, text string) {
 
 func (d *document) check(typ *Type, kindFlag string) {
 	d.require("name", "must be lower-case letters, digits, and single . _ - between them", func(s string) bool {
-		return IsRepository(s) && !strings.Contains(s, "/")
+		return oci.IsRepository(s) && !strings.Contains(s, "/")
 	})
-	d.require("version", "must be letters, digits, . _ -, as it becomes part of a tag", IsTag)
+	d.require("version", "must be letters, digits, . _ -, as it becomes part of a tag", oci.IsTag)
 	if len(typ.Sub) == 0 || !d.exists && kindFlag == "" {
 		return
 	}

@@ -2,29 +2,15 @@ package artifact
 
 import (
 	"net"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/oci"
 	"github.com/berth-oci/berth/internal/resolve"
 )
-
-// Patterns of the OCI distribution specification, "Pulling manifests".
-const (
-	tagPattern  = `^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`
-	pathPattern = `^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`
-)
-
-// IsTag reports whether s can be a tag.
-func IsTag(s string) bool { return regexp.MustCompile(tagPattern).MatchString(s) }
-
-// IsRepository reports whether s can be a repository, or a part of one.
-func IsRepository(s string) bool {
-	return len(s) <= 255 && regexp.MustCompile(pathPattern).MatchString(s)
-}
 
 // Ref names artifacts: one, a repository or a namespace.
 type Ref struct {
@@ -61,13 +47,13 @@ func ParseRef(t *resolve.Target, arg string) (Ref, error) {
 	}
 	if i := strings.LastIndexByte(rest, ':'); i > strings.LastIndexByte(rest, '/') && strings.Contains(rest, "/") {
 		rest, ref.Tag = rest[:i], rest[i+1:]
-		if !IsTag(ref.Tag) {
+		if !oci.IsTag(ref.Tag) {
 			return Ref{}, badRef(arg, "%q is not a tag", ref.Tag)
 		}
 	}
 	head, name, _ := strings.Cut(rest, "/")
 	ref.Name = name
-	if name != "" && !IsRepository(name) {
+	if name != "" && !oci.IsRepository(name) {
 		return Ref{}, badRef(arg, "%q is not a repository name: lower-case letters, digits, and single . _ - between them", name)
 	}
 	if isHost(head) {

@@ -1,14 +1,20 @@
 package remote
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/oci"
 )
 
 // Page says which part of a list is wanted. The zero value wants all of it.
@@ -20,22 +26,29 @@ type Page struct {
 // pageSize is how many names are asked for at a time.
 const pageSize = 1000
 
-// maxList bounds the answer to one request for names, in bytes.
-const maxList = 64 << 20
+// What a list may have in all: beyond that a registry does not stop to list. The
+// answer to one request is bounded in bytes.
+const (
+	maxPages  = 10_000
+	maxNames  = 1 << 20
+	maxAnswer = 64 << 20
+)
 
 // Tags calls each with the tags of the repository, page by page, in the
-// registry's order. A repository that is not there is Missing.
+// registry's order. A repository that is not there is Missing. A list that does not
+// end, leads back to what was read or has what is no tag fails with
+// diag.RegistryRefused: what came of it before is not all.
 func (r *Repository) Tags(ctx context.Context, p Page, each func([]string) error) error {
-	return r.list(ctx, r.url("tags", "list"), p, each)
+	return r.list(ctx, r.url("tags", "list"), p, oci.IsTag, each)
 }
 
 // Repositories is Tags for the repositories of the registry, which need not have
 // such a list.
 func (r *Repository) Repositories(ctx context.Context, p Page, each func([]string) error) error {
-	return r.list(ctx, r.base.JoinPath("v2", "_catalog"), p, each)
+	return r.list(ctx, r.base.JoinPath("v2", "_catalog"), p, oci.IsRepository, each)
 }
 
-func (r *Repository) list(ctx context.Context, at *url.URL, p Page, each func([]string) error) error {
+func (r *Repository) list(ctx context.Context, at *url.URL, p Page, valid func(string) bool, each func([]string) error) error {
 	query := url.Values{"n": {strconv.Itoa(pageSize)}}
 	if p.Limit > 0 {
 		query.Set("n", strconv.Itoa(min(p.Limit, pageSize)))
@@ -44,52 +57,118 @@ func (r *Repository) list(ctx context.Context, at *url.URL, p Page, each func([]
 		query.Set("last", p.After)
 	}
 	at.RawQuery = query.Encode()
-	seen := pages{}
-	for left := p.Limit; ; {
-		names, next, err := r.listPage(ctx, at)
+	all := &pages{at: at}
+	for listed := 0; ; {
+		names, err := r.listPage(ctx, all, maxNames-listed)
 		if err != nil {
 			return err
 		}
-		if p.Limit > 0 {
-			names = names[:min(left, len(names))]
-			left -= len(names)
+		for _, name := range names {
+			if !valid(name) {
+				return unlisted(at, "it has %.200q, which cannot be a name there", name)
+			}
 		}
-		if len(names) > 0 {
+		if p.Limit > 0 {
+			names = names[:min(p.Limit-listed, len(names))]
+		}
+		if listed += len(names); len(names) > 0 {
 			if err := each(names); err != nil {
 				return err
 			}
 		}
-		if next == nil || p.Limit > 0 && left == 0 || !seen.open(at, next) {
+		if all.at == nil || p.Limit > 0 && listed == p.Limit {
 			return nil
 		}
-		at = next
 	}
 }
 
-// pages are those of a list that were read: some registries link back.
-type pages map[string]bool
-
-// open reports whether next is another page than at and all before.
-func (p pages) open(at, next *url.URL) bool {
-	p[at.String()] = true
-	return !p[next.String()]
-}
-
-func (r *Repository) listPage(ctx context.Context, at *url.URL) (names []string, next *url.URL, err error) {
+// listPage returns the names of the next page, most of them at most.
+func (r *Repository) listPage(ctx context.Context, all *pages, most int) ([]string, error) {
 	var page struct {
-		Tags         []string `json:"tags"`
-		Repositories []string `json:"repositories"`
+		Tags         atMost[string] `json:"tags"`
+		Repositories atMost[string] `json:"repositories"`
 	}
-	header, err := r.getJSON(ctx, at, "application/json", &page)
-	if err != nil {
-		return nil, nil, err
+	page.Tags.most, page.Repositories.most = most, most
+	if _, _, err := r.getPage(ctx, all, "application/json", maxAnswer, &page); err != nil {
+		return nil, err
 	}
-	next, err = nextPage(at, header)
-	return append(page.Tags, page.Repositories...), next, err
+	return append(page.Tags.list, page.Repositories.list...), nil
 }
 
-// getJSON decodes an answer, and asks again when it breaks in the middle.
-func (r *Repository) getJSON(ctx context.Context, at *url.URL, accept string, into any) (header http.Header, err error) {
+// pages are those of a list, one after the other.
+type pages struct {
+	at   *url.URL                   // of the next one; nil behind the last
+	read map[[sha256.Size]byte]bool // by the hash of its URL, which may be long
+}
+
+// getPage decodes the next page of a list, of most bytes at most, and returns how
+// many it has.
+func (r *Repository) getPage(ctx context.Context, p *pages, accept string, most int, into any) (header http.Header, size int, err error) {
+	at := p.at
+	if header, size, err = r.getJSON(ctx, at, accept, most, into); err != nil {
+		if errors.Is(err, errTooMany) {
+			err = unlisted(at, "it has more entries than berth takes")
+		}
+		return header, 0, err
+	}
+	if p.at, err = nextPage(at, header); err != nil || p.at == nil {
+		return header, size, err
+	}
+	if p.read == nil {
+		p.read = map[[sha256.Size]byte]bool{}
+	}
+	p.read[sha256.Sum256([]byte(at.String()))] = true
+	switch {
+	case p.read[sha256.Sum256([]byte(p.at.String()))]:
+		err = unlisted(at, "a page leads back to one before it")
+	case len(p.read) == maxPages:
+		err = unlisted(at, "it has more than %d pages", maxPages)
+	}
+	return header, size, err
+}
+
+// unlisted is for a list of which what came is not all, or not to be used.
+func unlisted(at *url.URL, why string, args ...any) error {
+	return diag.Errorf(diag.RegistryRefused, "%s does not give a whole list at %s: %s", at.Host, at.Path, fmt.Sprintf(why, args...)).
+		WithHint("what it gave was not used; tell who runs the registry, and name what you want instead of having it looked for")
+}
+
+// atMost is a list of no more elements than most: some bytes of JSON can be many in
+// memory.
+type atMost[T any] struct {
+	most int
+	list []T
+}
+
+// errTooMany is what reading an atMost fails with.
+var errTooMany = errors.New("too many elements")
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (l *atMost[T]) UnmarshalJSON(data []byte) error {
+	from := json.NewDecoder(bytes.NewReader(data))
+	begin, err := from.Token()
+	if err != nil || begin == nil { // null is none
+		return err
+	}
+	if begin != json.Delim('[') {
+		return errors.New("a list is none")
+	}
+	for from.More() {
+		var element T
+		if len(l.list) == l.most {
+			return errTooMany
+		}
+		if err := from.Decode(&element); err != nil {
+			return err
+		}
+		l.list = append(l.list, element)
+	}
+	return nil
+}
+
+// getJSON decodes an answer of most bytes at most, and returns how many it has. It
+// asks again when the answer breaks in the middle.
+func (r *Repository) getJSON(ctx context.Context, at *url.URL, accept string, most int, into any) (header http.Header, size int, err error) {
 	var data []byte
 	err = r.again(ctx, func() error {
 		resp, err := r.do(ctx, request{method: http.MethodGet, url: at, header: http.Header{"Accept": {accept}}}, http.StatusOK)
@@ -98,21 +177,21 @@ func (r *Repository) getJSON(ctx context.Context, at *url.URL, accept string, in
 		}
 		defer resp.Body.Close()
 		header = resp.Header
-		if data, err = io.ReadAll(io.LimitReader(resp.Body, maxList+1)); err != nil {
+		if data, err = io.ReadAll(io.LimitReader(resp.Body, int64(most)+1)); err != nil {
 			return broken{err}
 		}
 		return nil
 	})
 	switch {
 	case err != nil:
-		return nil, err
-	case len(data) > maxList:
-		return nil, fmt.Errorf("%s: the answer has more than %d bytes", at.Redacted(), maxList)
+		return nil, 0, err
+	case len(data) > most:
+		return nil, 0, unlisted(at, "it has more bytes than berth takes")
 	}
 	if err := json.Unmarshal(data, into); err != nil {
-		return nil, fmt.Errorf("%s: %w", at.Redacted(), err)
+		return nil, 0, fmt.Errorf("%s: %w", at.Redacted(), err)
 	}
-	return header, nil
+	return header, len(data), nil
 }
 
 // nextPage reads the link to the next page (RFC 8288), which has to be on the

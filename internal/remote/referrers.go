@@ -13,17 +13,27 @@ import (
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/berth-oci/berth/internal/oci"
 	"github.com/berth-oci/berth/internal/referrers"
 )
 
-// Referrers lists the manifests whose subject is d: by the API, else by the tag
-// that clients keep for registries without it (distribution-spec, "Listing
-// Referrers").
+// What the list of one subject's referrers may have in all.
+const (
+	maxReferrers     = 10_000
+	maxReferrersSize = 16 << 20 // bytes
+)
+
+// Referrers lists what the registry says has d as its subject: by the API, else by
+// the tag that clients keep for registries without it (distribution-spec, "Listing
+// Referrers"). A list that does not end fails as one of tags does.
 func (r *Repository) Referrers(ctx context.Context, d ocispec.Descriptor) (list []ocispec.Descriptor, err error) {
-	at, seen := r.url("referrers", d.Digest.String()), pages{}
-	for {
-		var page ocispec.Index
-		header, err := r.getJSON(ctx, at, ocispec.MediaTypeImageIndex, &page)
+	all := &pages{at: r.url("referrers", d.Digest.String())}
+	for left := maxReferrersSize; ; {
+		var page struct {
+			Manifests atMost[ocispec.Descriptor] `json:"manifests"`
+		}
+		page.Manifests.most = maxReferrers - len(list)
+		header, size, err := r.getPage(ctx, all, ocispec.MediaTypeImageIndex, left, &page)
 		if noReferrersAPI(header, err) {
 			_, index, err := r.referrersTag(ctx, d.Digest)
 			return index.Manifests, err
@@ -31,15 +41,10 @@ func (r *Repository) Referrers(ctx context.Context, d ocispec.Descriptor) (list 
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, page.Manifests...)
-		next, err := nextPage(at, header)
-		if err != nil {
-			return nil, err
-		}
-		if next == nil || !seen.open(at, next) {
+		list = append(list, page.Manifests.list...)
+		if left -= size; all.at == nil {
 			return list, nil
 		}
-		at = next
 	}
 }
 
@@ -59,10 +64,17 @@ func (r *Repository) referrersTag(ctx context.Context, d digest.Digest) (ocispec
 		return ocispec.Descriptor{}, ocispec.Index{}, nil
 	}
 	var index ocispec.Index
-	if err == nil && IsIndex(desc.MediaType) {
-		err = json.Unmarshal(data, &index)
+	if err != nil || !IsIndex(desc.MediaType) || oci.Names(d, data) { // some tag the subject itself so
+		return desc, index, err
 	}
-	return desc, index, err
+	var entries struct {
+		Manifests atMost[json.RawMessage] `json:"manifests"`
+	}
+	entries.Manifests.most = maxReferrers
+	if err = json.Unmarshal(data, &entries); errors.Is(err, errTooMany) {
+		return desc, index, unlisted(r.url("manifests", referrers.Tag(d)), "it has more than %d entries", maxReferrers)
+	}
+	return desc, index, json.Unmarshal(data, &index)
 }
 
 // referring keeps the goroutines of a process from changing one list at once.

@@ -3,10 +3,13 @@ package transfer
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/oci"
 	"github.com/berth-oci/berth/internal/remote"
 )
 
@@ -20,12 +23,19 @@ type related struct {
 // index, which have referrers of their own, and the referrers. It goes level by
 // level, and not down each branch, so that a list which leads back to itself, as
 // a registry may give, ends.
-func (g *graph) level(ctx context.Context, list []related) ([]related, error) {
+//
+// It fails where more than most are next.
+func (g *graph) level(ctx context.Context, list []related, most int) ([]related, error) {
 	found := make([][]related, len(list))
+	var count atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
 	for i, r := range list {
-		group.Go(func() (err error) {
-			found[i], err = g.relatives(ctx, r)
+		group.Go(func() error {
+			next, err := g.relatives(ctx, r)
+			if err == nil && count.Add(int64(len(next))) > int64(most) {
+				err = endless(r.Descriptor)
+			}
+			found[i] = next
 			return err
 		})
 	}
@@ -33,17 +43,74 @@ func (g *graph) level(ctx context.Context, list []related) ([]related, error) {
 	return slices.Concat(found...), err
 }
 
+// What belongs to one artifact in all: what refers to it may go on for ever, as
+// whoever gives it can make more of it at any time.
+const (
+	maxLevels  = 64
+	maxRelated = 50_000
+)
+
+// maxLists is how many of the target's lists of referrers are remembered.
+const maxLists = 32
+
+// endless is for what belongs to an artifact and does not end.
+func endless(d ocispec.Descriptor) error {
+	return diag.Errorf(diag.BadArtifact, "what belongs to %s does not end within %d levels and %d manifests", d.Digest, maxLevels, maxRelated).
+		WithHint("do not trust where it came from; berth copy --referrers=false leaves out what refers to it")
+}
+
+// refers reports whether what is listed as a referrer is one: the list may be of
+// another time, or a lie. One that is not there is none.
+func refers(ctx context.Context, src Source, r ocispec.Descriptor, subject ocispec.Descriptor) (*manifest, []byte, error) {
+	data, err := src.Manifest(ctx, r)
+	if missing(err) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := parseManifest(r, data)
+	if err != nil || m.Subject == nil {
+		return nil, nil, err
+	}
+	same, err := oci.Same(m.Subject.Digest, subject.Digest, func() ([]byte, error) { return src.Manifest(ctx, subject) })
+	if !same || err != nil {
+		return nil, nil, err
+	}
+	return m, data, nil
+}
+
+// refers is the function for the source. What it read need not be read again.
+func (g *graph) refers(ctx context.Context, r related) (is bool, err error) {
+	err = g.slots.do(ctx, 0, func() error {
+		m, data, err := refers(ctx, g.src, r.Descriptor, *r.subject)
+		if is = m != nil; is {
+			g.has(r.Descriptor, data)
+		}
+		return g.srcErr(err)
+	})
+	if !is && err == nil {
+		g.events.send(Event{Step: Unrelated, Digest: r.Digest})
+	}
+	return is, err
+}
+
 // relatives copies one manifest and returns what is next.
 func (g *graph) relatives(ctx context.Context, r related) (next []related, err error) {
+	if r.subject != nil {
+		if is, err := g.refers(ctx, r); !is || err != nil {
+			return nil, err
+		}
+	}
 	if !remote.IsManifest(r.MediaType) { // an index may hold anything
-		_, err := g.below(ctx, r.Descriptor)
+		_, err := g.below(ctx, r.Descriptor, 0)
 		return nil, err
 	}
 	var v *visit
 	var referrers []ocispec.Descriptor
 	group, inner := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		v, err = g.below(inner, r.Descriptor)
+		v, err = g.below(inner, r.Descriptor, 0)
 		return err
 	})
 	group.Go(func() error {
@@ -55,6 +122,7 @@ func (g *graph) relatives(ctx context.Context, r related) (next []related, err e
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
+	g.forget(r.Descriptor)
 	if v.had && r.subject != nil {
 		if err := g.listed(ctx, r); err != nil {
 			return nil, err
@@ -85,7 +153,7 @@ func (g *graph) tagged(ctx context.Context, d ocispec.Descriptor) (next []relate
 		if err != nil {
 			return nil, g.srcErr(err)
 		}
-		if _, err := g.below(ctx, d); err != nil {
+		if _, err := g.below(ctx, d, 0); err != nil {
 			return nil, err
 		}
 		data, err := g.src.Manifest(ctx, d)
@@ -126,6 +194,9 @@ func (g *graph) listed(ctx context.Context, r related) error {
 			return err
 		}
 		g.mu.Lock()
+		if len(g.there) == maxLists {
+			clear(g.there)
+		}
 		g.there[r.subject.Digest] = list
 		g.mu.Unlock()
 	}

@@ -23,6 +23,7 @@ const (
 	Waiting     Step = "waiting"     // another process fetches the blob Digest
 	Resumed     Step = "resumed"     // Done bytes of the blob Digest are there from an interrupted pull
 	Stale       Step = "stale"       // Name is a tag whose digest is the cache's, as the registry does not answer
+	Unrelated   Step = "unrelated"   // the manifest Digest is listed as a referrer, and is none, or is not there
 	Failed      Step = "failed"      // Name is a tag that could not be copied
 )
 

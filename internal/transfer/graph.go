@@ -50,6 +50,13 @@ func (g *graph) has(d ocispec.Descriptor, data []byte) {
 	g.read[d.Digest] = data
 }
 
+// forget is for a manifest that nobody wants to read any more.
+func (g *graph) forget(d ocispec.Descriptor) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.read, d.Digest)
+}
+
 // source returns a manifest of the source.
 func (g *graph) source(ctx context.Context, d ocispec.Descriptor) ([]byte, error) {
 	g.mu.Lock()
@@ -115,12 +122,15 @@ func (g *graph) once(ctx context.Context, n node, f func(*visit) error) (*visit,
 // copy copies the manifest or blob d and what belongs to it.
 func (g *graph) copy(ctx context.Context, d ocispec.Descriptor) error {
 	if !g.referrers || !remote.IsManifest(d.MediaType) {
-		_, err := g.below(ctx, d)
+		_, err := g.below(ctx, d, 0)
 		return err
 	}
 	seen := map[digest.Digest]bool{d.Digest: true}
-	for level := []related{{Descriptor: d}}; len(level) > 0; {
-		found, err := g.level(ctx, level)
+	for level, n := []related{{Descriptor: d}}, 0; len(level) > 0; n++ {
+		if n > maxLevels || len(seen) > maxRelated {
+			return endless(d)
+		}
+		found, err := g.level(ctx, level, maxRelated)
 		if err != nil {
 			return err
 		}
@@ -135,19 +145,22 @@ func (g *graph) copy(ctx context.Context, d ocispec.Descriptor) error {
 	return nil
 }
 
-// below copies d and what is below it.
-func (g *graph) below(ctx context.Context, d ocispec.Descriptor) (*visit, error) {
-	if remote.IsManifest(d.MediaType) {
-		return g.once(ctx, node{d.Digest, true}, func(v *visit) error { return g.manifest(ctx, d, v) })
+// below copies d and what is below it. depth is how many indexes lead to it.
+func (g *graph) below(ctx context.Context, d ocispec.Descriptor, depth int) (*visit, error) {
+	if !remote.IsManifest(d.MediaType) {
+		return g.once(ctx, node{d.Digest, false}, func(*visit) error { return g.blob(ctx, d) })
 	}
-	return g.once(ctx, node{d.Digest, false}, func(*visit) error { return g.blob(ctx, d) })
+	if depth > maxLevels {
+		return nil, endless(d)
+	}
+	return g.once(ctx, node{d.Digest, true}, func(v *visit) error { return g.manifest(ctx, d, v, depth) })
 }
 
-func (g *graph) all(ctx context.Context, list []ocispec.Descriptor) error {
+func (g *graph) all(ctx context.Context, list []ocispec.Descriptor, depth int) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, d := range list {
 		group.Go(func() error {
-			_, err := g.below(ctx, d)
+			_, err := g.below(ctx, d, depth)
 			return err
 		})
 	}
@@ -155,7 +168,7 @@ func (g *graph) all(ctx context.Context, list []ocispec.Descriptor) error {
 }
 
 // manifest copies what is below d, then d.
-func (g *graph) manifest(ctx context.Context, d ocispec.Descriptor, v *visit) error {
+func (g *graph) manifest(ctx context.Context, d ocispec.Descriptor, v *visit, depth int) error {
 	var data []byte
 	err := g.slots.do(ctx, 0, func() (err error) {
 		if !g.again {
@@ -179,7 +192,7 @@ func (g *graph) manifest(ctx context.Context, d ocispec.Descriptor, v *visit) er
 	if v.had {
 		return nil
 	}
-	if err := g.all(ctx, m.below()); err != nil {
+	if err := g.all(ctx, m.below(), depth+1); err != nil {
 		return err
 	}
 	return g.store(ctx, d, data)

@@ -10,8 +10,8 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/internal/artifact"
 	"github.com/berth-oci/berth/internal/layout"
+	"github.com/berth-oci/berth/internal/oci"
 	"github.com/berth-oci/berth/internal/remote"
 	"github.com/berth-oci/berth/internal/resolve"
 )
@@ -67,12 +67,12 @@ func imageNames(ctx context.Context, src *layout.Layout, opts PushOptions) (name
 			name = strings.TrimSuffix(name, ending)
 		}
 	}
-	if !artifact.IsRepository(name) {
+	if !oci.IsRepository(name) {
 		return "", "", diag.Errorf(diag.BadMetadata, "%q cannot be the name of a repository", name).
 			WithHint("pass --name: lower-case letters, digits, and single . _ - / between them")
 	}
 	version = opts.Metadata.Version
-	if version == "" && opts.SourceTag != "" && artifact.IsTag(opts.SourceTag) {
+	if version == "" && opts.SourceTag != "" && oci.IsTag(opts.SourceTag) {
 		version = opts.SourceTag
 	}
 	if version != "" || len(opts.Tags) > 0 {
@@ -86,7 +86,7 @@ func imageNames(ctx context.Context, src *layout.Layout, opts PushOptions) (name
 		return "", "", diag.Errorf(diag.BadMetadata, "%s gives the image no tag of its own", opts.Path).WithHint("pass --version or --tag")
 	}
 	tag := tags[0][strings.LastIndexAny(tags[0], ":/")+1:]
-	if !artifact.IsTag(tag) {
+	if !oci.IsTag(tag) {
 		return "", "", diag.Errorf(diag.BadMetadata, "%q of %s cannot be a tag", tag, opts.Path).WithHint("pass --version or --tag")
 	}
 	return name, tag, nil

@@ -99,7 +99,8 @@ func (s *session) inspect(ctx context.Context, ref artifact.Ref, platform string
 			return nil, err
 		}
 	}
-	if out.Referrers, err = s.referrersTree(ctx, d, map[digest.Digest]bool{}); err != nil {
+	tree := referrersTree{session: s, root: d, seen: map[digest.Digest]bool{}, events: events}
+	if out.Referrers, err = tree.of(ctx, d, 1); err != nil {
 		return nil, err
 	}
 	beside, err := s.beside(ctx, d.Digest)
@@ -144,23 +145,46 @@ func (s *session) smallJSON(ctx context.Context, d ocispec.Descriptor) (json.Raw
 	return data, nil
 }
 
-// referrersTree follows what refers to d, and to that. Nothing occurs twice.
-func (s *session) referrersTree(ctx context.Context, d ocispec.Descriptor, seen map[digest.Digest]bool) ([]Referrer, error) {
-	list, err := s.Referrers(ctx, d)
+// referrersTree follows what refers to a manifest, and to that. Nothing occurs twice.
+type referrersTree struct {
+	*session
+	root   ocispec.Descriptor
+	seen   map[digest.Digest]bool
+	size   int // bytes of the manifests, whose annotations are kept
+	events Events
+}
+
+// maxTree bounds the manifests of a tree, in bytes.
+const maxTree = 64 << 20
+
+// of returns what refers to d, which is that many levels from the root.
+func (t *referrersTree) of(ctx context.Context, d ocispec.Descriptor, level int) ([]Referrer, error) {
+	list, err := t.Referrers(ctx, d)
 	if err != nil {
 		return nil, err
 	}
 	tree := []Referrer{}
 	for _, r := range list {
-		if seen[r.Digest] {
+		if t.seen[r.Digest] {
 			continue
 		}
-		seen[r.Digest] = true
-		below, err := s.referrersTree(ctx, r, seen)
+		t.seen[r.Digest] = true
+		m, data, err := refers(ctx, t, r, d)
 		if err != nil {
 			return nil, err
 		}
-		tree = append(tree, Referrer{Digest: r.Digest, ArtifactType: r.ArtifactType, Size: r.Size, Annotations: r.Annotations, Referrers: below})
+		if m == nil {
+			t.events.send(Event{Step: Unrelated, Digest: r.Digest})
+			continue
+		}
+		if t.size += len(data); level > maxLevels || len(t.seen) > maxRelated || t.size > maxTree {
+			return nil, endless(t.root)
+		}
+		below, err := t.of(ctx, r, level+1)
+		if err != nil {
+			return nil, err
+		}
+		tree = append(tree, Referrer{Digest: r.Digest, ArtifactType: m.kind(), Size: int64(len(data)), Annotations: m.Annotations, Referrers: below})
 	}
 	return tree, nil
 }

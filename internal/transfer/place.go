@@ -11,6 +11,7 @@ import (
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/artifact"
 	"github.com/berth-oci/berth/internal/layout"
+	"github.com/berth-oci/berth/internal/oci"
 	"github.com/berth-oci/berth/internal/remote"
 	"github.com/berth-oci/berth/internal/resolve"
 )
@@ -38,7 +39,7 @@ func ParsePlace(t *resolve.Target, arg string) (Place, error) {
 			p.Path, p.Tag = path, d
 			return p, nil
 		}
-		if i := strings.LastIndexByte(rest, ':'); i > 0 && artifact.IsTag(rest[i+1:]) {
+		if i := strings.LastIndexByte(rest, ':'); i > 0 && oci.IsTag(rest[i+1:]) {
 			p.Path, p.Tag = rest[:i], rest[i+1:]
 		}
 		return p, nil
@@ -86,7 +87,7 @@ func (p Place) tagFor(name string, all bool) string {
 		return ""
 	}
 	// Archives give names in full.
-	if tag := name[strings.LastIndexAny(name, ":/")+1:]; artifact.IsTag(tag) {
+	if tag := name[strings.LastIndexAny(name, ":/")+1:]; oci.IsTag(tag) {
 		return tag
 	}
 	return ""

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/internal/artifact"
+	"github.com/berth-oci/berth/internal/oci"
 	"github.com/berth-oci/berth/internal/resolve"
 )
 
@@ -18,7 +18,7 @@ const formatPath = "push_policy.tag_format"
 
 // checkTag fails with diag.BadReference for what no tag can be.
 func checkTag(tag string) error {
-	if artifact.IsTag(tag) {
+	if oci.IsTag(tag) {
 		return nil
 	}
 	return diag.Errorf(diag.BadReference, "%q is not a tag", tag).
@@ -66,7 +66,7 @@ func expand(ctx context.Context, t *resolve.Target, dir, name, version string) (
 			WithHint("known: {name}, {version}, {timestamp}, {date}, {commit}")
 		return ""
 	})
-	if fault == nil && !artifact.IsTag(tag) {
+	if fault == nil && !oci.IsTag(tag) {
 		fault = t.Fault(diag.ConfigConflict, formatPath, "tag_format %q makes %q, which is not a tag", *t.Push.TagFormat, tag).
 			WithHint("a tag is up to 128 letters, digits, . _ -, and starts with no . or -")
 	}
