@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/berth-oci/berth/internal/redact"
 )
 
 // Severity says whether a diagnostic stops the command.
@@ -73,9 +75,10 @@ type Diagnostic struct {
 }
 
 // Errorf makes an error of the given code. As in fmt.Errorf, %w wraps a cause.
+// What a URL may hold of credentials is left out of the message.
 func Errorf(code Code, format string, args ...any) *Diagnostic {
 	err := fmt.Errorf(format, args...)
-	return &Diagnostic{Code: code, Message: err.Error(), Cause: errors.Unwrap(err)}
+	return &Diagnostic{Code: code, Message: redact.Text(err.Error()), Cause: errors.Unwrap(err)}
 }
 
 // At sets the place of the offending value and returns d.
@@ -83,8 +86,16 @@ func (d *Diagnostic) At(span Span) *Diagnostic { d.Span = span; return d }
 
 // WithHint says what to do next and returns d.
 func (d *Diagnostic) WithHint(format string, args ...any) *Diagnostic {
-	d.Hint = fmt.Sprintf(format, args...)
+	d.Hint = redact.Text(fmt.Sprintf(format, args...))
 	return d
+}
+
+// Hide removes secrets from all that d says.
+func (d *Diagnostic) Hide(secrets []string) {
+	d.Message, d.Hint = redact.Without(d.Message, secrets), redact.Without(d.Hint, secrets)
+	for i := range d.Related {
+		d.Related[i].Message = redact.Without(d.Related[i].Message, secrets)
+	}
 }
 
 // Error gives place and message on one line, without hint or frame.
@@ -146,6 +157,13 @@ func (l List) Sort() List {
 type Source interface {
 	// Line returns a line, counted from 1, without its line break.
 	Line(n int) string
+}
+
+// Guarded is a Source with secrets that no frame shows. What looks like one is
+// not shown of any Source. Secrets is called when there is a frame to show.
+type Guarded struct {
+	Source
+	Secrets func() []string
 }
 
 // Faults is a List together with the texts that it points into, by file name.

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/berth-oci/berth/internal/redact"
 )
 
 // Style colours a piece of text; the zero Style leaves it plain.
@@ -94,11 +96,17 @@ func (s Style) frame(w io.Writer, span Span, sources map[string]Source, paint fu
 	if len(line) > maxLine {
 		return
 	}
-	line = strings.ReplaceAll(line, "\t", " ")
 	from, to := span.Start.Column, span.End.Column
 	if length := utf8.RuneCountInString(line); span.End.Line != span.Start.Line || to > length+1 {
 		to = length + 1
 	}
+	var secrets []string
+	if guarded, ok := src.(Guarded); ok {
+		secrets = guarded.Secrets()
+	}
+	shown := redact.LineOf(line, secrets)
+	line = strings.ReplaceAll(shown.Text, "\t", " ")
+	from, to = shown.Columns(from, to)
 	if r := []rune(line); len(r) > maxFrame {
 		skip := max(0, min(from-maxFrame/2, len(r)-maxFrame))
 		line = string(r[skip : skip+maxFrame])

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"encoding"
 	"fmt"
 	"reflect"
 )
@@ -36,6 +37,11 @@ func decode(dst reflect.Value, value any, path string) error {
 		if dst.Kind() == reflect.Pointer {
 			dst.Set(reflect.New(dst.Type().Elem()))
 			return decode(dst.Elem(), value, path)
+		}
+		if text, ok := value.(string); ok {
+			if u, ok := dst.Addr().Interface().(encoding.TextUnmarshaler); ok {
+				return u.UnmarshalText([]byte(text))
+			}
 		}
 		src := reflect.ValueOf(value)
 		_, isInt := value.(int64)

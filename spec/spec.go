@@ -3,6 +3,9 @@
 // defaults and no checks: those are the schema's (package schema), and have
 // been applied before a struct of this package exists. A pointer or a nil slice
 // or map is an optional attribute that has no value.
+//
+// What may hold a credential is a URL, which no formatting and no encoder prints.
+// All else is shown as it is: secrets themselves are in files that attributes name.
 package spec
 
 // Registry is OCIRegistryConfig together with its sub-schemas: at most one of
@@ -10,7 +13,7 @@ package spec
 type Registry struct {
 	Deployment  string     `kcl:"deployment"` // local, remote or disabled
 	Type        string     `kcl:"type"`       // distribution, zot, harbor or artifactory
-	Endpoint    string     `kcl:"endpoint"`   // host name or IP address
+	Endpoint    URL        `kcl:"endpoint"`   // host name or IP address
 	Port        *int       `kcl:"port"`
 	TLSEnabled  bool       `kcl:"tls_enabled"`
 	TLSCertPath *string    `kcl:"tls_cert_path"`
@@ -73,7 +76,7 @@ type Storage struct {
 type S3 struct {
 	Bucket         string  `kcl:"bucket"`
 	Region         string  `kcl:"region"`
-	Endpoint       *string `kcl:"endpoint"`
+	Endpoint       *URL    `kcl:"endpoint"`
 	Prefix         *string `kcl:"prefix"`
 	ForcePathStyle bool    `kcl:"force_path_style"`
 	Secure         bool    `kcl:"secure"`
@@ -85,7 +88,7 @@ type S3 struct {
 type Azure struct {
 	AccountName string  `kcl:"account_name"`
 	Container   string  `kcl:"container"`
-	Endpoint    *string `kcl:"endpoint"`
+	Endpoint    *URL    `kcl:"endpoint"`
 	Prefix      *string `kcl:"prefix"`
 	Credentials *string `kcl:"credentials_path"`
 }
@@ -97,8 +100,8 @@ type Remote struct {
 	RetryDelay   int        `kcl:"retry_delay"`
 	RetryBackoff float64    `kcl:"retry_backoff"`
 	VerifySSL    bool       `kcl:"verify_ssl"`
-	HTTPProxy    *string    `kcl:"http_proxy"`
-	HTTPSProxy   *string    `kcl:"https_proxy"`
+	HTTPProxy    *URL       `kcl:"http_proxy"`
+	HTTPSProxy   *URL       `kcl:"https_proxy"`
 	NoProxy      []string   `kcl:"no_proxy"`
 	RateLimit    *RateLimit `kcl:"rate_limit"`
 }
@@ -131,7 +134,7 @@ type Features struct {
 	QuotaEnabled          bool                `kcl:"quota_enabled"`
 	QuotaConfig           *Quota              `kcl:"quota_config"`
 	WebhookEnabled        bool                `kcl:"webhook_enabled"`
-	WebhookEndpoints      []string            `kcl:"webhook_endpoints"`
+	WebhookEndpoints      []URL               `kcl:"webhook_endpoints"`
 	GCEnabled             bool                `kcl:"gc_enabled"`
 	GCSchedule            *string             `kcl:"gc_schedule"` // five-field cron
 }
@@ -140,7 +143,7 @@ type Features struct {
 type ReplicationTarget struct {
 	Name        string  `kcl:"name"`
 	Type        string  `kcl:"type"`
-	Endpoint    string  `kcl:"endpoint"`
+	Endpoint    URL     `kcl:"endpoint"`
 	Credentials *string `kcl:"credentials"`
 	VerifySSL   bool    `kcl:"verify_ssl"`
 }
@@ -188,13 +191,13 @@ type Push struct {
 
 // Zot is ZotFeatures.
 type Zot struct {
-	SearchEnabled  bool     `kcl:"search_enabled"`
-	MetricsEnabled bool     `kcl:"metrics_enabled"`
-	MetricsPort    int      `kcl:"metrics_port"`
-	SyncEnabled    bool     `kcl:"sync_enabled"`
-	SyncRegistries []string `kcl:"sync_registries"`
-	ScrubEnabled   bool     `kcl:"scrub_enabled"`
-	ScrubInterval  string   `kcl:"scrub_interval"`
+	SearchEnabled  bool   `kcl:"search_enabled"`
+	MetricsEnabled bool   `kcl:"metrics_enabled"`
+	MetricsPort    int    `kcl:"metrics_port"`
+	SyncEnabled    bool   `kcl:"sync_enabled"`
+	SyncRegistries []URL  `kcl:"sync_registries"`
+	ScrubEnabled   bool   `kcl:"scrub_enabled"`
+	ScrubInterval  string `kcl:"scrub_interval"`
 }
 
 // Harbor is HarborConfig.

@@ -94,6 +94,7 @@ func (w walker) shape(path string, t eval.Type, typ reflect.Type) {
 	shape := eval.Shape(t)
 	kinds := map[string]reflect.Kind{"bool": reflect.Bool, "int": reflect.Int, "float": reflect.Float64, "str": reflect.String}
 	switch {
+	case shape.Basic == "str" && typ == reflect.TypeFor[spec.URL]():
 	case shape.Schema != nil && typ.Kind() == reflect.Struct:
 		w.schema(shape.Schema, typ)
 	case shape.List != nil && typ.Kind() == reflect.Slice:

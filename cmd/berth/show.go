@@ -18,7 +18,8 @@ func (a *app) showCommand() *cobra.Command {
 		Use:   "show",
 		Short: "Print the config with all defaults applied",
 		Long: `Print the config with all defaults applied, as YAML, JSON or KCL; each is a
-config itself.
+config itself, but for secrets: passwords, tokens and what a URL holds besides
+scheme, host and port stand there as ***.
 
 --explain prints one line for each value: the place that gave it, in the config,
 in what it imports or in a schema, which makes it a default; what it is computed

@@ -67,7 +67,7 @@ func diagnostics(err error) (diag.List, map[string]diag.Source) {
 	if errors.As(err, &d) {
 		return diag.List{d}, nil
 	}
-	return diag.List{{Code: diag.Failed, Message: err.Error()}}, nil
+	return diag.List{diag.Errorf(diag.Failed, "%w", err)}, nil
 }
 
 // style says whether w may be coloured.

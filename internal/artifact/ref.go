@@ -1,6 +1,7 @@
 package artifact
 
 import (
+	"fmt"
 	"net"
 	"strconv"
 	"strings"
@@ -38,6 +39,9 @@ func (r Ref) Base() string { return r.Name[strings.LastIndexByte(r.Name, '/')+1:
 // colon or is localhost, as in every OCI client. Mistakes are diag.BadReference.
 func ParseRef(t *resolve.Target, arg string) (Ref, error) {
 	var ref Ref
+	if strings.Contains(arg, "://") { // whose parts may be secret
+		return Ref{}, badRef(arg, "it is a URL")
+	}
 	rest, dgst, pinned := strings.Cut(arg, "@")
 	if pinned {
 		ref.Digest = digest.Digest(dgst)
@@ -86,9 +90,8 @@ func isHost(s string) bool { return s == "localhost" || strings.ContainsAny(s, "
 func isDockerHub(host string) bool { return host == "docker.io" || host == "index.docker.io" }
 
 func badRef(arg, format string, args ...any) error {
-	d := diag.Errorf(diag.BadReference, format, args...)
-	d.Message = "reference " + strconv.Quote(arg) + ": " + d.Message
-	return d.WithHint("write KIND/NAME[:TAG|@DIGEST], as in extension/aws:1.2.0, or a full reference, HOST/REPOSITORY[:TAG|@DIGEST]")
+	return diag.Errorf(diag.BadReference, "reference %q: %s", arg, fmt.Sprintf(format, args...)).
+		WithHint("write KIND/NAME[:TAG|@DIGEST], as in extension/aws:1.2.0, or a full reference, HOST/REPOSITORY[:TAG|@DIGEST]")
 }
 
 // Registry returns the target that holds r: t itself, or for a full reference

@@ -56,10 +56,12 @@ func (o Origin) String() string {
 	return text
 }
 
-// Origins returns the origin of every value that is no block, in order.
+// Origins returns the origin of every value that is no block, in order. Values are
+// those of Value.
 func (c *Config) Origins() []Origin {
 	x := &explainer{config: c, index: newIndex(c.program)}
-	x.walk("", c.value, &eval.Entry{Place: c.value.Place})
+	value := c.Value()
+	x.walk("", value, &eval.Entry{Place: value.Place})
 	return x.list
 }
 

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/kcl"
@@ -33,6 +34,8 @@ type Config struct {
 	document     *document // of a YAML or JSON config
 	places       places
 	schemaSource *syntax.Source
+	files        []*syntax.File  // of the config itself and the schema that it is to have
+	secrets      func() []string // that are in it, see secretsOf
 }
 
 // Options control File.
@@ -91,7 +94,7 @@ func Text(file, source, text string, opts Options) (*Config, error) {
 // evaluate loads the config that is made of the sources: one of any format, or
 // several of KCL that form a package.
 func evaluate(file string, sources []*syntax.Source, opts Options) (*Config, error) {
-	c := &Config{File: file, Sources: map[string]diag.Source{}}
+	c := newConfig(file)
 	prelude, faults := c.parse(schema.File, schema.Source)
 	c.schemaSource = prelude.Source
 	want, more, err := c.selectSchema(opts.Schema, prelude)
@@ -106,7 +109,7 @@ func evaluate(file string, sources []*syntax.Source, opts Options) (*Config, err
 	faults = append(faults, more...)
 	c.program = result.Linked
 	for name, src := range result.Sources {
-		c.Sources[name] = src
+		c.addSource(name, src)
 	}
 	if result.Program == nil {
 		return nil, c.faults(faults)
@@ -128,13 +131,26 @@ func evaluate(file string, sources []*syntax.Source, opts Options) (*Config, err
 		return nil, err
 	}
 	c.Warnings = faults.Sort()
+	for _, d := range c.Warnings {
+		d.Hide(c.secrets())
+	}
 	return c, c.decode()
+}
+
+func newConfig(file string) *Config {
+	c := &Config{File: file, Sources: map[string]diag.Source{}}
+	c.secrets = sync.OnceValue(c.secretsOf)
+	return c
+}
+
+func (c *Config) addSource(name string, src diag.Source) {
+	c.Sources[name] = diag.Guarded{Source: src, Secrets: c.secrets}
 }
 
 // parse parses a KCL text.
 func (c *Config) parse(name, text string) (*syntax.File, diag.List) {
 	src := syntax.NewSource(name, text)
-	c.Sources[name] = src
+	c.addSource(name, src)
 	return syntax.Parse(src)
 }
 
@@ -146,13 +162,14 @@ func (c *Config) parseAll(sources []*syntax.Source, prelude *syntax.File, want *
 	var faults diag.List
 	complete := true
 	for _, src := range sources {
-		c.Sources[src.Name] = src
+		c.addSource(src.Name, src)
 		if formatOf(src) == "kcl" {
 			f, more := syntax.Parse(src)
 			if complete = complete && more.Err() == nil; more.Err() != nil && guess(src.Text) != "kcl" && more[0].Hint == "" {
 				more[0].Hint = "it looks like " + guess(src.Text) + ": name the file with the ending ." + guess(src.Text)
 			}
 			files, faults = append(files, f), append(faults, more...)
+			c.files = append(c.files, f)
 			continue
 		}
 		doc := parseDocument(src)
@@ -166,6 +183,7 @@ func (c *Config) parseAll(sources []*syntax.Source, prelude *syntax.File, want *
 			return nil, nil, err
 		}
 		files = append(append(files, want.files...), doc.program(name))
+		c.files = files
 	}
 	if !complete {
 		return nil, faults, nil
@@ -173,7 +191,11 @@ func (c *Config) parseAll(sources []*syntax.Source, prelude *syntax.File, want *
 	return files, faults, nil
 }
 
+// faults makes an error of a list, which shows nothing that is secret.
 func (c *Config) faults(list diag.List) error {
+	for _, d := range list {
+		d.Hide(c.secrets())
+	}
 	return &diag.Faults{List: list.Sort(), Sources: c.Sources}
 }
 
@@ -197,9 +219,6 @@ func (c *Config) Dir() string {
 	}
 	return filepath.Dir(c.File)
 }
-
-// Value returns the evaluated instance.
-func (c *Config) Value() *eval.Instance { return c.value }
 
 // GivenJSON returns what the config gives itself, without the schema's
 // defaults, as indented JSON.

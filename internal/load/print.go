@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/berth-oci/berth/internal/redact"
 	"github.com/berth-oci/berth/kcl/eval"
 	"github.com/berth-oci/berth/kcl/program"
 	"github.com/berth-oci/berth/kcl/syntax"
@@ -17,7 +18,7 @@ import (
 // of those that other packages do. Imports are found where the config's are.
 func (c *Config) KCL() string {
 	p := &programPrinter{config: c, wanted: map[syntax.Stmt]bool{}, imports: map[string]string{}}
-	value := eval.KCLNamed(c.value, p.schemaName)
+	value := eval.KCLNamed(c.Value(), p.schemaName)
 	var b strings.Builder
 	for _, line := range p.importLines() {
 		b.WriteString(line + "\n")
@@ -28,7 +29,11 @@ func (c *Config) KCL() string {
 	for _, f := range c.program.Main.Files {
 		for _, stmt := range f.Body {
 			if p.wanted[stmt] {
-				b.WriteString(strings.TrimRight(stmt.At().Text(), " \t\r\n") + "\n\n")
+				for line := range strings.Lines(strings.TrimRight(stmt.At().Text(), " \t\r\n")) {
+					text := strings.TrimRight(line, "\r\n")
+					b.WriteString(redact.LineOf(text, c.secrets()).Text + line[len(text):])
+				}
+				b.WriteString("\n\n")
 			}
 		}
 	}

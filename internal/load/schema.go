@@ -62,7 +62,7 @@ func (c *Config) selectSchema(text string, prelude *syntax.File) (*selection, di
 // Options.Schema), and its name; "" where the text is empty. The schemas of
 // package schema are its prelude.
 func Schema(text string) (*program.Program, string, error) {
-	c := &Config{Sources: map[string]diag.Source{}}
+	c := newConfig("")
 	prelude, faults := c.parse(schema.File, schema.Source)
 	sel, more, err := c.selectSchema(text, prelude)
 	if faults = append(faults, more...); err != nil || faults.Err() != nil {
@@ -76,7 +76,7 @@ func Schema(text string) (*program.Program, string, error) {
 	}
 	p, faults := program.Link(sel.files, program.Options{Prelude: []*syntax.File{prelude}, PreludeName: schema.Package})
 	for name, src := range p.Sources() {
-		c.Sources[name] = src
+		c.addSource(name, src)
 	}
 	if faults.Err() != nil {
 		return nil, "", c.faults(faults)

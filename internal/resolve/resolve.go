@@ -124,11 +124,12 @@ func (r *resolver) auth() {
 
 func (r *resolver) endpoint() {
 	c := r.Spec
-	e := Endpoint{Scheme: "http", Host: strings.Trim(c.Endpoint, "[]")}
+	written := c.Endpoint.Reveal()
+	e := Endpoint{Scheme: "http", Host: strings.Trim(written, "[]")}
 	if c.TLSEnabled {
 		e.Scheme = "https"
 	}
-	if strings.ContainsAny(c.Endpoint, "/@ ") || (strings.Contains(e.Host, ":") && strings.Count(e.Host, ":") == 1) {
+	if strings.ContainsAny(written, "/@ ") || (strings.Contains(e.Host, ":") && strings.Count(e.Host, ":") == 1) {
 		r.fault("endpoint", "write only the host name or IP address; the port goes to port, https to tls_enabled",
 			"endpoint %q is not a host name", c.Endpoint)
 	}

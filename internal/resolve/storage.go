@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/robfig/cron/v3"
+
+	"github.com/berth-oci/berth/spec"
 )
 
 // storage settles where a local registry stores and how it looks after that.
@@ -23,14 +25,14 @@ func (r *resolver) storage() {
 	case l.Backend == "s3" && s.S3 != nil:
 		l.S3 = &S3{
 			Bucket: s.S3.Bucket, Region: s.S3.Region, Prefix: strings.Trim(value(s.S3.Prefix), "/"),
-			Endpoint:  r.hostPort("local.storage_config.s3.endpoint", value(s.S3.Endpoint)),
+			Endpoint:  r.hostPort("local.storage_config.s3.endpoint", value(s.S3.Endpoint).Reveal()),
 			PathStyle: s.S3.ForcePathStyle, Secure: s.S3.Secure, VerifyTLS: s.S3.VerifySSL,
 			Credentials: SecretFile(r.path("local.storage_config.s3.credentials_path", s.S3.Credentials)),
 		}
 	case l.Backend == "azure" && s.Azure != nil:
 		l.Azure = &Azure{
 			Account: s.Azure.AccountName, Container: s.Azure.Container, Prefix: strings.Trim(value(s.Azure.Prefix), "/"),
-			Endpoint:    r.serviceURL("local.storage_config.azure.endpoint", value(s.Azure.Endpoint)),
+			Endpoint:    r.serviceURL("local.storage_config.azure.endpoint", value(s.Azure.Endpoint).Reveal()),
 			Credentials: SecretFile(r.path("local.storage_config.azure.credentials_path", s.Azure.Credentials)),
 		}
 	}
@@ -99,7 +101,7 @@ func (r *resolver) hostPort(attr, text string) string {
 	if strings.Contains(text, "://") {
 		hint = "write only host and port; whether it is https or http goes to secure"
 	}
-	r.wrong(attr, hint, "endpoint %q is not a host and port", text)
+	r.wrong(attr, hint, "endpoint %q is not a host and port", spec.NewURL(text))
 	return ""
 }
 

@@ -87,8 +87,8 @@ type Client struct {
 	Retries      int
 	RetryDelay   time.Duration // before the first retry
 	RetryBackoff float64       // growth of the delay
-	HTTPProxy    string        // URLs; "" for none
-	HTTPSProxy   string
+	HTTPProxy    spec.URL      // "" for none
+	HTTPSProxy   spec.URL
 	NoProxy      []string
 	RateLimit    *spec.RateLimit // nil for none
 }

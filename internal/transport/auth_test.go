@@ -397,3 +397,26 @@ func TestVerifyOpenRegistry(t *testing.T) {
 		})
 	}
 }
+
+// The query of a URL that an exchange failed at is in no message: it may be what
+// lets anyone go on with an upload.
+func TestQueriesAreNotShown(t *testing.T) {
+	s := newTokenServer(t)
+	target := targetOf(t, s.registry)
+	target.Auth = resolve.Auth{Username: "me", Password: secretFile(t, "wrong")}
+	client, err := New(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, close := range []func(){func() {}, s.tokens.Close, s.registry.Close} {
+		close()
+		req, err := http.NewRequest(http.MethodGet, s.registry.URL+"/v2/a/blobs/uploads/1?_state=hidden", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = client.Do(req)
+		if err = client.Err(err); err == nil || strings.Contains(err.Error(), "hidden") {
+			t.Error(err)
+		}
+	}
+}

@@ -19,18 +19,19 @@ import (
 func proxies(t *resolve.Target) (func(*url.URL) (*url.URL, error), error) {
 	c := t.Client
 	exempt := strings.Join(c.NoProxy, ",")
-	if c.HTTPProxy == "" && c.HTTPSProxy == "" {
+	plain, secure := c.HTTPProxy.Reveal(), c.HTTPSProxy.Reveal()
+	if plain == "" && secure == "" {
 		config := httpproxy.FromEnvironment()
 		config.NoProxy += "," + exempt
 		return config.ProxyFunc(), nil
 	}
-	for _, p := range []struct{ attr, value string }{{"remote.http_proxy", c.HTTPProxy}, {"remote.https_proxy", c.HTTPSProxy}} {
+	for _, p := range []struct{ attr, value string }{{"remote.http_proxy", plain}, {"remote.https_proxy", secure}} {
 		if p.value != "" && !isProxy(p.value) { // without the value, which may hold a password
 			return nil, t.Fault(diag.CheckFailed, p.attr, "the value is not a proxy's URL").
 				WithHint("write http://HOST:PORT, or http://USER:PASSWORD@HOST:PORT with %%XX for special characters")
 		}
 	}
-	config := &httpproxy.Config{HTTPProxy: c.HTTPProxy, HTTPSProxy: c.HTTPSProxy, NoProxy: exempt}
+	config := &httpproxy.Config{HTTPProxy: plain, HTTPSProxy: secure, NoProxy: exempt}
 	choose := config.ProxyFunc()
 	return func(u *url.URL) (*url.URL, error) {
 		// httpproxy takes no proxy to this machine, ever. Who wrote one into the
@@ -40,7 +41,7 @@ func proxies(t *resolve.Target) (func(*url.URL) (*url.URL, error), error) {
 				return nil, nil
 			}
 			elsewhere := &url.URL{Scheme: u.Scheme, Host: "elsewhere.invalid"}
-			return (&httpproxy.Config{HTTPProxy: c.HTTPProxy, HTTPSProxy: c.HTTPSProxy}).ProxyFunc()(elsewhere)
+			return (&httpproxy.Config{HTTPProxy: plain, HTTPSProxy: secure}).ProxyFunc()(elsewhere)
 		}
 		return choose(u)
 	}, nil

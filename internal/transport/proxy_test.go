@@ -124,7 +124,7 @@ func TestProxies(t *testing.T) {
 				}
 				target := targetOf(t, server)
 				target.Client.VerifyTLS, target.Client.NoProxy = false, test.noProxy
-				target.Client.HTTPProxy, target.Client.HTTPSProxy = p.url(test.user), p.url(test.user)
+				target.Client.HTTPProxy, target.Client.HTTPSProxy = spec.NewURL(p.url(test.user)), spec.NewURL(p.url(test.user))
 				err := fetch(t, target)
 				if test.want == "" && err != nil {
 					t.Error(err)
@@ -152,7 +152,7 @@ func TestProxyWithoutRegistry(t *testing.T) {
 		p.refuse = status
 		target := &resolve.Target{
 			Deployment: "remote", Endpoint: resolve.Endpoint{Scheme: "https", Host: "registry.example", Port: 443},
-			Client: resolve.Client{VerifyTLS: true, HTTPSProxy: p.URL, Retries: 2, RetryDelay: 1, RetryBackoff: 1},
+			Client: resolve.Client{VerifyTLS: true, HTTPSProxy: spec.NewURL(p.URL), Retries: 2, RetryDelay: 1, RetryBackoff: 1},
 		}
 		err := fetch(t, target)
 		wantCode(t, err, diag.Unreachable)
@@ -205,7 +205,7 @@ func TestWhichProxy(t *testing.T) {
 		}
 		t.Setenv("no_proxy", "env-exempt.example")
 		t.Setenv("REQUEST_METHOD", "")
-		choose, err := proxies(&resolve.Target{Client: resolve.Client{HTTPProxy: test.http, HTTPSProxy: test.https, NoProxy: test.no}})
+		choose, err := proxies(&resolve.Target{Client: resolve.Client{HTTPProxy: spec.NewURL(test.http), HTTPSProxy: spec.NewURL(test.https), NoProxy: test.no}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -227,7 +227,7 @@ func TestWhichProxy(t *testing.T) {
 // A proxy that is none is not left out in silence.
 func TestProxyThatIsNone(t *testing.T) {
 	for _, value := range []string{"http://user:secret@", "ftp://user:secret@proxy.example", "http://user:sec ret%zz@proxy:1", "http://proxy.example/secret/path", "://secret"} {
-		_, err := New(&resolve.Target{Endpoint: resolve.Endpoint{Scheme: "http", Host: "127.0.0.1", Port: 1}, Client: resolve.Client{HTTPProxy: value}})
+		_, err := New(&resolve.Target{Endpoint: resolve.Endpoint{Scheme: "http", Host: "127.0.0.1", Port: 1}, Client: resolve.Client{HTTPProxy: spec.NewURL(value)}})
 		wantCode(t, err, diag.CheckFailed)
 		if err != nil && strings.Contains(err.Error(), "sec") {
 			t.Error(err)
@@ -239,7 +239,7 @@ func TestProxyThatIsNone(t *testing.T) {
 func TestTokenRequestsAreLikeOthers(t *testing.T) {
 	s, p := newTokenServer(t), newProxy(t)
 	target := targetOf(t, s.registry)
-	target.Client.HTTPProxy = p.URL
+	target.Client.HTTPProxy = spec.NewURL(p.URL)
 	target.Auth = resolve.Auth{Username: "me", Password: secretFile(t, "pw")}
 	// Two requests to the registry and one for a token are one too many.
 	target.Client.RateLimit = &spec.RateLimit{RequestsPerSecond: 1, Burst: 2}
