@@ -107,7 +107,10 @@ func (a *auth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.unauthorized(w, "the credentials are wrong")
 	default:
 		from.user = name
-		a.next.ServeHTTP(w, r)
+		rec := record(w)
+		rec.private = true
+		a.next.ServeHTTP(rec, r)
+		rec.begin(http.StatusOK) // as the server answers for a handler that wrote nothing
 	}
 }
 

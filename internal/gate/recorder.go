@@ -10,8 +10,9 @@ import (
 // which lets the kernel send them (sendfile) without reading them here.
 type recorder struct {
 	http.ResponseWriter
-	status int // 0 as long as the answer has not begun
-	bytes  int64
+	status  int // 0 as long as the answer has not begun
+	bytes   int64
+	private bool // to whom it was given alone
 }
 
 // record returns w itself when a handler further out records already.
@@ -25,7 +26,22 @@ func record(w http.ResponseWriter) *recorder {
 func (r *recorder) begin(status int) {
 	if r.status == 0 {
 		r.status = status
+		if r.private {
+			keepPrivate(r.Header())
+		}
 	}
+}
+
+// keepPrivate lets nobody but the client keep an answer, for as long as was said.
+// By RFC 9111, section 3.5, shared caches keep no answer to a request with
+// credentials anyway; those that look only at max-age do. Vary is not needed for
+// credentials (RFC 9110, section 12.5.5).
+func keepPrivate(h http.Header) {
+	private := "private"
+	if said := h.Get("Cache-Control"); said != "" {
+		private += ", " + said
+	}
+	h["Cache-Control"] = []string{private}
 }
 
 func (r *recorder) WriteHeader(status int) {

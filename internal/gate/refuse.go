@@ -31,9 +31,10 @@ func refuse(w http.ResponseWriter, status int, code, message string) {
 	h := w.Header()
 	// What a handler may have said of an answer that it did not come to give.
 	for _, name := range []string{"Content-Encoding", "Content-Range", "Accept-Ranges", "Etag", "Last-Modified",
-		"Cache-Control", "Docker-Content-Digest", "Location"} {
+		"Docker-Content-Digest", "Location"} {
 		h.Del(name)
 	}
+	h.Set("Cache-Control", "no-store") // what is refused now may not be later
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
