@@ -91,7 +91,7 @@ func OpenStore(ctx context.Context, u engine.Unit, log *slog.Logger) (*OpenedSto
 	if err != nil {
 		return nil, err
 	}
-	options := store.Options{Log: log, Delay: set.GC.Delay, Untagged: set.GC.Untagged,
+	options := store.Options{Log: log, Delay: set.GC.Delay, Untagged: set.GC.Untagged, Writers: writers(descriptors()),
 		Purge: func(ctx context.Context, before time.Time) (int, error) {
 			return storage.PurgeMultiparts(ctx, driver, before)
 		}}
@@ -104,7 +104,7 @@ func newServer(ctx context.Context, config *configuration.Configuration, s *Open
 	if err != nil {
 		return nil, err
 	}
-	chain, err := gate.New(&api.Handler{Store: s.Store, Log: log, Relative: config.HTTP.RelativeURLs}, gate.Options{
+	chain, err := gate.New(&api.Handler{Store: s.Store, Log: log, Client: client, Relative: config.HTTP.RelativeURLs}, gate.Options{
 		Log: log, Proxies: s.settings.TrustedProxies, Read: t.Read, Write: t.Write, Credentials: credentials, Ready: ready(s.Store, log), Headers: config.HTTP.Headers,
 	})
 	if err != nil {

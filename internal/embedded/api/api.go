@@ -17,6 +17,8 @@ import (
 type Handler struct {
 	Store *store.Store
 	Log   *slog.Logger // of faults of the storage
+	// Client tells clients apart whose uploads are counted; nil: all are one.
+	Client func(*http.Request) string
 	// Relative leaves host and scheme out of the places that answers name.
 	Relative bool
 }
@@ -82,7 +84,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.catalog(w, r)
 		return
 	}
-	route, ok := split(rest)
+	// A copy, for what is kept of it would keep the whole request line.
+	route, ok := split(strings.Clone(rest))
 	if !ok {
 		h.fail(w, r, notFound)
 		return

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -104,26 +105,36 @@ func (h *Handler) uploads(w http.ResponseWriter, r *http.Request, repo, id strin
 		h.refuse(w, r, "GET, PATCH, PUT, DELETE")
 		return
 	}
-	u, err := h.Store.Upload(r.Context(), repo, id)
+	ctx := h.client(r)
+	u, err := h.Store.Upload(ctx, repo, id)
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
 	switch r.Method {
 	case http.MethodGet: // end-13
-		h.uploadHeaders(w, r, u, u.Offset(r.Context()))
+		h.uploadHeaders(w, r, u, u.Offset(ctx))
 		w.WriteHeader(http.StatusNoContent)
 	case http.MethodPatch:
 		h.appendUpload(w, r, u)
 	case http.MethodPut:
 		h.commitUpload(w, r, u)
 	case http.MethodDelete: // end-14
-		if err := u.Cancel(r.Context()); err != nil {
+		if err := u.Cancel(ctx); err != nil {
 			h.fail(w, r, err)
 			return
 		}
 		w.WriteHeader(http.StatusNoContent)
 	}
+}
+
+// client returns the context of a request for the store, which counts what each
+// client has under way.
+func (h *Handler) client(r *http.Request) context.Context {
+	if h.Client == nil {
+		return r.Context()
+	}
+	return store.WithClient(r.Context(), h.Client(r))
 }
 
 // startUpload is end-4a, 4b (in one request) and 11 (mount).
@@ -137,6 +148,10 @@ func (h *Handler) startUpload(w http.ResponseWriter, r *http.Request, repo strin
 			h.fail(w, r, err)
 			return
 		}
+	}
+	if err := h.Store.UploadRoom(h.client(r)); err != nil {
+		h.fail(w, r, err)
+		return
 	}
 	u := h.Store.StartUpload(repo)
 	if query.Get("digest-algorithm") == digest.SHA512.String() {
@@ -200,7 +215,7 @@ func (h *Handler) appendUpload(w http.ResponseWriter, r *http.Request, u *store.
 		return
 	}
 	b := &body{r: r.Body}
-	offset, err := u.Append(r.Context(), b, from)
+	offset, err := u.Append(h.client(r), b, from)
 	if err != nil {
 		h.failUpload(w, r, u, b.explain(err))
 		return
@@ -222,7 +237,7 @@ func (h *Handler) commitUpload(w http.ResponseWriter, r *http.Request, u *store.
 		return
 	}
 	b := &body{r: r.Body}
-	if _, err := u.Commit(r.Context(), b, from, d); err != nil {
+	if _, err := u.Commit(h.client(r), b, from, d); err != nil {
 		h.failUpload(w, r, u, b.explain(err))
 		return
 	}

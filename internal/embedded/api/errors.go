@@ -37,6 +37,8 @@ func statusOf(code store.Code) int {
 		return http.StatusRequestEntityTooLarge
 	case store.Denied:
 		return http.StatusPreconditionFailed
+	case store.TooMany:
+		return http.StatusTooManyRequests
 	}
 	return http.StatusBadRequest
 }
@@ -49,6 +51,9 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var answer *httpError
 	switch {
 	case errors.As(err, &told):
+		if told.Code == store.TooMany {
+			w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
+		}
 		writeError(w, r, statusOf(told.Code), string(told.Code), told.Message, told.Detail)
 		return
 	case errors.As(err, &answer):

@@ -2,6 +2,7 @@ package store
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,8 +35,10 @@ type claims struct {
 	condemned map[digest.Digest]bool
 	running   bool                       // a collection
 	touched   map[digest.Digest]struct{} // since it began
-	fresh     map[string]*freshSet       // by repository
+	fresh     map[string]*freshSet       // by repository: those with a digest
 	dropped   map[string]time.Time       // by repository@digest
+	n         int                        // digests in all of fresh
+	lost      time.Time                  // the last time that there were too many: all that nothing names was fresh
 }
 
 // freshSet is what nothing names yet in a repository.
@@ -51,9 +54,14 @@ type reliance struct {
 	n     int       // how many manifests are to name it
 }
 
-// maxFresh bounds the memory of one repository; a push has some hundred layers
-// at most.
-const maxFresh = 100_000
+// Bounds on what is remembered, some 200 bytes each: of one repository, of all,
+// and of what was given up. A push has some hundred layers at most. What is not
+// remembered stays for longer.
+const (
+	maxFresh    = 100_000
+	maxAllFresh = 4 * maxFresh
+	maxDropped  = 2 * maxFresh
+)
 
 // maxFreshAge bounds how long a busy repository keeps something alive that
 // nobody came to name.
@@ -148,7 +156,9 @@ func (c *claims) spare(d digest.Digest) {
 func (c *claims) push(repo string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.set(repo).pushed = c.now()
+	if f := c.fresh[repo]; f != nil {
+		f.pushed = c.now()
+	}
 }
 
 // add notes that a client relies on a digest, or may still, which nothing has
@@ -156,33 +166,65 @@ func (c *claims) push(repo string) {
 func (c *claims) add(repo string, d digest.Digest) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f := c.set(repo)
 	now := c.now()
-	f.pushed = now
 	c.undrop(repo, d)
-	if len(f.digests) >= maxFresh {
+	f := c.fresh[repo]
+	if c.n >= maxAllFresh && (f == nil || f.digests[d].n == 0) {
+		c.lost = now
+		return
+	}
+	if f == nil {
+		f = &freshSet{digests: map[digest.Digest]reliance{}}
+		c.fresh[strings.Clone(repo)] = f
+	}
+	f.pushed = now
+	r, known := f.digests[d]
+	if !known && len(f.digests) >= maxFresh {
 		f.lost = true
 		return
 	}
-	f.digests[d] = reliance{now, f.digests[d].n + 1}
+	if !known {
+		c.n++
+	}
+	f.digests[d] = reliance{now, r.n + 1}
 }
 
 // name notes that a manifest or tag names digests now.
 func (c *claims) name(repo string, digests ...digest.Digest) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f := c.set(repo)
-	f.pushed = c.now()
+	f := c.fresh[repo]
+	if f != nil {
+		f.pushed = c.now()
+	}
 	// Once each: a manifest may name one several times.
 	digests = slices.Clone(digests)
 	slices.Sort(digests)
 	for _, d := range slices.Compact(digests) {
-		if r, ok := f.digests[d]; ok && r.n > 1 {
-			f.digests[d] = reliance{r.since, r.n - 1}
-		} else {
-			delete(f.digests, d)
+		if f != nil {
+			if r := f.digests[d]; r.n > 1 {
+				f.digests[d] = reliance{r.since, r.n - 1}
+			} else {
+				c.settle(f, d)
+			}
 		}
 		c.undrop(repo, d)
+	}
+	c.tidySet(repo)
+}
+
+// settle ends that a digest is fresh.
+func (c *claims) settle(f *freshSet, d digest.Digest) {
+	if _, ok := f.digests[d]; ok {
+		delete(f.digests, d)
+		c.n--
+	}
+}
+
+// tidySet forgets a set that protects nothing.
+func (c *claims) tidySet(repo string) {
+	if f := c.fresh[repo]; f != nil && len(f.digests) == 0 && !f.lost {
+		delete(c.fresh, repo)
 	}
 }
 
@@ -200,13 +242,19 @@ func (c *claims) drop(repo string, digests ...digest.Digest) {
 func (c *claims) forget(repo string, d digest.Digest) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.set(repo).digests, d)
+	if f := c.fresh[repo]; f != nil {
+		c.settle(f, d)
+		c.tidySet(repo)
+	}
 	c.setDropped(repo, d)
 }
 
 // setDropped notes it for the repository, and for the content that no repository
 // has any more.
 func (c *claims) setDropped(repo string, d digest.Digest) {
+	if len(c.dropped) >= maxDropped {
+		return
+	}
 	now := c.now()
 	c.dropped[at(repo, d)], c.dropped[at("", d)] = now, now
 }
@@ -214,15 +262,6 @@ func (c *claims) setDropped(repo string, d digest.Digest) {
 func (c *claims) undrop(repo string, d digest.Digest) {
 	delete(c.dropped, at(repo, d))
 	delete(c.dropped, at("", d))
-}
-
-func (c *claims) set(repo string) *freshSet {
-	f := c.fresh[repo]
-	if f == nil {
-		f = &freshSet{digests: map[digest.Digest]reliance{}}
-		c.fresh[repo] = f
-	}
-	return f
 }
 
 // freshIn reports whether a digest that nothing names has to stay because of
@@ -234,6 +273,7 @@ func (c *claims) freshIn(repo string, d digest.Digest, written func() time.Time,
 	_, dropped := c.dropped[at(repo, d)]
 	var age, idle time.Duration
 	var known, lost bool
+	allLost := now.Sub(c.lost) < delay
 	if f != nil {
 		var r reliance
 		r, known = f.digests[d]
@@ -247,6 +287,8 @@ func (c *claims) freshIn(repo string, d digest.Digest, written func() time.Time,
 		return false
 	case lost:
 		return idle < delay
+	case allLost:
+		return true
 	}
 	return now.Sub(written()) < delay
 }
@@ -262,14 +304,16 @@ func (c *claims) expire() {
 	now := c.now()
 	for repo, f := range c.fresh {
 		if now.Sub(f.pushed) >= c.delay {
+			c.n -= len(f.digests)
 			delete(c.fresh, repo)
 			continue
 		}
 		for d, r := range f.digests {
 			if now.Sub(r.since) >= max(c.delay, maxFreshAge) {
-				delete(f.digests, d)
+				c.settle(f, d)
 			}
 		}
+		c.tidySet(repo)
 	}
 	// What storage has is older than this by now, so that its age tells the same.
 	for key, since := range c.dropped {

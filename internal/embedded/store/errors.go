@@ -25,6 +25,7 @@ const (
 	SizeInvalid         Code = "SIZE_INVALID"
 	TagInvalid          Code = "TAG_INVALID"
 	Denied              Code = "DENIED"
+	TooMany             Code = "TOOMANYREQUESTS"
 )
 
 // Error is a fault of the client's, or something that is not there.

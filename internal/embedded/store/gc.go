@@ -71,7 +71,7 @@ func (s *Store) Collect(ctx context.Context, c Collection) (Report, error) {
 	defer s.claims.end()
 	err := run.all(ctx)
 	run.report.Duration = time.Since(began)
-	s.tags.forget("")
+	s.tags.tidy()
 	return run.report, err
 }
 

@@ -16,28 +16,39 @@ import (
 type lists struct {
 	read func(ctx context.Context, key string) ([]string, error)
 
-	mu  sync.Mutex
-	all map[string]*list
+	mu   sync.Mutex
+	all  map[string]*list
+	size int // in bytes, of all
 }
 
 // list is one of them. names is replaced and never changed, so that it can be
 // given away.
 type list struct {
+	used time.Time // guarded by lists.mu
+	size int       // in bytes, as when it was last asked for; guarded by lists.mu
+
 	mu      sync.Mutex
 	loaded  bool
-	used    time.Time
 	names   []string
 	changes map[string]bool // since: added, or else removed
 }
 
-// listAge is how long an unused list is remembered.
-const listAge = time.Minute
+const (
+	// listAge is how long an unused list is remembered.
+	listAge = time.Minute
+	// listBytes bounds what is remembered: beyond it the lists go that were not
+	// asked for the longest, but the last one, or its next page would read all.
+	listBytes = 64 << 20
+	// nameBytes is what a name takes beside its characters.
+	nameBytes = 16
+)
 
 func newLists(read func(ctx context.Context, key string) ([]string, error)) *lists {
 	return &lists{read: read, all: map[string]*list{}}
 }
 
-// get returns the names in byte order. They must not be changed.
+// get returns the names in byte order. They must not be changed. That there are
+// none is not remembered: anybody can ask for what does not exist.
 func (ls *lists) get(ctx context.Context, key string) ([]string, error) {
 	ls.mu.Lock()
 	l := ls.all[key]
@@ -50,22 +61,54 @@ func (ls *lists) get(ctx context.Context, key string) ([]string, error) {
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.loaded {
+	read := !l.loaded
+	if read {
 		names, err := ls.read(ctx, key)
 		if err != nil {
+			ls.settle(key, l, nil)
 			return nil, err
 		}
 		slices.Sort(names)
 		l.names, l.loaded, l.changes = names, true, map[string]bool{}
 	}
-	l.merge()
+	if l.merge() || read {
+		ls.settle(key, l, l.names)
+	}
 	return l.names, nil
 }
 
-// merge applies the changes.
-func (l *list) merge() {
-	if len(l.changes) == 0 {
+// settle notes how large a list became, and drops it when it is empty, or others
+// for its sake.
+func (ls *lists) settle(key string, l *list, names []string) {
+	size := 0
+	for _, name := range names {
+		size += len(name) + nameBytes
+	}
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if ls.all[key] != l {
 		return
+	}
+	ls.size += size - l.size
+	l.size = size
+	if size == 0 {
+		ls.drop(key)
+	}
+	for ls.size > listBytes && len(ls.all) > 1 {
+		oldest := ""
+		for k, other := range ls.all {
+			if k != key && (oldest == "" || other.used.Before(ls.all[oldest].used)) {
+				oldest = k
+			}
+		}
+		ls.drop(oldest)
+	}
+}
+
+// merge applies the changes, if there are any.
+func (l *list) merge() bool {
+	if len(l.changes) == 0 {
+		return false
 	}
 	names := make([]string, 0, len(l.names)+len(l.changes))
 	for _, name := range l.names {
@@ -86,6 +129,7 @@ func (l *list) merge() {
 		}
 	}
 	l.names, l.changes = names, map[string]bool{}
+	return true
 }
 
 // add notes that the storage has one more name, and remove one less. A list that
@@ -107,14 +151,29 @@ func (ls *lists) change(key, name string, added bool) {
 	}
 }
 
-// forget drops the lists that nobody asked for of late, and those of a key.
+// forget drops the list of a key.
 func (ls *lists) forget(key string) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	for k, l := range ls.all {
-		if k == key || time.Since(l.used) > listAge {
-			delete(ls.all, k)
+	ls.drop(key)
+}
+
+// tidy drops the lists that nobody asked for of late.
+func (ls *lists) tidy() {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for key, l := range ls.all {
+		if time.Since(l.used) > listAge {
+			ls.drop(key)
 		}
+	}
+}
+
+// drop is forget for the holder of mu.
+func (ls *lists) drop(key string) {
+	if l := ls.all[key]; l != nil {
+		ls.size -= l.size
+		delete(ls.all, key)
 	}
 }
 

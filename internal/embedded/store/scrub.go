@@ -330,8 +330,10 @@ func (s *Store) Restore(ctx context.Context, d digest.Digest, r io.Reader) error
 
 // restore is Commit without a repository that has the blob.
 func (u *Upload) restore(ctx context.Context, want digest.Digest) error {
-	u.mu.Lock()
-	defer u.mu.Unlock()
+	if !u.take() {
+		return errBusy
+	}
+	defer u.release()
 	if err := u.rehash(ctx, digest.SHA256); err != nil {
 		return err
 	}

@@ -50,6 +50,7 @@ type Store struct {
 	repositories *lists
 	referrers    *referrers
 	uploads      *uploads
+	writers      *writers
 }
 
 // Options of a store.
@@ -61,6 +62,9 @@ type Options struct {
 	// Purge ends what the storage service keeps of interrupted uploads since before
 	// a time, and returns how many; nil where there is no such thing.
 	Purge func(ctx context.Context, before time.Time) (int, error)
+	// Writers is how many uploads may be written at once, half of them by one
+	// client; zero for a default. Each takes a file, or a connection to a service.
+	Writers int
 	// Untagged makes manifests garbage that no tag, index or live subject leads to.
 	Untagged bool
 }
@@ -90,6 +94,7 @@ func New(driver storagedriver.StorageDriver, opts Options) *Store {
 	s.repositories = newLists(func(ctx context.Context, _ string) ([]string, error) { return s.readRepositories(ctx) })
 	s.referrers = newReferrers(s)
 	s.uploads = newUploads(s)
+	s.writers = newWriters(opts.Writers)
 	return s
 }
 

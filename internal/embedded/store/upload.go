@@ -2,16 +2,11 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/sha512"
-	"encoding/hex"
 	"errors"
 	"hash"
 	"io"
-	"maps"
-	"regexp"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,24 +15,19 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// uploads knows those that are under way. What they have is in the storage, so
-// that one can go on after a restart; only a hash has to be made again then.
-type uploads struct {
-	s *Store
-
-	mu  sync.Mutex
-	all map[string]*Upload // by repository/id
-}
-
-func newUploads(s *Store) *uploads { return &uploads{s: s, all: map[string]*Upload{}} }
-
 // Upload is a blob on its way. Its methods exclude each other.
 type Upload struct {
 	ID   string
 	Repo string
 
-	s  *Store
-	mu sync.Mutex // held by a request, for as long as its body lasts
+	s       *Store
+	mu      sync.Mutex  // held by a request, for as long as its body lasts
+	pausing atomic.Bool // it is held for a moment, and by no request
+
+	client string // that began it, from its first byte on
+	known  bool   // to uploads: something of it has come
+	slot   bool   // of writers
+	slotOf string // the client that has it
 
 	offset int64
 	seen   atomic.Int64             // offset, for who does not wait for mu
@@ -49,78 +39,52 @@ type Upload struct {
 	used             time.Time
 }
 
-// uploadID is what newUploadID makes, and the UUIDs of distribution.
-var uploadID = regexp.MustCompile(`^[0-9a-f-]{32,36}$`)
-
-func newUploadID() string {
-	id := make([]byte, 16)
-	_, _ = rand.Read(id) // never fails
-	return hex.EncodeToString(id)
+// take holds an upload for a request, until release. It is false when another
+// request is at it.
+func (u *Upload) take() bool {
+	if u.mu.TryLock() {
+		return true
+	}
+	if u.pausing.Load() {
+		u.mu.Lock()
+		return true
+	}
+	return u.mu.TryLock()
 }
 
-// StartUpload begins an upload to a repository.
-func (s *Store) StartUpload(repo string) *Upload {
-	s.claims.push(repo)
-	// Or the repository could be found empty, and be removed with the first bytes.
-	defer s.claims.hold(repositoryClaim(repo))()
-	return s.uploads.put(&Upload{ID: newUploadID(), Repo: repo, s: s, used: time.Now(), hash256: sha256.New()})
+func (u *Upload) release() {
+	if u.slot {
+		u.slot = false
+		u.s.writers.leave(u.slotOf)
+	}
+	if u.writer != nil {
+		u.s.writers.park(u)
+	}
+	u.mu.Unlock()
 }
 
-// Upload returns an upload that was begun, also before a restart.
-//
-// Errors: BlobUploadUnknown.
-func (s *Store) Upload(ctx context.Context, repo, id string) (*Upload, error) {
-	unknown := fault(BlobUploadUnknown, "no such upload: it was finished, cancelled or abandoned")
-	if !uploadID.MatchString(id) {
-		return nil, unknown
+// rest closes the writer of an upload that no request was at for a time, and then
+// does what it is given.
+func (u *Upload) rest(idle time.Duration, then func()) {
+	if !u.mu.TryLock() {
+		return
 	}
-	if u := s.uploads.get(repo, id); u != nil {
-		return u, nil
+	defer u.mu.Unlock()
+	if time.Since(u.used) < idle {
+		return
 	}
-	// Opened to be appended to, which shows parts that a service has of it and
-	// does not list yet.
-	w, err := s.driver.Writer(context.WithoutCancel(ctx), uploadPath(repo, id), true)
-	if missing(err) {
-		return nil, unknown
-	}
-	if err != nil {
-		return nil, err
-	}
-	if w.Size() == 0 { // nobody began it, or nothing of it came through
-		_ = w.Cancel(ctx)
-		_ = s.remove(ctx, uploadPath(repo, id))
-		return nil, unknown
-	}
-	u := &Upload{ID: id, Repo: repo, s: s, writer: w, offset: w.Size(), used: time.Now()}
-	u.seen.Store(u.offset)
-	return s.uploads.put(u), nil
-}
-
-func (us *uploads) get(repo, id string) *Upload {
-	us.mu.Lock()
-	defer us.mu.Unlock()
-	return us.all[repo+"/"+id]
-}
-
-// put adds an upload, unless another request has just done so.
-func (us *uploads) put(u *Upload) *Upload {
-	us.mu.Lock()
-	defer us.mu.Unlock()
-	key := u.Repo + "/" + u.ID
-	if known := us.all[key]; known != nil {
-		_ = u.pause()
-		return known
-	}
-	us.all[key] = u
-	return u
+	u.pausing.Store(true)
+	defer u.pausing.Store(false)
+	_ = u.pause()
+	then()
 }
 
 // Offset returns how many bytes have come, so far where a request is at it.
 func (u *Upload) Offset(ctx context.Context) int64 {
-	if !u.mu.TryLock() {
+	if !u.take() {
 		return u.seen.Load()
 	}
-	defer u.mu.Unlock()
+	defer u.release()
 	if u.offset > 0 && !u.stored && !u.ended {
 		_ = u.open(ctx) // which corrects it
 	}
@@ -135,12 +99,12 @@ var errBusy = fault(BlobUploadInvalid, "another request is at work on this uploa
 //
 // Errors: BlobUploadInvalid when from is not where the upload is, or another
 // request is at work on it, or the storage lost some of what came, see Resumable;
-// BlobUploadUnknown.
+// BlobUploadUnknown; TooMany.
 func (u *Upload) Append(ctx context.Context, r io.Reader, from int64) (offset int64, err error) {
-	if !u.mu.TryLock() {
+	if !u.take() {
 		return 0, errBusy
 	}
-	defer u.mu.Unlock()
+	defer u.release()
 	err = u.append(ctx, r, from)
 	return u.offset, err
 }
@@ -157,15 +121,34 @@ func (u *Upload) append(ctx context.Context, r io.Reader, from int64) error {
 	if from >= 0 && from != u.offset {
 		return fault(BlobUploadInvalid, "the upload is at %d, not at %d", u.offset, from)
 	}
-	_, err := io.CopyBuffer(appender{ctx, u}, onlyReader{r}, make([]byte, 256<<10))
+	err := copyTo(appender{ctx, u}, r)
 	u.used = time.Now()
 	u.s.claims.push(u.Repo)
 	return err
 }
 
-// onlyReader hides what else a reader can do: io.CopyBuffer would go past the
-// buffer.
-type onlyReader struct{ io.Reader }
+// copyTo copies all of r. Its buffer is large only while r fills it, so that many
+// slow clients need little.
+func copyTo(w io.Writer, r io.Reader) error {
+	const little, much = 32 << 10, 256 << 10
+	buffer := make([]byte, little)
+	for {
+		n, err := r.Read(buffer)
+		if n > 0 {
+			if _, err := w.Write(buffer[:n]); err != nil {
+				return err
+			}
+		}
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		case n == little && len(buffer) == little:
+			buffer = make([]byte, much)
+		}
+	}
+}
 
 // appender writes to the storage and the hashes alike.
 type appender struct {
@@ -198,11 +181,19 @@ func (a appender) Write(p []byte) (int, error) {
 // storage has not what this upload believes, after a write that failed or a
 // buffer that was lost; the offset is right from then on.
 func (u *Upload) open(ctx context.Context) error {
+	if err := u.enter(ctx); err != nil {
+		return err
+	}
 	if u.writer != nil {
 		return nil
 	}
 	// Or the repository could be found empty, and be removed.
 	defer u.s.claims.hold(repositoryClaim(u.Repo))()
+	if !u.known {
+		if err := u.s.uploads.begin(ctx, u); err != nil {
+			return err
+		}
+	}
 	// It outlives the request.
 	w, err := u.s.driver.Writer(context.WithoutCancel(ctx), uploadPath(u.Repo, u.ID), u.offset > 0)
 	if err != nil {
@@ -217,11 +208,26 @@ func (u *Upload) open(ctx context.Context) error {
 	return nil
 }
 
+// enter gets the upload the slot that release gives back.
+func (u *Upload) enter(ctx context.Context) error {
+	if u.slot {
+		return nil
+	}
+	u.slotOf = clientOf(ctx)
+	if err := u.s.writers.enter(ctx, u.slotOf); err != nil {
+		return err
+	}
+	u.slot = true
+	u.s.writers.unpark(u)
+	return nil
+}
+
 // pause closes the writer; the upload can go on.
 func (u *Upload) pause() error {
 	if u.writer == nil {
 		return nil
 	}
+	u.s.writers.unpark(u)
 	err := u.writer.Close()
 	u.writer = nil
 	return err
@@ -233,10 +239,10 @@ func (u *Upload) pause() error {
 //
 // Errors: DigestInvalid, and those of Append.
 func (u *Upload) Commit(ctx context.Context, r io.Reader, from int64, want digest.Digest) (Blob, error) {
-	if !u.mu.TryLock() {
+	if !u.take() {
 		return Blob{}, errBusy
 	}
-	defer u.mu.Unlock()
+	defer u.release()
 	if want.Algorithm() == digest.SHA512 && u.offset == 0 && u.hash512 == nil {
 		u.hash512 = sha512.New()
 	}
@@ -327,157 +333,67 @@ func (u *Upload) rehash(ctx context.Context, a digest.Algorithm) error {
 	}
 	defer r.Close()
 	h256, h512 := sha256.New(), sha512.New()
-	n, err := io.CopyBuffer(io.MultiWriter(h256, h512), onlyReader{r}, make([]byte, 256<<10))
-	if err != nil {
+	var n counter
+	if err := copyTo(io.MultiWriter(h256, h512, &n), r); err != nil {
 		return err
 	}
-	u.offset, u.hash256, u.hash512 = n, h256, h512
-	u.seen.Store(n)
+	u.offset, u.hash256, u.hash512 = int64(n), h256, h512
+	u.seen.Store(u.offset)
 	return nil
 }
 
 // Cancel ends an upload and removes what came. It fails with BlobUploadInvalid
 // when another request is at work on it.
 func (u *Upload) Cancel(ctx context.Context) error {
-	if !u.mu.TryLock() {
+	if !u.take() {
 		return errBusy
 	}
-	defer u.mu.Unlock()
+	defer u.release()
 	return u.cancel(ctx)
 }
 
 func (u *Upload) cancel(ctx context.Context) error {
 	if u.writer != nil {
+		u.s.writers.unpark(u)
 		_ = u.writer.Cancel(ctx)
 		u.writer = nil
 	}
+	begun := u.known
 	u.end()
+	if !begun { // the storage has nothing of it
+		return nil
+	}
 	return u.s.remove(ctx, uploadPath(u.Repo, u.ID))
 }
 
 func (u *Upload) end() {
 	u.ended = true
-	u.s.uploads.mu.Lock()
-	defer u.s.uploads.mu.Unlock()
-	delete(u.s.uploads.all, u.Repo+"/"+u.ID)
+	u.s.uploads.end(u)
 }
 
-// close keeps what all uploads have.
-func (us *uploads) close() (err error) {
-	us.mu.Lock()
-	all := slices.Collect(maps.Values(us.all))
-	us.mu.Unlock()
-	for _, u := range all {
-		u.mu.Lock()
-		err = errors.Join(err, u.pause())
-		u.mu.Unlock()
-	}
-	return err
+// counter counts what is written to it.
+type counter int64
+
+func (c *counter) Write(p []byte) (int, error) {
+	*c += counter(len(p))
+	return len(p), nil
 }
 
-// purge removes the uploads of a repository that are idle for as long as delay,
-// and returns how many there were. Those that a request is at are not.
-func (us *uploads) purge(ctx context.Context, repo string, delay time.Duration, dryRun bool) (n int, err error) {
-	ids, err := us.s.list(ctx, uploadsPath(repo))
-	if err != nil {
-		return 0, err
-	}
-	for _, id := range ids {
-		old, err := us.idle(ctx, repo, id, delay)
-		if err != nil {
-			return n, err
-		}
-		if !old {
-			continue
-		}
-		n++
-		if dryRun {
-			continue
-		}
-		u, err := us.s.Upload(ctx, repo, id)
-		if err == nil {
-			if !u.mu.TryLock() {
-				continue // somebody came back
-			}
-			err = u.cancel(ctx)
-			u.mu.Unlock()
-		} else {
-			err = us.s.remove(ctx, uploadPath(repo, id))
-		}
-		if err != nil {
-			return n, err
-		}
-	}
-	return n, nil
-}
-
-func (us *uploads) idle(ctx context.Context, repo, id string, delay time.Duration) (bool, error) {
-	if u := us.get(repo, id); u != nil {
-		if !u.mu.TryLock() {
-			return false, nil
-		}
-		defer u.mu.Unlock()
-		return time.Since(u.used) >= delay, nil
-	}
-	info, err := us.s.driver.Stat(ctx, uploadPath(repo, id))
-	if missing(err) {
-		return true, nil
-	}
-	return err == nil && time.Since(info.ModTime()) >= delay, err
-}
-
-// any reports whether a repository has an upload under way.
-func (us *uploads) any(repo string) bool {
-	us.mu.Lock()
-	defer us.mu.Unlock()
-	for _, u := range us.all {
-		if u.Repo == repo {
-			return true
-		}
-	}
-	return false
-}
-
-// Expect says, before the first byte, by which algorithm the client will name
-// the blob: the content need not be read again for it.
+// Expect says, before the first byte and anything else is asked of a new upload,
+// by which algorithm the client will name the blob: the content need not be read
+// again for it. It changes the ID.
 func (u *Upload) Expect(a digest.Algorithm) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if a == digest.SHA512 && u.offset == 0 {
-		u.hash512 = sha512.New()
+	if a == digest.SHA512 {
+		u.ID, u.hash512 = u.s.uploads.ids.make(u.Repo, a), sha512.New()
 	}
 }
 
 // Resumable returns the offset at which an upload can go on; ok is false when it
 // has ended, or a request is at it.
 func (u *Upload) Resumable() (offset int64, ok bool) {
-	if !u.mu.TryLock() {
+	if !u.take() {
 		return 0, false
 	}
-	defer u.mu.Unlock()
+	defer u.release()
 	return u.offset, !u.ended
-}
-
-// Tidy closes the files of uploads that nobody is at, and forgets those that are
-// idle for long: what they have is in the storage, and they can go on all the
-// same. It is called now and then.
-func (s *Store) Tidy() {
-	const idle, unused, forgotten = time.Minute, 10 * time.Minute, time.Hour
-	s.claims.tidy()
-	s.uploads.mu.Lock()
-	all := slices.Collect(maps.Values(s.uploads.all))
-	s.uploads.mu.Unlock()
-	for _, u := range all {
-		if !u.mu.TryLock() {
-			continue
-		}
-		if since := time.Since(u.used); since >= forgotten || since >= unused && u.offset == 0 {
-			_ = u.pause()
-			u.end()
-		} else if since >= idle {
-			_ = u.pause()
-		}
-		u.mu.Unlock()
-	}
-	s.tags.forget("")
 }
