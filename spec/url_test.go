@@ -53,7 +53,7 @@ func TestURLIsNotPrinted(t *testing.T) {
 // paths of files, numbers with a unit. What may hold a credential is a spec.URL.
 var plain = strings.Fields(`
 deployment type tls_cert_path tls_key_path ca_cert_path username password_path auth_token_path
-data_dir config_path htpasswd_path binary_path log_file listen_address
+data_dir config_path htpasswd_path binary_path log_file listen_address trusted_proxies
 backend rootdirectory bucket region prefix credentials_path account_name container no_proxy
 extensions kcl_packages platform_images test_images custom
 scanner_type signing_method gc_schedule name credentials policy tag_format scrub_interval
