@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
-	"os"
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/embedded"
@@ -28,11 +28,15 @@ func (a *app) keep(ctx context.Context, task string, t *resolve.Target, config *
 	case status.Phase == engine.Unhealthy && !status.Ready:
 		return diag.Errorf(diag.NotReady, "%w", status.Fault).WithHint("run berth %s again when berth status says that it runs", task)
 	case status.Phase != engine.Stopped:
-		if _, err := os.Stat(keeper.Socket(t.Local.DataDir)); errors.Is(err, os.ErrNotExist) {
+		client, err := keeper.Dial(t.Local.DataDir)
+		if errors.Is(err, fs.ErrNotExist) {
 			return diag.Errorf(diag.Unsupported, "%s runs, and berth %s works on the built-in registry only", status.Product, task).
 				WithHint("stop it with berth down: berth %s works on what distribution stores while nothing serves it", task)
 		}
-		return work(ctx, keeper.Dial(t.Local.DataDir))
+		if err != nil {
+			return err
+		}
+		return work(ctx, client)
 	}
 	if t.Type != "distribution" {
 		return t.Fault(diag.Unsupported, "type", "berth %s works on the built-in registry, and type is %s", task, t.Type).

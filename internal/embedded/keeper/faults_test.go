@@ -47,7 +47,7 @@ func startStuck(t *testing.T) (*Client, *Keeper, *stuck) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = k.Stop() })
-	return Dial(dir), k, driver
+	return dial(t, dir), k, driver
 }
 
 // collect begins a collection and returns when it is at work.

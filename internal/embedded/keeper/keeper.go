@@ -10,11 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
-	"runtime"
-	"strings"
 	"sync"
 	"time"
 
@@ -49,7 +46,7 @@ const firstCollection = 5 * time.Minute
 func Start(s *store.Store, set settings.Settings, dir string, log *slog.Logger) (*Keeper, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	k := &Keeper{store: s, set: set, log: log, ctx: ctx, cancel: cancel}
-	l, err := listen(Socket(dir))
+	l, err := listen(dir)
 	if err != nil {
 		cancel()
 		return nil, fmt.Errorf("the socket for berth gc and berth scrub: %w", err)
@@ -163,10 +160,20 @@ func (k *Keeper) untilScrub() time.Duration {
 	return max(soon, time.Until(info.ModTime().Add(k.set.Scrub.Interval)))
 }
 
+const (
+	progressFile = "berth.scrub.json"
+	socketFile   = "berth.sock"
+)
+
+// OwnFiles lists the files of a data directory that belong to the keeper.
+func OwnFiles(dir string) []string {
+	return []string{filepath.Join(dir, progressFile), filepath.Join(dir, socketFile)}
+}
+
 // Progress keeps how far a scrub came in a directory.
 type Progress string
 
-func (p Progress) file() string { return filepath.Join(string(p), "berth.scrub.json") }
+func (p Progress) file() string { return filepath.Join(string(p), progressFile) }
 
 // Read implements store.Progress.
 func (p Progress) Read() ([]byte, error) {
@@ -179,28 +186,3 @@ func (p Progress) Read() ([]byte, error) {
 
 // Write implements store.Progress. Half a file, after a crash, begins a new pass.
 func (p Progress) Write(data []byte) error { return os.WriteFile(p.file(), data, 0o600) }
-
-func listen(socket string) (net.Listener, error) {
-	dir := filepath.Dir(socket)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	// In a directory that all may write to, somebody else may have made it.
-	info, err := os.Lstat(dir)
-	if err != nil {
-		return nil, err
-	}
-	if strings.HasPrefix(dir, os.TempDir()) && (!info.IsDir() || runtime.GOOS != "windows" && info.Mode().Perm()&0o022 != 0) {
-		return nil, fmt.Errorf("others may write to %s: remove it", dir)
-	}
-	// Of a process that was killed: whoever starts holds the lock of the data
-	// directory.
-	if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
-	}
-	l, err := new(net.ListenConfig).Listen(context.Background(), "unix", socket)
-	if err != nil {
-		return nil, err
-	}
-	return l, os.Chmod(socket, 0o600)
-}

@@ -145,7 +145,7 @@ func TestBadSchedule(t *testing.T) {
 	if _, err := Start(store.New(d, store.Options{Log: log}), settings.Settings{GC: settings.GC{Schedule: "now and then"}}, dir, log); err == nil {
 		t.Fatal("it started")
 	}
-	if _, err := os.Stat(Socket(dir)); !errors.Is(err, os.ErrNotExist) {
+	if _, err := find(dir); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the socket is left: %v", err)
 	}
 }
@@ -178,7 +178,8 @@ func TestStop(t *testing.T) {
 			})
 			asked := make(chan error, 1)
 			if test.ask != nil {
-				go func() { asked <- test.ask(context.WithoutCancel(t.Context()), Dial(k.dir)) }()
+				client := dial(t, k.dir)
+				go func() { asked <- test.ask(context.WithoutCancel(t.Context()), client) }()
 			}
 			wait(t, k.driver.seen, "the work")
 			stopped := make(chan struct{})
@@ -198,7 +199,7 @@ func TestStop(t *testing.T) {
 					t.Error("the command was told that it is done")
 				}
 			}
-			if _, err := os.Stat(Socket(k.dir)); !errors.Is(err, os.ErrNotExist) {
+			if _, err := find(k.dir); !errors.Is(err, os.ErrNotExist) {
 				t.Errorf("the socket is left: %v", err)
 			}
 		})
@@ -211,9 +212,9 @@ func TestCommandGoesAway(t *testing.T) {
 	k := start(t, shortDir(t), settings.Settings{}, repositories, func(ctx context.Context) { <-ctx.Done() })
 	for range 2 {
 		ctx, cancel := context.WithCancel(t.Context())
-		asked := make(chan error, 1)
+		asked, client := make(chan error, 1), dial(t, k.dir)
 		go func() {
-			_, err := Dial(k.dir).Collect(ctx, false, nil, nil)
+			_, err := client.Collect(ctx, false, nil, nil)
 			asked <- err
 		}()
 		wait(t, k.driver.seen, "the collection") // and so the one before has ended

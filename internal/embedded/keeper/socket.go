@@ -3,17 +3,12 @@ package keeper
 import (
 	"bufio"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
-	"strconv"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -22,20 +17,6 @@ import (
 	"github.com/berth-oci/berth/internal/embedded/settings"
 	"github.com/berth-oci/berth/internal/embedded/store"
 )
-
-// maxSocket is the longest path of a socket that all systems take, in bytes.
-const maxSocket = 100
-
-// Socket returns where the keeper of a data directory listens: in it, or in the
-// system's directory for temporary files where its path is too long for that.
-func Socket(dir string) string {
-	name := filepath.Join(dir, "berth.sock")
-	if len(name) <= maxSocket {
-		return name
-	}
-	sum := sha256.Sum256([]byte(dir))
-	return filepath.Join(os.TempDir(), "berth-"+strconv.Itoa(os.Getuid())+"-"+hex.EncodeToString(sum[:8]), "sock")
-}
 
 // Store is what a command can ask of a store: of the running registry's, as a
 // Client, or of one that no registry serves, as Offline. Both fail alike, see
@@ -184,15 +165,27 @@ func answer(w http.ResponseWriter, work func(write func(line)) error) {
 // Client asks the keeper of a running registry.
 type Client struct{ http *http.Client }
 
-// Dial returns a client of the registry whose data directory is dir.
-func Dial(dir string) *Client {
-	socket := Socket(dir)
+// Dial returns a client of the registry whose data directory is dir. It fails
+// with fs.ErrNotExist where no keeper listens, which only the built-in registry
+// has, and with diag.StorageFailed where somebody else could.
+func Dial(dir string) (*Client, error) {
+	socket, err := find(dir)
+	if err != nil {
+		return nil, err
+	}
 	return &Client{&http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", socket)
+			conn, err := new(net.Dialer).DialContext(ctx, "unix", socket)
+			if err != nil {
+				return nil, err
+			}
+			if err := checkPeer(conn); err != nil {
+				return nil, errors.Join(err, conn.Close())
+			}
+			return conn, nil
 		},
 		DisableKeepAlives: true,
-	}}}
+	}}}, nil
 }
 
 // Collect implements Store.

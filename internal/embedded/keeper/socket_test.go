@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,48 +17,14 @@ import (
 	"github.com/berth-oci/berth/internal/embedded/store"
 )
 
-func TestSocket(t *testing.T) {
-	base := shortDir(t)
-	short := filepath.Join(base, "short")
-	long := filepath.Join(base, strings.Repeat("x", maxSocket))
-	if got, want := Socket(short), filepath.Join(short, "berth.sock"); got != want {
-		t.Errorf("%s, want %s", got, want)
-	}
-	if a, b := Socket(long), Socket(long+"y"); a == b || len(a) > maxSocket {
-		t.Errorf("the sockets are %s and %s", a, b)
-	}
-	for _, dir := range []string{short, long} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		k := start(t, dir, settings.Settings{GC: settings.GC{Delay: time.Hour}}, "", nil)
-		info, err := os.Stat(Socket(dir))
-		if err != nil || info.Mode().Perm() != 0o600 {
-			t.Fatalf("the socket is for others as well: %v, %v", info, err)
-		}
-		if _, err := Dial(k.dir).Collect(t.Context(), true, nil, nil); err != nil {
-			t.Error(err)
-		}
-		t.Cleanup(func() { os.RemoveAll(filepath.Dir(Socket(long))) })
-	}
-}
-
-// The socket of a process that was killed is in nobody's way.
-func TestStaleSocket(t *testing.T) {
-	dir := shortDir(t)
-	if _, err := Dial(dir).Scrub(t.Context()); err == nil {
-		t.Error("nobody is there, and answers")
-	}
-	l, err := new(net.ListenConfig).Listen(t.Context(), "unix", Socket(dir))
+// dial returns a client of a keeper that is there.
+func dial(t *testing.T, dir string) *Client {
+	t.Helper()
+	c, err := Dial(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.(*net.UnixListener).SetUnlinkOnClose(false)
-	l.Close()
-	start(t, dir, settings.Settings{}, "", nil)
-	if _, err := Dial(dir).Scrub(t.Context()); err != nil {
-		t.Error(err)
-	}
+	return c
 }
 
 // Over the socket a command gets exactly what it gets from a store that it opens
@@ -74,7 +38,7 @@ func TestCollectOverSocket(t *testing.T) {
 	for name, delay := range map[string]*time.Duration{"own": nil, "none": &now} {
 		var reports [2]store.Report
 		var told [2][]store.Verdict
-		for i, s := range []Store{Dial(k.dir), Offline{Store: k.Store, Settings: k.set}} {
+		for i, s := range []Store{dial(t, k.dir), Offline{Store: k.Store, Settings: k.set}} {
 			var err error
 			reports[i], err = s.Collect(t.Context(), true, delay, func(v store.Verdict) { told[i] = append(told[i], v) })
 			if err != nil {
@@ -88,7 +52,7 @@ func TestCollectOverSocket(t *testing.T) {
 			t.Errorf("delay %s: %+v, %v", name, reports[0], told[0])
 		}
 	}
-	report, err := Dial(k.dir).Collect(t.Context(), false, &now, nil)
+	report, err := dial(t, k.dir).Collect(t.Context(), false, &now, nil)
 	if err != nil || report.Freed.Bytes != int64(len("young")) || report.DryRun {
 		t.Errorf("%+v, %v", report, err)
 	}
@@ -100,7 +64,7 @@ func TestScrubOverSocket(t *testing.T) {
 	if err := os.WriteFile(k.file(damaged), []byte("other"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := Dial(k.dir)
+	c := dial(t, k.dir)
 	s, err := c.Scrub(t.Context())
 	want := []store.Damage{{Digest: damaged, Places: []store.Place{{Repository: "a"}}}}
 	if diff := cmp.Diff(want, s.Damaged); err != nil || diff != "" || s.Blobs != 2 {
@@ -139,7 +103,7 @@ func TestAnswers(t *testing.T) {
 			}
 			dir := shortDir(t)
 			serveOnce(t, dir, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"+body.String())
-			s, err := Dial(dir).Scrub(t.Context())
+			s, err := dial(t, dir).Scrub(t.Context())
 			if test.want == "" {
 				if err != nil || s.Blobs != 7 {
 					t.Errorf("%+v, %v", s, err)
@@ -154,7 +118,7 @@ func TestAnswers(t *testing.T) {
 // serveOnce answers one request on a keeper's socket.
 func serveOnce(t *testing.T, dir, answer string) {
 	t.Helper()
-	l, err := listen(Socket(dir))
+	l, err := listen(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
