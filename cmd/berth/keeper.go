@@ -46,7 +46,7 @@ func (a *app) keep(ctx context.Context, task string, t *resolve.Target, config *
 	if err != nil {
 		return err
 	}
-	held, release, err := engine.Hold(ctx, u.Dir, "berth "+task)
+	held, release, err := engine.Hold(ctx, u, "berth "+task)
 	if err != nil {
 		return placed(t, err)
 	}

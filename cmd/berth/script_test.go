@@ -173,7 +173,7 @@ func killAll(dir string) {
 			_ = p.Kill()
 		}
 		// The process is gone when its lock is.
-		lock := flock.New(filepath.Join(filepath.Dir(name), "berth.lock"))
+		lock := flock.New(filepath.Join(filepath.Dir(name), "berth.engine.lock"))
 		for range 200 {
 			if free, err := lock.TryLock(); free || err != nil {
 				break

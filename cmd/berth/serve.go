@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -43,7 +44,8 @@ func (a *app) serve(ctx context.Context, engineName string) error {
 	if u.Program != "" {
 		runner = engine.Program{Output: a.stderr}
 	}
-	err = engine.Serve(ctx, u, runner, func(s engine.State) { fmt.Fprintln(a.stdout, s.Endpoint) })
+	log := slog.New(slog.NewTextHandler(a.stderr, nil))
+	err = engine.Serve(ctx, u, runner, log, func(s engine.State) { fmt.Fprintln(a.stdout, s.Endpoint) })
 	return placed(target, err)
 }
 

@@ -86,7 +86,7 @@ func (a *app) status(ctx context.Context, t *resolve.Target, disabled bool, form
 	switch {
 	case out.Holder != "":
 		return diag.Errorf(diag.NotRunning, "no registry runs from %s, and %s is in use by %s", out.DataDir, t.Local.Listen(), out.Holder).
-			WithHint("a registry whose data directory was removed must be stopped by its pid; anything else needs another port")
+			WithHint("if that is a registry, stop it with berth down and its own config; anything else needs another port")
 	case disabled:
 		return diag.Errorf(diag.NotRunning, "the registry is not running, and it is disabled").
 			WithHint(`set deployment to "local" and start it with berth up`)

@@ -1,4 +1,4 @@
-// Package atomicfile replaces files in one step.
+// Package atomicfile replaces files in one step, and makes directories for them.
 package atomicfile
 
 import (
@@ -16,13 +16,35 @@ import (
 // any point the file is the old one or the new one, never half. It makes missing
 // directories. The umask is obeyed. It fails with diag.StorageFailed.
 func Write(name string, data []byte, mode fs.FileMode) error {
-	err := os.MkdirAll(filepath.Dir(name), 0o700)
+	err := MkdirAll(filepath.Dir(name))
 	if err == nil {
 		err = replace(name, data, mode)
 	}
 	if err != nil {
 		return diag.Errorf(diag.StorageFailed, "cannot write %s: %w", name, err).
 			WithHint("%s must be in a directory that this user can write to, with space left", filepath.Base(name))
+	}
+	return nil
+}
+
+// MkdirAll makes a directory, and those above it that are missing, for this user
+// alone. Their names are on the disk when it returns, so that what is synced below
+// them outlives a power cut.
+func MkdirAll(dir string) error {
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		return nil
+	}
+	above := filepath.Dir(dir)
+	if above != dir {
+		if err := MkdirAll(above); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil { // another process may have made it
+		return err
+	}
+	if err := syncDir(above); !errors.Is(err, fs.ErrPermission) { // one may write to it, and not read
+		return err
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/berth-oci/berth/diag"
@@ -26,5 +27,26 @@ func TestWrite(t *testing.T) {
 	err = Write(filepath.Join(name, "below"), nil, 0o600)
 	if d, ok := errors.AsType[*diag.Diagnostic](err); !ok || d.Code != diag.StorageFailed || d.Hint == "" {
 		t.Errorf("below a file: %v", err)
+	}
+}
+
+func TestMkdirAll(t *testing.T) {
+	base := t.TempDir()
+	file := filepath.Join(base, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for dir, ok := range map[string]bool{
+		filepath.Join(base, "a", "b", "c"): true, filepath.Join(base, "a", "b"): true, base: true,
+		file: false, filepath.Join(file, "below"): false,
+	} {
+		err := MkdirAll(dir)
+		info, missing := os.Stat(dir)
+		if made := missing == nil && info.IsDir(); made != ok || (err == nil) != ok {
+			t.Errorf("%s: %v, made %v", dir, err, made)
+		}
+	}
+	if info, err := os.Stat(filepath.Join(base, "a")); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o700 {
+		t.Errorf("%v, %v", info, err)
 	}
 }

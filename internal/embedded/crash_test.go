@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -39,7 +40,7 @@ func TestMain(m *testing.M) {
 
 func serveForever(dir string) error {
 	u := unit(dir)
-	return engine.Serve(context.Background(), u, embedded.Runner{Log: io.Discard}, func(s engine.State) { fmt.Println(s.Address) })
+	return engine.Serve(context.Background(), u, embedded.Runner{Log: io.Discard}, slog.New(slog.DiscardHandler), func(s engine.State) { fmt.Println(s.Address) })
 }
 
 // unit is a registry on a free port.

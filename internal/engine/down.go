@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"os"
 	"time"
 
 	"github.com/berth-oci/berth/diag"
@@ -29,12 +28,12 @@ type Status struct {
 // Inspect tells how the registry that runs from dir is doing. It changes
 // nothing, and fails with diag.StorageFailed when dir cannot be looked into.
 func Inspect(ctx context.Context, dir string) (Status, error) {
-	ok, err := held(dir)
-	if err != nil || !ok {
+	state, taken, err := occupant(dir)
+	if err != nil || !taken {
 		return Status{Phase: Stopped}, about("local.data_dir", err)
 	}
-	s := Status{Phase: Unhealthy, State: readState(dir)}
-	if !s.alive() { // a state that is left of a crash, or none
+	s := Status{Phase: Unhealthy, State: state}
+	if s.PID == 0 {
 		return Status{Phase: Busy, Fault: busy(dir)}, nil
 	}
 	if !s.Ready {
@@ -87,14 +86,17 @@ func Down(ctx context.Context, dir string) (s State, stopped bool, err error) {
 	if err != nil || !running {
 		return s, false, about("local.data_dir", err)
 	}
-	if err := terminate(s.PID); err != nil && s.alive() {
-		return s, false, diag.Errorf(diag.Failed, "cannot stop pid %d: %w", s.PID, err).
-			WithHint("it belongs to another user; run berth down as that user")
+	process := s.process()
+	if process != nil {
+		if err := interrupt(process); err != nil && s.alive() {
+			return s, false, diag.Errorf(diag.Failed, "cannot stop pid %d: %w", s.PID, err).
+				WithHint("it belongs to another user; run berth down as that user")
+		}
 	}
 	ended, err := awaitEnd(ctx, dir, s, s.Drain+stopPatience)
 	if err == nil && !ended {
-		if p, err := os.FindProcess(s.PID); err == nil && s.alive() {
-			_ = p.Kill()
+		if process != nil {
+			_ = process.Kill()
 		}
 		ended, err = awaitEnd(ctx, dir, s, stopPatience)
 	}
@@ -117,11 +119,9 @@ func Down(ctx context.Context, dir string) (s State, stopped bool, err error) {
 // its own.
 func owner(ctx context.Context, dir string) (s State, running bool, err error) {
 	for deadline := time.Now().Add(stopPatience); time.Now().Before(deadline); {
-		if running, err = held(dir); err != nil || !running {
-			return State{}, false, err
-		}
-		if s = readState(dir); s.alive() {
-			return s, true, nil
+		s, running, err = occupant(dir)
+		if err != nil || !running || s.PID != 0 {
+			return s, running, err
 		}
 		if _, ok := readTask(dir); ok {
 			return State{}, false, nil
@@ -137,11 +137,11 @@ func owner(ctx context.Context, dir string) (s State, running bool, err error) {
 // It has when it is gone, whoever holds the lock by then.
 func awaitEnd(ctx context.Context, dir string, s State, timeout time.Duration) (bool, error) {
 	for deadline := time.Now().Add(timeout); ; {
-		running, err := held(dir)
-		if err != nil || !running {
+		now, taken, err := occupant(dir)
+		if err != nil || !taken {
 			return err == nil, err
 		}
-		if !s.alive() || readState(dir).replaces(s) {
+		if !s.alive() || now.replaces(s) {
 			return true, nil
 		}
 		if time.Now().After(deadline) {

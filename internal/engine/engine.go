@@ -7,13 +7,14 @@ package engine
 import (
 	"context"
 	"fmt"
-	"os"
+	"log/slog"
 	"path/filepath"
 	"time"
 
 	"github.com/opencontainers/go-digest"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/atomicfile"
 )
 
 // Unit is one registry to run. Paths are absolute.
@@ -24,6 +25,9 @@ type Unit struct {
 
 	Dir     string // data directory: lock, state and secrets live here
 	LogFile string
+	// Storage lists the directories that no other registry may use while this one
+	// stores there; none where it stores elsewhere. They are locked as Dir is.
+	Storage []string
 	Config  string // the registry's native config file
 
 	Listen   string // host:port of the server
@@ -90,16 +94,19 @@ func (u Unit) Digest() string {
 const readyTimeout = 60 * time.Second
 
 // Serve runs u until ctx is done or the registry ends. It holds the lock of the
-// data directory all the while, and calls ready once when the registry answers.
-// When ctx is done it drains for u.Drain at most and returns nil.
+// data directory and the storage all the while, and calls ready once when the
+// registry answers. When ctx is done it drains for u.Drain at most and returns nil.
+// When a directory is removed or replaced, or its lock is lost to another process,
+// it ends at once: what is there may be another registry's. What it puts back of
+// its own files it tells log.
 //
 // Errors: diag.AlreadyRunning, diag.Busy, diag.PortInUse, diag.StorageFailed,
 // diag.StartFailed, diag.NotReady, and those of u.Prepare.
-func Serve(ctx context.Context, u Unit, r Runner, ready func(State)) error {
+func Serve(ctx context.Context, u Unit, r Runner, log *slog.Logger, ready func(State)) error {
 	if err := portBeforeTask(ctx, u); err != nil {
 		return err
 	}
-	lock, err := acquire(ctx, u.Dir, taskPatience)
+	lock, err := acquire(ctx, u, taskPatience)
 	if err != nil {
 		return about("local.data_dir", err)
 	}
@@ -129,16 +136,18 @@ func Serve(ctx context.Context, u Unit, r Runner, ready func(State)) error {
 		state.Ready = true
 		err = state.write(u.Dir)
 	}
-	if err == nil {
-		ready(state)
-		select {
-		case cause := <-ended:
-			return endFault(u, cause)
-		case <-ctx.Done():
-		}
-	}
 	patience = u.Drain
-	if !state.Ready { // then no request runs, and who waits for the start waits for this
+	switch {
+	case err == nil:
+		ready(state)
+		var over bool
+		if err, over = attend(ctx, u, lock, state, log, ended); over {
+			return err
+		}
+		if err != nil { // its directories may be another's
+			patience = 0
+		}
+	case !state.Ready: // then no request runs, and who waits for the start waits for this
 		patience = min(patience, stopPatience/2)
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
@@ -151,6 +160,28 @@ func Serve(ctx context.Context, u Unit, r Runner, ready func(State)) error {
 		return nil
 	}
 	return err
+}
+
+// attend returns when ctx is done, with an error when the registry must not go on,
+// and with over when it has ended by itself. Meanwhile it keeps lock and state.
+func attend(ctx context.Context, u Unit, l *lock, s State, log *slog.Logger, ended <-chan error) (err error, over bool) {
+	tick := time.NewTicker(keepInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case cause := <-ended:
+			return endFault(u, cause), true
+		case <-ctx.Done():
+			return nil, false
+		case <-tick.C:
+		}
+		if err := l.keep(log); err != nil {
+			return err, false
+		}
+		if readState(u.Dir).identity != s.identity && s.write(u.Dir) == nil {
+			log.Warn("the state file was removed or replaced, and is put back", "file", filepath.Join(u.Dir, stateFile))
+		}
+	}
 }
 
 // awaitReady polls until the registry answers, ends, or takes too long.
@@ -205,7 +236,7 @@ func orEnded(err error) error {
 // makeDir makes a directory of the unit, readable only by its owner: blobs,
 // logs and password hashes are nobody else's business.
 func makeDir(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := atomicfile.MkdirAll(dir); err != nil {
 		return storageFault(dir, err)
 	}
 	return nil

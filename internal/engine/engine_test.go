@@ -21,41 +21,17 @@ func codeOf(err error) diag.Code {
 	return ""
 }
 
-func TestLock(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "data")
-	if ok, err := held(dir); ok || err != nil {
-		t.Errorf("before: %v, %v", ok, err)
-	}
-	l, err := acquire(t.Context(), dir, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if ok, err := held(dir); !ok || err != nil {
-		t.Errorf("locked: %v, %v", ok, err)
-	}
-	if err := newState(Unit{Dir: dir}).write(dir); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := acquire(t.Context(), dir, 0); codeOf(err) != diag.AlreadyRunning {
-		t.Errorf("a second lock: %v", err)
-	}
-	l.release()
-	if ok, err := held(dir); ok || err != nil {
-		t.Errorf("released: %v, %v", ok, err)
-	}
-}
-
 // A start ends the work of a command, and waits for the command to let go.
 func TestHold(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
-	work, release, err := Hold(t.Context(), dir, "berth gc")
+	work, release, err := Hold(t.Context(), Unit{Dir: dir}, "berth gc")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if s, err := Inspect(t.Context(), dir); err != nil || s.Phase != Busy || !strings.Contains(s.Fault.Error(), "berth gc, pid ") {
 		t.Errorf("it holds: %+v, %v", s, err)
 	}
-	if _, _, err := Hold(t.Context(), dir, "berth scrub"); codeOf(err) != diag.Busy {
+	if _, _, err := Hold(t.Context(), Unit{Dir: dir}, "berth scrub"); codeOf(err) != diag.Busy {
 		t.Errorf("a second command: %v", err)
 	}
 	if _, running, err := owner(t.Context(), dir); running || err != nil {
@@ -66,7 +42,7 @@ func TestHold(t *testing.T) {
 	}
 
 	// One that does not stop keeps the start out.
-	if _, err := acquire(t.Context(), dir, 0); codeOf(err) != diag.Busy {
+	if _, err := acquire(t.Context(), Unit{Dir: dir}, 0); codeOf(err) != diag.Busy {
 		t.Errorf("a start that does not wait: %v", err)
 	}
 	if s, err := Inspect(t.Context(), dir); err != nil || s.Phase != Busy || !strings.Contains(s.Fault.Error(), "berth gc, pid ") {
@@ -79,7 +55,7 @@ func TestHold(t *testing.T) {
 		<-work.Done()
 		release()
 	}()
-	l, err := acquire(t.Context(), dir, taskPatience)
+	l, err := acquire(t.Context(), Unit{Dir: dir}, taskPatience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +68,7 @@ func TestHold(t *testing.T) {
 // A start that must fail ends nobody's work.
 func TestPortBeforeTask(t *testing.T) {
 	dir := t.TempDir()
-	work, release, err := Hold(t.Context(), dir, "berth scrub")
+	work, release, err := Hold(t.Context(), Unit{Dir: dir}, "berth scrub")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +82,7 @@ func TestPortBeforeTask(t *testing.T) {
 	if _, _, err := Up(t.Context(), u, Launch{}, time.Minute); codeOf(err) != diag.PortInUse {
 		t.Errorf("up: %v", err)
 	}
-	if err := Serve(t.Context(), u, nil, nil); codeOf(err) != diag.PortInUse {
+	if err := Serve(t.Context(), u, nil, nil, nil); codeOf(err) != diag.PortInUse {
 		t.Errorf("serve: %v", err)
 	}
 	if work.Err() != nil {
@@ -121,7 +97,7 @@ func TestHoldEnds(t *testing.T) {
 	if err := killed.write(dir); err != nil {
 		t.Fatal(err)
 	}
-	work, release, err := Hold(t.Context(), dir, "berth gc")
+	work, release, err := Hold(t.Context(), Unit{Dir: dir}, "berth gc")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +111,7 @@ func TestHoldEnds(t *testing.T) {
 	if err := killed.write(dir); err != nil {
 		t.Fatal(err)
 	}
-	l, err := acquire(t.Context(), dir, 0)
+	l, err := acquire(t.Context(), Unit{Dir: dir}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +150,7 @@ func TestStateAlive(t *testing.T) {
 // A lock that another process holds by now does not keep one alive that is gone.
 func TestAwaitEnd(t *testing.T) {
 	dir := t.TempDir()
-	l, err := acquire(t.Context(), dir, 0)
+	l, err := acquire(t.Context(), Unit{Dir: dir}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,9 @@ func processBirth(pid int) (uint64, error) {
 	return uint64(start.Sec)*1e6 + uint64(start.Usec), nil
 }
 
+// bootID is "": processBirth does not count from the start of the machine.
+func bootID() string { return "" }
+
 // dieWithParent does nothing: the system has no such means. A registry that
 // outlives its berth keeps the port, and the next start names it.
 func dieWithParent(*exec.Cmd) {}

@@ -25,6 +25,16 @@ func processBirth(pid int) (uint64, error) {
 	return strconv.ParseUint(string(fields[19]), 10, 64)
 }
 
+// bootID tells apart the times that this machine was started: processBirth counts
+// from there.
+func bootID() string {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return string(bytes.TrimSpace(id))
+}
+
 // dieWithParent kills cmd when the thread that starts it ends: a registry must
 // not outlive a berth that was killed, and one that would not end on SIGTERM may
 // be the reason why it was. The caller locks its thread.

@@ -14,20 +14,12 @@ func detach(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &windows.SysProcAttr{CreationFlags: windows.DETACHED_PROCESS | windows.CREATE_NEW_PROCESS_GROUP}
 }
 
-// terminate ends a process at once: a process without console cannot be asked.
-// What was stored stays whole; running requests are cut.
-func terminate(pid int) error {
-	p, err := os.FindProcess(pid)
-	if err != nil {
-		return err
-	}
-	defer p.Release()
-	return p.Kill()
-}
-
-// interrupt is terminate for a child: it does nothing when that was waited for,
-// and its pid may be another's.
+// interrupt ends a process at once: one without console cannot be asked. What
+// was stored stays whole; running requests are cut.
 func interrupt(p *os.Process) error { return p.Kill() }
+
+// bootID is "": processBirth does not count from the start of the machine.
+func bootID() string { return "" }
 
 // dieWithParent does nothing. A registry that outlives its berth keeps the
 // port, and the next start names it.

@@ -17,7 +17,7 @@ const stateFile = "berth.state.json"
 
 // OwnFiles lists the files of a data directory that belong to the engine.
 func OwnFiles(dir string) (files []string) {
-	for _, name := range []string{lockFile, stateFile, taskFile, stoppingFile} {
+	for _, name := range []string{lockFile, formerLockFile, stateFile, taskFile, stoppingFile} {
 		files = append(files, filepath.Join(dir, name))
 	}
 	return files
@@ -26,19 +26,30 @@ func OwnFiles(dir string) (files []string) {
 // identity is of a process, and of no other that is given its pid later.
 type identity struct {
 	PID   int    `json:"pid"`
-	Birth uint64 `json:"birth"` // its start time as the system counts it; 0 when the system does not tell
+	Birth uint64 `json:"birth"`          // its start time as the system counts it; 0 when the system does not tell
+	Boot  string `json:"boot,omitempty"` // since when it counts; "" where that is the same at each start of the machine
 }
 
 // self returns that of this process.
 func self() identity {
 	birth, _ := processBirth(os.Getpid())
-	return identity{os.Getpid(), birth}
+	return identity{os.Getpid(), birth, bootID()}
 }
 
 // alive reports whether its process exists still.
 func (p identity) alive() bool {
 	birth, err := processBirth(p.PID)
-	return err == nil && p.PID > 0 && birth == p.Birth
+	return err == nil && p.PID > 0 && birth == p.Birth && (p.Boot == "" || p.Boot == bootID())
+}
+
+// process returns what signals reach the process by: it leads to no other, where
+// the system can tell, when that one ends meanwhile. It is nil when it is gone.
+func (p identity) process() *os.Process {
+	process, err := os.FindProcess(p.PID)
+	if err != nil || !p.alive() {
+		return nil
+	}
+	return process
 }
 
 // State is what a running registry tells about itself.
@@ -56,6 +67,10 @@ type State struct {
 	Digest   string    `json:"digest"` // of how it was configured
 	LogFile  string    `json:"log_file"`
 
+	// Directory is the data directory that it was written in: a copy of it runs
+	// nothing. An older berth left it out.
+	Directory string `json:"directory,omitempty"`
+
 	Drain time.Duration `json:"drain_ns"` // longest time that it takes to stop
 }
 
@@ -64,6 +79,7 @@ func newState(u Unit) State {
 		identity: self(), Started: time.Now().UTC().Truncate(time.Millisecond),
 		Product: u.Product, Version: u.Version, Address: u.Listen, Endpoint: u.Endpoint, TLS: u.TLS,
 		Source: u.Source, Config: u.Config, Digest: u.Digest(), LogFile: u.LogFile, Drain: u.Drain,
+		Directory: directoryID(u.Dir),
 	}
 }
 
@@ -107,9 +123,13 @@ func crashPatience(dir string) time.Duration {
 	return stopPatience
 }
 
-// removeState is for the holder of the lock. Failing leaves a stale file, which
-// does no harm.
-func removeState(dir string) { _ = os.Remove(filepath.Join(dir, stateFile)) }
+// removeState removes the state of this process. Failing leaves a stale file,
+// which does no harm.
+func removeState(dir string) {
+	if readState(dir).identity == self() {
+		_ = os.Remove(filepath.Join(dir, stateFile))
+	}
+}
 
 func asDiagnostic(err error) (*diag.Diagnostic, bool) {
 	var d *diag.Diagnostic

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -33,60 +34,72 @@ type task struct {
 	Name string `json:"name"` // as the user calls it: berth gc
 }
 
-// Hold keeps the registry of dir from running until release is called, for the
-// work of the command called name on what it stores. A start ends that work: the
+// Hold keeps u from running until release is called, for the work of the command
+// called name on what it stores. A start ends that work: the
 // context that Hold returns, which is ctx otherwise, is then cancelled with the
-// cause diag.Busy, and the start waits for release. Hold fails with
-// diag.AlreadyRunning, diag.Busy and diag.StorageFailed.
-func Hold(ctx context.Context, dir, name string) (work context.Context, release func(), err error) {
-	l, err := holdLock(ctx, dir)
+// cause diag.Busy, and the start waits for release. It is cancelled as well, with
+// the cause diag.StorageFailed, when the directories are not its own any more. Hold
+// fails with diag.AlreadyRunning, diag.Busy and diag.StorageFailed.
+func Hold(ctx context.Context, u Unit, name string) (work context.Context, release func(), err error) {
+	dir := u.Dir
+	l, err := holdLock(ctx, u)
 	if err != nil {
 		return nil, nil, about("local.data_dir", err)
 	}
 	work, cancel := context.WithCancelCause(ctx)
 	// On a full disk the work, which may be to make room, goes on without the
 	// file: a start then waits for it in vain.
+	dismissed := func() bool { return false }
 	if (task{self(), name}).write(dir) == nil {
-		go watchTask(work, dir, func() {
-			cancel(diag.Errorf(diag.Busy, "%s stopped for the registry, which starts", name).WithHint("nothing is lost; run it again"))
-		})
+		dismissed = func() bool {
+			_, err := os.Stat(filepath.Join(dir, taskFile))
+			return errors.Is(err, fs.ErrNotExist)
+		}
 	} else {
 		removeTask(dir)
 	}
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		cancel(watchTask(work, l, dismissed, name))
+	}()
 	return work, func() {
 		cancel(nil)
-		removeTask(dir)
+		<-watched
+		if l.keep(slog.New(slog.DiscardHandler)) == nil { // else it is another's
+			removeTask(dir)
+		}
 		l.release()
 	}, nil
 }
 
-// holdLock takes the lock of dir for a task. It waits a moment for a start that
+// holdLock takes the lock of u for a task. It waits a moment for a start that
 // has not told of itself yet, and for nothing else.
-func holdLock(ctx context.Context, dir string) (lock, error) {
-	l, err := openLock(dir)
-	if err != nil {
-		return lock{}, err
-	}
+func holdLock(ctx context.Context, u Unit) (*lock, error) {
 	for deadline := time.Now().Add(busyPatience); ; {
-		err := l.take(ctx, dir)
-		if err == nil {
-			return l, nil
+		l, taken, err := take(ctx, u)
+		if err != nil || l != nil {
+			return l, err
 		}
-		d, ok := asDiagnostic(err)
-		if _, task := readTask(dir); !ok || d.Code != diag.Busy || task || time.Now().After(deadline) {
-			return lock{}, err
+		fault := inUse(u, taken)
+		if _, task := readTask(holderOf(taken)); fault.Code != diag.Busy || task || time.Now().After(deadline) {
+			return nil, fault
 		}
 	}
 }
 
-// watchTask calls wanted once when the task of dir is dismissed before ctx ends.
-func watchTask(ctx context.Context, dir string, wanted func()) {
+// watchTask returns why the task called name, which holds l, is to stop: nil when
+// ctx ends.
+func watchTask(ctx context.Context, l *lock, dismissed func() bool, name string) error {
 	for sleep(ctx, taskPoll) == nil {
-		if _, err := os.Stat(filepath.Join(dir, taskFile)); errors.Is(err, fs.ErrNotExist) {
-			wanted()
-			return
+		if err := l.keep(slog.New(slog.DiscardHandler)); err != nil {
+			return err
+		}
+		if dismissed() {
+			return diag.Errorf(diag.Busy, "%s stopped for the registry, which starts", name).WithHint("nothing is lost; run it again")
 		}
 	}
+	return nil
 }
 
 // dismiss asks the task of dir to stop, if there is one. Who may not rename the

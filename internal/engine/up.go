@@ -43,7 +43,7 @@ func Up(ctx context.Context, u Unit, l Launch, timeout time.Duration) (s State, 
 			}
 			patience := min(taskPatience, time.Until(deadline))
 			err := portFree(ctx, func() error { return tryListenLocked(ctx, u, patience) }, u.Listen, crashPatience(u.Dir))
-			if d, ok := asDiagnostic(err); ok && d.Code == diag.AlreadyRunning {
+			if d, ok := asDiagnostic(err); ok && d.Code == diag.AlreadyRunning && d.Path == "" {
 				continue // another start took the lock since the look above
 			}
 			if err != nil {
@@ -91,7 +91,7 @@ func portBeforeTask(ctx context.Context, u Unit) error {
 // tryListenLocked holds the lock while it takes the port for a moment: of
 // several starts none sees the port taken by another one that only looks.
 func tryListenLocked(ctx context.Context, u Unit, patience time.Duration) error {
-	lock, err := acquire(ctx, u.Dir, patience)
+	lock, err := acquire(ctx, u, patience)
 	if err != nil {
 		return about("local.data_dir", err)
 	}

@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
-	"path/filepath"
 
 	"github.com/goccy/go-yaml"
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/embedded/settings"
-	"github.com/berth-oci/berth/internal/engine"
 	"github.com/berth-oci/berth/internal/regular"
 	"github.com/berth-oci/berth/internal/resolve"
 )
@@ -98,31 +96,6 @@ func native(t *resolve.Target) config {
 		}
 	}
 	return c
-}
-
-// checkFiles finds paths of files that berth would write over one another, or
-// over what it only reads.
-func checkFiles(t *resolve.Target, u engine.Unit) (faults diag.List) {
-	l := t.Local
-	used := map[string]string{}
-	for _, name := range append(engine.OwnFiles(u.Dir), filepath.Join(u.Dir, "htpasswd")) {
-		used[name] = "berth keeps its own " + filepath.Base(name) + " there"
-	}
-	credentials, credentialsPath := storageCredentials(l)
-	for path, name := range map[string]string{"tls_cert_path": l.TLSCert, "tls_key_path": l.TLSKey, "ca_cert_path": l.ClientCA,
-		"password_path": t.Auth.Password.File(), "auth_token_path": t.Auth.Token.File(), "local.htpasswd_path": l.Htpasswd,
-		"local.binary_path": l.BinaryPath, credentialsPath: credentials.File()} {
-		used[name] = path + " is the same file"
-	}
-	delete(used, "")
-	for _, f := range []struct{ path, name string }{{"local.config_path", u.Config}, {"local.log_file", u.LogFile}} {
-		if why, ok := used[f.name]; ok {
-			faults = append(faults, t.Fault(diag.ConfigConflict, f.path, "%s cannot be %s: %s", f.path, f.name, why).
-				WithHint("choose another file for %s", f.path))
-		}
-		used[f.name] = f.path + " is the same file"
-	}
-	return faults.Sort()
 }
 
 // checkConfigFile fails with diag.FileExists when config_path holds something
