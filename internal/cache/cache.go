@@ -31,6 +31,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/oci"
 )
 
 // What is cached may be private.
@@ -145,11 +146,8 @@ func (c *Cache) fault(err error) error {
 // check fails with diag.BadArtifact for a descriptor that no content can have:
 // its digest becomes a file name.
 func check(d ocispec.Descriptor) error {
-	if err := d.Digest.Validate(); err != nil {
-		return diag.Errorf(diag.BadArtifact, "a descriptor with the digest %q: %w", d.Digest, err)
-	}
-	if d.Size < 0 {
-		return diag.Errorf(diag.BadArtifact, "the descriptor of %s gives it %d bytes", d.Digest, d.Size)
+	if err := oci.CheckDescriptor(d); err != nil {
+		return diag.Errorf(diag.BadArtifact, "%w", err).WithHint("do not trust where the artifact came from")
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package cache
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"maps"
 	"path"
 	"slices"
@@ -11,14 +10,12 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/berth-oci/berth/internal/oci"
 )
 
-// Bounds of what is read to see where a tag leads.
-const (
-	maxManifest = 4 << 20 // bytes of a manifest
-	maxDepth    = 8       // of an index in an index
-)
+// maxDepth bounds how many indexes in indexes are read to see where a tag leads.
+const maxDepth = 8
 
 // Entry is a blob or manifest in the cache, or what has arrived of one.
 type Entry struct {
@@ -61,27 +58,22 @@ func (c *Cache) trace(d digest.Digest, repository string, depth int, led map[dig
 	}
 	led[d] = append(led[d], repository)
 	info, err := c.root.Stat(blobName(d))
-	if err != nil || info.Size() > maxManifest {
+	if err != nil || info.Size() > oci.MaxManifest {
 		return
 	}
 	data, err := c.root.ReadFile(blobName(d))
 	if err != nil || len(data) == 0 || data[0] != '{' {
 		return
 	}
-	var m struct {
-		Manifests []ocispec.Descriptor `json:"manifests"`
-		Config    ocispec.Descriptor   `json:"config"`
-		Layers    []ocispec.Descriptor `json:"layers"`
-	}
-	if json.Unmarshal(data, &m) != nil {
+	m, err := oci.ParseManifest(data, "")
+	if err != nil {
 		return
 	}
-	for _, next := range m.Manifests {
-		c.trace(next.Digest, repository, depth-1, led)
-	}
-	for _, blob := range append(m.Layers, m.Config) {
-		if blob.Digest.Validate() == nil && !slices.Contains(led[blob.Digest], repository) {
-			led[blob.Digest] = append(led[blob.Digest], repository)
+	for _, next := range m.Below() {
+		if oci.IsIndex(m.MediaType) {
+			c.trace(next.Digest, repository, depth-1, led)
+		} else if !slices.Contains(led[next.Digest], repository) {
+			led[next.Digest] = append(led[next.Digest], repository)
 		}
 	}
 }

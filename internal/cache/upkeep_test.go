@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-oci/berth/internal/cache"
@@ -124,8 +125,8 @@ func TestList(t *testing.T) {
 	}
 	layer, config, stray := put(t, c, []byte("layer")), put(t, c, []byte("{}")), put(t, c, []byte("stray"))
 	_, absent := blob(10, 9)
-	manifest := putJSON(t, c, ocispec.Manifest{Config: config, Layers: []ocispec.Descriptor{layer, absent}})
-	index := putJSON(t, c, ocispec.Index{Manifests: []ocispec.Descriptor{manifest, absent}})
+	manifest := putJSON(t, c, ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, Config: config, Layers: []ocispec.Descriptor{layer, absent}})
+	index := putJSON(t, c, ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, Manifests: []ocispec.Descriptor{manifest, absent}})
 	for _, tag := range []struct {
 		repository, tag string
 		d               ocispec.Descriptor

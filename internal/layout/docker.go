@@ -18,6 +18,7 @@ import (
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/archive"
+	"github.com/berth-oci/berth/internal/oci"
 )
 
 // dockerManifest is the file of a docker-archive that lists its images.
@@ -88,8 +89,8 @@ func (c *converter) images() (list []ocispec.Descriptor, err error) {
 	if err != nil {
 		return nil, err
 	}
-	var images []dockerImage
-	if err := json.Unmarshal(data, &images); err != nil {
+	images, err := parseImages(data)
+	if err != nil {
 		return nil, diag.Errorf(diag.BadArtifact, "%s: %s: %w", c.path, dockerManifest, err).WithHint("the archive has to be written again")
 	}
 	for _, image := range images {
@@ -138,7 +139,7 @@ func (c *converter) image(image dockerImage) (ocispec.Descriptor, error) {
 		return ocispec.Descriptor{}, diag.Errorf(diag.Failed, "cannot encode a manifest: %w", err)
 	}
 	d := ocispec.Descriptor{MediaType: m.MediaType, Digest: digest.FromBytes(data), Size: int64(len(data)), Platform: platform}
-	if d.Size > maxManifest {
+	if d.Size > oci.MaxManifest {
 		return d, tooLarge(d)
 	}
 	c.made[d.Digest] = data
@@ -157,27 +158,18 @@ func (c *converter) config(name string) (d ocispec.Descriptor, p *ocispec.Platfo
 	}
 	d = ocispec.Descriptor{MediaType: ocispec.MediaTypeImageConfig, Digest: digest.FromBytes(data), Size: int64(len(data))}
 	named := digest.Digest("sha256:" + strings.TrimPrefix(strings.TrimSuffix(path.Base(name), ".json"), "sha256:"))
-	if isDigest(named) && named != d.Digest {
+	if oci.IsDigest(string(named)) && named != d.Digest {
 		return d, nil, nil, diag.Errorf(diag.DigestMismatch, "%s: config %s is %s", c.path, name, d.Digest).WithHint("the archive is damaged: write it again")
 	}
-	image, err := parseConfig(name, data)
+	image, diffIDs, err := parseConfig(name, data)
 	if err != nil {
 		return d, nil, nil, err
 	}
 	c.parts[d.Digest] = n
 	if image.OS != "" && image.Architecture != "" {
-		p = &ocispec.Platform{OS: image.OS, Architecture: image.Architecture, Variant: image.Variant}
+		p = image
 	}
-	return d, p, image.RootFS.DiffIDs, nil
-}
-
-// parseConfig fails with diag.BadArtifact for what is no image config.
-func parseConfig(name string, data []byte) (*ocispec.Image, error) {
-	image := &ocispec.Image{}
-	if err := json.Unmarshal(data, image); err != nil {
-		return nil, diag.Errorf(diag.BadArtifact, "config %s is not the JSON of an image config: %w", name, err).WithHint("the image has to be made again")
-	}
-	return image, nil
+	return d, p, diffIDs, nil
 }
 
 // find finds a file that an image names.

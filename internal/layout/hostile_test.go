@@ -15,6 +15,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/oci"
 )
 
 func TestHostileTar(t *testing.T) {
@@ -41,7 +42,7 @@ func TestHostileTar(t *testing.T) {
 		"broken version":   {tarOf("oci-layout", `[`, "index.json", "{}"), diag.BadArtifact},
 		"broken index":     {tarOf("oci-layout", `{"imageLayoutVersion":"1.0.0"}`, "index.json", "{"), diag.BadArtifact},
 		"no schema":        {tarOf("oci-layout", `{"imageLayoutVersion":"1.0.0"}`, "index.json", "{}"), diag.BadArtifact},
-		"large index":      {tarOf("oci-layout", `{"imageLayoutVersion":"1.0.0"}`, "index.json", strings.Repeat(" ", maxManifest+1)), diag.BadArtifact},
+		"large index":      {tarOf("oci-layout", `{"imageLayoutVersion":"1.0.0"}`, "index.json", strings.Repeat(" ", oci.MaxManifest+1)), diag.BadArtifact},
 		"digest is a path": {with(ocispec.Descriptor{Digest: "sha256:../../../etc/passwd"}), diag.BadArtifact},
 		"md5":              {with(ocispec.Descriptor{Digest: "md5:d41d8cd98f00b204e9800998ecf8427e"}), diag.BadArtifact},
 		"negative size":    {with(ocispec.Descriptor{Digest: d.Digest, Size: -1}), diag.BadArtifact},
@@ -80,7 +81,7 @@ func TestHostileContent(t *testing.T) {
 	s[one], s[two] = circle(two), circle(one)
 	wrong := d
 	wrong.Size++
-	huge := s.put(ocispec.MediaTypeImageIndex, bytes.Repeat([]byte(" "), maxManifest+1))
+	huge := s.put(ocispec.MediaTypeImageIndex, bytes.Repeat([]byte(" "), oci.MaxManifest+1))
 	l, err := fromTar(t, tarOf(s.files(tagged(desc(one), "circle"), tagged(wrong, "size"), tagged(huge, "huge"))...))
 	if err != nil {
 		t.Fatal(err)

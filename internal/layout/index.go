@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"slices"
@@ -14,7 +15,9 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/oci"
 	"github.com/berth-oci/berth/internal/referrers"
+	"github.com/berth-oci/berth/internal/strictjson"
 )
 
 // annotationName is where containerd and docker save write an image's full
@@ -27,12 +30,21 @@ func readIndex(path string, files tree) (*ocispec.Index, error) {
 	if err != nil {
 		return nil, err
 	}
-	var version ocispec.ImageLayout
-	if err := json.Unmarshal(data, &version); err != nil {
+	version := ""
+	err = strictjson.Read(data, func(r *strictjson.Reader) {
+		r.Object([]string{"imageLayoutVersion"}, func(name string) {
+			if name == "imageLayoutVersion" {
+				version = r.String()
+			} else {
+				r.Skip()
+			}
+		})
+	})
+	if err != nil {
 		return nil, diag.Errorf(diag.BadArtifact, "%s: %s: %w", path, ocispec.ImageLayoutFile, err).WithHint("the layout has to be written again")
 	}
-	if version.Version != ocispec.ImageLayoutVersion {
-		return nil, diag.Errorf(diag.BadArtifact, "%s is an OCI layout of version %.200q", path, version.Version).WithHint("berth reads version %s", ocispec.ImageLayoutVersion)
+	if version != ocispec.ImageLayoutVersion {
+		return nil, diag.Errorf(diag.BadArtifact, "%s is an OCI layout of version %.200q", path, version).WithHint("berth reads version %s", ocispec.ImageLayoutVersion)
 	}
 	data, err = readSmall(path, files, ocispec.ImageIndexFile)
 	if err != nil {
@@ -42,14 +54,14 @@ func readIndex(path string, files tree) (*ocispec.Index, error) {
 }
 
 func parseIndex(path string, data []byte) (*ocispec.Index, error) {
-	index := &ocispec.Index{}
-	if err := json.Unmarshal(data, index); err != nil {
-		return nil, diag.Errorf(diag.BadArtifact, "%s: %s: %w", path, ocispec.ImageIndexFile, err).WithHint("the layout has to be written again")
+	m, err := oci.ParseManifest(data, ocispec.MediaTypeImageIndex)
+	if err == nil && m.MediaType != ocispec.MediaTypeImageIndex {
+		err = fmt.Errorf("it is a %s", m.MediaType)
 	}
-	if index.SchemaVersion != 2 || index.MediaType != "" && index.MediaType != ocispec.MediaTypeImageIndex {
-		return nil, diag.Errorf(diag.BadArtifact, "%s: %s is no image index", path, ocispec.ImageIndexFile).WithHint("the layout has to be written again")
+	if err != nil {
+		return nil, diag.Errorf(diag.BadArtifact, "%s: %s is no image index: %w", path, ocispec.ImageIndexFile, err).WithHint("the layout has to be written again")
 	}
-	return index, checkAll(index.Manifests)
+	return m.Index(), nil
 }
 
 // readSmall reads a file that is held in memory.
@@ -63,7 +75,7 @@ func readSmall(path string, files tree, name string) ([]byte, error) {
 		return nil, err
 	}
 	defer file.Close()
-	if file.size > maxManifest {
+	if file.size > oci.MaxManifest {
 		return nil, diag.Errorf(diag.BadArtifact, "%s: %s has %d bytes", path, name, file.size).WithHint("berth reads up to 4 MiB of it")
 	}
 	data, err := io.ReadAll(file.reader())
@@ -241,7 +253,7 @@ func encodeIndex(path string, index *ocispec.Index) ([]byte, error) {
 	if err != nil {
 		return nil, diag.Errorf(diag.Failed, "cannot encode %s: %w", ocispec.ImageIndexFile, err)
 	}
-	if len(data) > maxManifest {
+	if len(data) > oci.MaxManifest {
 		return nil, diag.Errorf(diag.BadArtifact, "%s would need an %s of %d bytes, and 4 MiB are the most", path, ocispec.ImageIndexFile, len(data)).
 			WithHint("spread the artifacts over several layouts")
 	}

@@ -17,11 +17,8 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/oci"
 )
-
-// maxManifest bounds a manifest, index or image config, which are held in
-// memory, in bytes.
-const maxManifest = 4 << 20
 
 // Layout is content that is read. All its methods may be called at once, until
 // Close.
@@ -136,7 +133,7 @@ func (l *Layout) Manifest(ctx context.Context, d ocispec.Descriptor) ([]byte, er
 	if err := checkDescriptor(d); err != nil {
 		return nil, err
 	}
-	if d.Size > maxManifest {
+	if d.Size > oci.MaxManifest {
 		return nil, tooLarge(d)
 	}
 	r, err := l.Blob(ctx, d, 0)

@@ -13,6 +13,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/oci"
 	"github.com/berth-oci/berth/internal/referrers"
 )
 
@@ -31,8 +32,8 @@ func (l *Layout) Roots() []ocispec.Descriptor { return slices.Clone(l.entries.ro
 // Errors: diag.NotFound; diag.BadReference when several things could be meant,
 // or ref is a broken digest; for digests also those of Manifest.
 func (l *Layout) Resolve(ctx context.Context, ref string) (ocispec.Descriptor, error) {
-	if d := digest.Digest(ref); isDigest(d) {
-		return l.resolveDigest(ctx, d)
+	if oci.IsDigest(ref) {
+		return l.resolveDigest(ctx, digest.Digest(ref))
 	}
 	if strings.HasPrefix(ref, "sha256:") || strings.HasPrefix(ref, "sha512:") {
 		return ocispec.Descriptor{}, diag.Errorf(diag.BadReference, "%.200q is not a digest", ref).WithHint("write all of it, or a tag")
@@ -106,7 +107,7 @@ func (l *Layout) resolveDigest(ctx context.Context, d digest.Digest) (ocispec.De
 		return ocispec.Descriptor{}, unreadable(l.path, err)
 	}
 	desc := ocispec.Descriptor{MediaType: "application/octet-stream", Digest: d, Size: file.size}
-	if file.size > maxManifest || first[0] != '{' {
+	if file.size > oci.MaxManifest || first[0] != '{' {
 		return desc, nil
 	}
 	data, err := l.Manifest(ctx, desc)
@@ -156,17 +157,17 @@ func (l *Layout) relate(ctx context.Context) error {
 }
 
 // look returns what a manifest says; nothing for one that cannot be read.
-func (l *Layout) look(ctx context.Context, d ocispec.Descriptor) *manifest {
-	if !isManifest(d.MediaType) {
-		return &manifest{}
+func (l *Layout) look(ctx context.Context, d ocispec.Descriptor) *oci.Manifest {
+	if !oci.IsManifest(d.MediaType) {
+		return &oci.Manifest{}
 	}
 	data, err := l.Manifest(ctx, d)
 	if err != nil {
-		return &manifest{}
+		return &oci.Manifest{}
 	}
 	m, err := parse(d.Digest, data)
 	if err != nil {
-		return &manifest{}
+		return &oci.Manifest{}
 	}
 	return m
 }
@@ -195,12 +196,12 @@ func (l *Layout) Referrers(ctx context.Context, d ocispec.Descriptor) ([]ocispec
 		for key, value := range m.Annotations {
 			size += len(key) + len(value)
 		}
-		if size > maxManifest {
+		if size > oci.MaxManifest {
 			return nil, diag.Errorf(diag.BadArtifact, "the annotations of what refers to %s have more than 4 MiB", d.Digest).
 				WithHint("do not trust where the artifact came from")
 		}
 		seen[r.Digest] = true
-		list = append(list, ocispec.Descriptor{MediaType: r.MediaType, Digest: r.Digest, Size: r.Size, ArtifactType: m.ArtifactType, Annotations: m.Annotations})
+		list = append(list, ocispec.Descriptor{MediaType: r.MediaType, Digest: r.Digest, Size: r.Size, ArtifactType: m.Kind(), Annotations: m.Annotations})
 	}
 	for _, index := range l.entries.lookup(referrers.Tag(d.Digest)) {
 		data, err := l.Manifest(ctx, index)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/filelock"
+	"github.com/berth-oci/berth/internal/oci"
 )
 
 // lockFile is locked while index.json is changed. It stays, so that all who
@@ -34,7 +35,7 @@ const lockPatience = time.Minute
 // which verifies what it finds. Any number of processes may write to it.
 type dirOutput struct {
 	path string
-	note func(ocispec.Descriptor, *manifest)
+	note func(ocispec.Descriptor, *oci.Manifest)
 
 	mu    sync.Mutex
 	root  *os.Root                // nil until the directory is there
@@ -43,7 +44,7 @@ type dirOutput struct {
 }
 
 // newDirOutput makes nothing yet: who has nothing to write leaves nothing.
-func newDirOutput(path string, note func(ocispec.Descriptor, *manifest)) (*dirOutput, error) {
+func newDirOutput(path string, note func(ocispec.Descriptor, *oci.Manifest)) (*dirOutput, error) {
 	o := &dirOutput{path: path, note: note, ready: map[string]bool{}, whole: map[digest.Digest]int64{}}
 	list, err := os.ReadDir(path)
 	switch {
@@ -194,7 +195,7 @@ func (o *dirOutput) has(ctx context.Context, d ocispec.Descriptor) (bool, error)
 		}
 		return false, unreadable(filepath.Join(o.path, blobName(d.Digest)), err)
 	}
-	if isManifest(d.MediaType) {
+	if oci.IsManifest(d.MediaType) {
 		if err := o.found(d, file); err != nil {
 			return false, err
 		}
@@ -205,7 +206,7 @@ func (o *dirOutput) has(ctx context.Context, d ocispec.Descriptor) (bool, error)
 
 // found notes a manifest that is there already.
 func (o *dirOutput) found(d ocispec.Descriptor, file extent) error {
-	if d.Size > maxManifest {
+	if d.Size > oci.MaxManifest {
 		return tooLarge(d)
 	}
 	data, err := io.ReadAll(file.reader())
@@ -234,7 +235,7 @@ func (o *dirOutput) blob(ctx context.Context, d ocispec.Descriptor, open func(of
 	return o.put(d, func(w io.Writer) error { return copyVerified(ctx, w, name, d, open) })
 }
 
-func (o *dirOutput) manifest(ctx context.Context, d ocispec.Descriptor, _ *manifest, data []byte) error {
+func (o *dirOutput) manifest(ctx context.Context, d ocispec.Descriptor, _ *oci.Manifest, data []byte) error {
 	if ok, err := o.has(ctx, d); ok || err != nil {
 		return err
 	}

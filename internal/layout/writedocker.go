@@ -18,6 +18,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/oci"
 )
 
 // dockerOutput is a docker-archive. Its layers are plain tars: compressed ones
@@ -62,7 +63,7 @@ func isLayer(mediaType string) bool {
 		typeDockerLayer, typeDockerLayer + ".gzip", typeDockerLayer + ".zstd":
 		return true
 	}
-	return foreign(mediaType)
+	return oci.IsForeign(mediaType)
 }
 
 // refuse fails for what docker load cannot read.
@@ -82,7 +83,7 @@ func (o *dockerOutput) blob(ctx context.Context, d ocispec.Descriptor, open func
 	if !isConfig(d.MediaType) && !isLayer(d.MediaType) {
 		return o.refuse(d, "a "+d.MediaType)
 	}
-	if isConfig(d.MediaType) && d.Size > maxManifest {
+	if isConfig(d.MediaType) && d.Size > oci.MaxManifest {
 		return tooLarge(d)
 	}
 	if err := o.take(ctx); err != nil {
@@ -176,8 +177,8 @@ func (o *dockerOutput) unpack(ctx context.Context, w io.Writer, d ocispec.Descri
 	return size, nil
 }
 
-func (o *dockerOutput) manifest(_ context.Context, d ocispec.Descriptor, m *manifest, _ []byte) error {
-	if isIndex(m.MediaType) {
+func (o *dockerOutput) manifest(_ context.Context, d ocispec.Descriptor, m *oci.Manifest, _ []byte) error {
+	if oci.IsIndex(m.MediaType) {
 		return diag.Errorf(diag.BadArtifact, "a docker-archive holds images of one platform, and %s is an index of several", d.Digest).
 			WithHint("choose one with --platform, or write an OCI layout")
 	}
@@ -221,11 +222,8 @@ func (o *dockerOutput) diffIDs(config part) ([]digest.Digest, error) {
 	if err != nil {
 		return nil, unreadable(o.path, err)
 	}
-	image, err := parseConfig(config.name, data)
-	if err != nil {
-		return nil, err
-	}
-	return image.RootFS.DiffIDs, nil
+	_, diffIDs, err := parseConfig(config.name, data)
+	return diffIDs, err
 }
 
 func (o *dockerOutput) finish(l listing) error {

@@ -13,6 +13,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/oci"
 )
 
 // Format is what a Writer writes.
@@ -47,7 +48,7 @@ type Writer struct {
 type output interface {
 	has(ctx context.Context, d ocispec.Descriptor) (bool, error)
 	blob(ctx context.Context, d ocispec.Descriptor, open func(offset int64) (io.ReadCloser, error)) error
-	manifest(ctx context.Context, d ocispec.Descriptor, m *manifest, data []byte) error
+	manifest(ctx context.Context, d ocispec.Descriptor, m *oci.Manifest, data []byte) error
 	finish(listing) error
 	discard() // after finish it does nothing
 }
@@ -116,7 +117,7 @@ func (w *Writer) PutManifest(ctx context.Context, d ocispec.Descriptor, data []b
 	if err := checkDescriptor(d); err != nil {
 		return err
 	}
-	if d.Size > maxManifest {
+	if d.Size > oci.MaxManifest {
 		return tooLarge(d)
 	}
 	if err := verify(d, data); err != nil {
@@ -142,12 +143,12 @@ func (w *Writer) PutManifest(ctx context.Context, d ocispec.Descriptor, data []b
 
 // complete fails for a manifest whose blobs are not there. An index may lack
 // manifests: those of other platforms need not be copied.
-func (w *Writer) complete(ctx context.Context, d ocispec.Descriptor, m *manifest) error {
+func (w *Writer) complete(ctx context.Context, d ocispec.Descriptor, m *oci.Manifest) error {
 	if m.Config == nil {
 		return nil
 	}
 	for _, blob := range append([]ocispec.Descriptor{*m.Config}, m.Layers...) {
-		if foreign(blob.MediaType) {
+		if oci.IsForeign(blob.MediaType) {
 			continue
 		}
 		ok, err := w.out.has(ctx, blob)
@@ -163,7 +164,7 @@ func (w *Writer) complete(ctx context.Context, d ocispec.Descriptor, m *manifest
 }
 
 // note remembers a manifest for the listing.
-func (w *Writer) note(d ocispec.Descriptor, m *manifest) {
+func (w *Writer) note(d ocispec.Descriptor, m *oci.Manifest) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.found[d.Digest] = entryOf(d)
@@ -182,7 +183,7 @@ func entryOf(d ocispec.Descriptor) ocispec.Descriptor {
 //
 // Errors: diag.BadReference; those of PutManifest.
 func (w *Writer) Tag(ctx context.Context, d ocispec.Descriptor, data []byte, tag string) error {
-	if isDigest(digest.Digest(tag)) || !regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.+@:/-]{0,511}$`).MatchString(tag) {
+	if oci.IsDigest(tag) || !regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.+@:/-]{0,511}$`).MatchString(tag) {
 		return diag.Errorf(diag.BadReference, "%.200q is no tag", tag).WithHint("write a tag such as 1.0, or a name such as registry.example/ns/app:1.0")
 	}
 	w.mu.Lock()

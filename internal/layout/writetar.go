@@ -14,6 +14,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/oci"
 )
 
 // tarBlock is the size that headers and content of a tar are multiples of.
@@ -161,7 +162,7 @@ func (o *tarOutput) blob(ctx context.Context, d ocispec.Descriptor, open func(of
 	return o.put(ctx, d, func(w io.Writer) error { return copyVerified(ctx, w, o.path, d, open) })
 }
 
-func (o *tarOutput) manifest(ctx context.Context, d ocispec.Descriptor, _ *manifest, data []byte) error {
+func (o *tarOutput) manifest(ctx context.Context, d ocispec.Descriptor, _ *oci.Manifest, data []byte) error {
 	return o.put(ctx, d, writeAll(o.path, data))
 }
 

@@ -3,13 +3,33 @@ package oci
 import (
 	_ "crypto/sha256" // the algorithms that digests have
 	_ "crypto/sha512"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 )
 
-// IsDigest reports whether a reference is a digest, of an algorithm that can be
-// computed here; else it can be a tag.
-func IsDigest(reference string) bool { return digest.Digest(reference).Validate() == nil }
+// IsDigest reports whether a reference is a whole digest of SHA-256 or SHA-512, the
+// algorithms that the image-spec registers and that can be computed here; else it
+// can be a tag. A digest is safe as part of a URL or a file's name.
+func IsDigest(reference string) bool {
+	algorithm, hex, _ := strings.Cut(reference, ":")
+	switch digest.Algorithm(algorithm) {
+	case digest.SHA256:
+		return len(hex) == 64 && isHex(hex)
+	case digest.SHA512:
+		return len(hex) == 128 && isHex(hex)
+	}
+	return false
+}
+
+func isHex(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
 
 // Names reports whether a digest is that of content.
 func Names(d digest.Digest, content []byte) bool {

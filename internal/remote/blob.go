@@ -15,7 +15,7 @@ import (
 // Has reports whether the repository has the blob or manifest that d describes.
 func (r *Repository) Has(ctx context.Context, d ocispec.Descriptor) (bool, error) {
 	q := request{method: http.MethodHead, url: r.url("blobs", d.Digest.String())}
-	if IsManifest(d.MediaType) {
+	if oci.IsManifest(d.MediaType) {
 		q = r.get(http.MethodHead, d.Digest.String())
 	}
 	resp, err := r.do(ctx, q, http.StatusOK)

@@ -89,8 +89,16 @@ func (r *Repository) listPage(ctx context.Context, all *pages, most int) ([]stri
 		Repositories atMost[string] `json:"repositories"`
 	}
 	page.Tags.most, page.Repositories.most = most, most
-	if _, _, err := r.getPage(ctx, all, "application/json", maxAnswer, &page); err != nil {
+	at := all.at
+	data, _, err := r.getPage(ctx, all, "application/json", maxAnswer)
+	if err != nil {
 		return nil, err
+	}
+	switch err := json.Unmarshal(data, &page); {
+	case errors.Is(err, errTooMany):
+		return nil, tooMany(at)
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", at.Redacted(), err)
 	}
 	return append(page.Tags.list, page.Repositories.list...), nil
 }
@@ -101,18 +109,14 @@ type pages struct {
 	read map[[sha256.Size]byte]bool // by the hash of its URL, which may be long
 }
 
-// getPage decodes the next page of a list, of most bytes at most, and returns how
-// many it has.
-func (r *Repository) getPage(ctx context.Context, p *pages, accept string, most int, into any) (header http.Header, size int, err error) {
+// getPage reads the next page of a list, of most bytes at most.
+func (r *Repository) getPage(ctx context.Context, p *pages, accept string, most int) (data []byte, header http.Header, err error) {
 	at := p.at
-	if header, size, err = r.getJSON(ctx, at, accept, most, into); err != nil {
-		if errors.Is(err, errTooMany) {
-			err = unlisted(at, "it has more entries than berth takes")
-		}
-		return header, 0, err
+	if data, header, err = r.read(ctx, at, accept, most); err != nil {
+		return nil, nil, err
 	}
 	if p.at, err = nextPage(at, header); err != nil || p.at == nil {
-		return header, size, err
+		return data, header, err
 	}
 	if p.read == nil {
 		p.read = map[[sha256.Size]byte]bool{}
@@ -124,8 +128,11 @@ func (r *Repository) getPage(ctx context.Context, p *pages, accept string, most 
 	case len(p.read) == maxPages:
 		err = unlisted(at, "it has more than %d pages", maxPages)
 	}
-	return header, size, err
+	return data, header, err
 }
+
+// tooMany is for a list of more than berth takes.
+func tooMany(at *url.URL) error { return unlisted(at, "it has more entries than berth takes") }
 
 // unlisted is for a list of which what came is not all, or not to be used.
 func unlisted(at *url.URL, why string, args ...any) error {
@@ -166,10 +173,9 @@ func (l *atMost[T]) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// getJSON decodes an answer of most bytes at most, and returns how many it has. It
-// asks again when the answer breaks in the middle.
-func (r *Repository) getJSON(ctx context.Context, at *url.URL, accept string, most int, into any) (header http.Header, size int, err error) {
-	var data []byte
+// read returns an answer of most bytes at most. It asks again when the answer
+// breaks in the middle.
+func (r *Repository) read(ctx context.Context, at *url.URL, accept string, most int) (data []byte, header http.Header, err error) {
 	err = r.again(ctx, func() error {
 		resp, err := r.do(ctx, request{method: http.MethodGet, url: at, header: http.Header{"Accept": {accept}}}, http.StatusOK)
 		if err != nil {
@@ -184,14 +190,11 @@ func (r *Repository) getJSON(ctx context.Context, at *url.URL, accept string, mo
 	})
 	switch {
 	case err != nil:
-		return nil, 0, err
+		return nil, nil, err
 	case len(data) > most:
-		return nil, 0, unlisted(at, "it has more bytes than berth takes")
+		return nil, nil, unlisted(at, "it has more bytes than berth takes")
 	}
-	if err := json.Unmarshal(data, into); err != nil {
-		return nil, 0, fmt.Errorf("%s: %w", at.Redacted(), err)
-	}
-	return header, len(data), nil
+	return data, header, nil
 }
 
 // nextPage reads the link to the next page (RFC 8288), which has to be on the

@@ -56,6 +56,7 @@ func TestPages(t *testing.T) {
 // TestEndlessPages: a list has an end, and every page a bound.
 func TestEndlessPages(t *testing.T) {
 	subject, _ := manifestOf("subject", nil)
+	some := `{"digest":"` + subject.Digest.String() + `"}`
 	many := func(element string, n int) string { return strings.Repeat(element+",", n) + element }
 	for name, c := range map[string]struct {
 		page  string
@@ -63,9 +64,9 @@ func TestEndlessPages(t *testing.T) {
 		most  int  // requests
 	}{
 		"of pages with one name":   {`{"tags":["a%d"],"manifests":[]}`, true, maxPages},
-		"of full pages":            {`{"tags":[` + many(`"t"`, maxNames/8) + `],"manifests":[` + many(`{}`, maxReferrers/8) + `]}`, true, 9},
-		"that is one page":         {`{"tags":[` + many(`"t"`, maxNames) + `],"manifests":[` + many(`{}`, maxReferrers) + `]}`, false, 1},
-		"that is one page of null": {`{"tags":[` + many(`null`, maxNames) + `],"manifests":[` + many(`null`, maxReferrers) + `]}`, false, 1},
+		"of full pages":            {`{"tags":[` + many(`"t"`, maxNames/8) + `],"manifests":[` + many(some, maxReferrers/8) + `]}`, true, 9},
+		"that is one page":         {`{"tags":[` + many(`"t"`, maxNames) + `],"manifests":[` + many(some, maxReferrers) + `]}`, false, 1},
+		"that is one page of null": {`{"tags":[` + many(`null`, maxNames) + `],"manifests":[` + many(some, maxReferrers) + `]}`, false, 1},
 		"that is one long name":    {`{"tags":["` + strings.Repeat("a", maxAnswer) + `"],"manifests":[]}`, false, 1},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -18,34 +18,12 @@ import (
 	"github.com/berth-oci/berth/internal/oci"
 )
 
-// Media types of Docker's manifests, which mean what OCI's do.
-const (
-	DockerManifest = "application/vnd.docker.distribution.manifest.v2+json"
-	DockerIndex    = "application/vnd.docker.distribution.manifest.list.v2+json"
-)
-
 // accepted lists what a manifest may be: a registry gives what is asked for, or
 // converts, or finds nothing.
 func accepted() string {
-	return strings.Join([]string{ocispec.MediaTypeImageManifest, ocispec.MediaTypeImageIndex, DockerManifest, DockerIndex,
-		"application/vnd.oci.artifact.manifest.v1+json", "*/*"}, ", ")
+	return strings.Join([]string{ocispec.MediaTypeImageManifest, ocispec.MediaTypeImageIndex,
+		oci.DockerManifest, oci.DockerIndex, oci.ArtifactManifest, "*/*"}, ", ")
 }
-
-// IsIndex reports whether a media type is that of a list of manifests.
-func IsIndex(mediaType string) bool {
-	return mediaType == ocispec.MediaTypeImageIndex || mediaType == DockerIndex
-}
-
-// IsManifest reports whether a media type is that of something that is pushed
-// and pulled as a manifest, and not as a blob.
-func IsManifest(mediaType string) bool {
-	return IsIndex(mediaType) || mediaType == ocispec.MediaTypeImageManifest || mediaType == DockerManifest ||
-		mediaType == "application/vnd.oci.artifact.manifest.v1+json"
-}
-
-// MaxManifest bounds a manifest, which is held in memory, in bytes. It is what
-// the specification asks registries to take at least.
-const MaxManifest = 4 << 20
 
 // Resolve returns the descriptor of a tag or a digest. What is asked for by a digest
 // has that one, whatever else the registry calls it. It fails with
@@ -93,11 +71,11 @@ func (r *Repository) getOnce(ctx context.Context, ref string) (ocispec.Descripto
 		return ocispec.Descriptor{}, nil, err
 	}
 	defer resp.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(resp.Body, MaxManifest+1))
+	data, err := io.ReadAll(io.LimitReader(resp.Body, oci.MaxManifest+1))
 	if err != nil {
 		return ocispec.Descriptor{}, nil, broken{fmt.Errorf("read manifest %s: %w", ref, err)}
 	}
-	if len(data) > MaxManifest {
+	if len(data) > oci.MaxManifest {
 		return ocispec.Descriptor{}, nil, tooLarge(ref)
 	}
 	d := describe(resp)
@@ -117,7 +95,7 @@ func (r *Repository) getOnce(ctx context.Context, ref string) (ocispec.Descripto
 // Manifest returns the manifest that d describes, verified: digest and size. It
 // fails with diag.DigestMismatch when the registry gives something else, repeatedly.
 func (r *Repository) Manifest(ctx context.Context, d ocispec.Descriptor) ([]byte, error) {
-	if d.Size > MaxManifest {
+	if d.Size > oci.MaxManifest {
 		return nil, tooLarge(d.Digest.String())
 	}
 	if err := d.Digest.Validate(); err != nil {
@@ -221,7 +199,7 @@ func (r *Repository) Delete(ctx context.Context, ref string) error {
 }
 
 func tooLarge(ref string) error {
-	return diag.Errorf(diag.BadArtifact, "manifest %s has more than %d bytes", ref, MaxManifest).WithHint("berth reads manifests of up to 4 MiB")
+	return diag.Errorf(diag.BadArtifact, "manifest %s has more than %d bytes", ref, oci.MaxManifest).WithHint("berth reads manifests of up to 4 MiB")
 }
 
 func wrong(want, got digest.Digest) error {

@@ -15,6 +15,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/oci"
 	"github.com/berth-oci/berth/internal/referrers"
 )
 
@@ -22,7 +23,7 @@ import (
 func manifestOf(name string, subject *ocispec.Descriptor) (ocispec.Descriptor, []byte) {
 	data, _ := json.Marshal(ocispec.Manifest{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, ArtifactType: "text/" + name,
-		Subject: subject, Annotations: map[string]string{"name": name},
+		Config: ocispec.DescriptorEmptyJSON, Subject: subject, Annotations: map[string]string{"name": name},
 	})
 	return ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: digest.FromBytes(data), Size: int64(len(data))}, data
 }
@@ -110,7 +111,7 @@ func TestManifestIsVerified(t *testing.T) {
 		"wrong once": {wrongOnce(1), ""},
 		"wrong":      {wrongOnce(always), diag.DigestMismatch},
 		"too large": {times(always, "GET", "", func(w http.ResponseWriter, r *http.Request) {
-			_, _ = w.Write(make([]byte, MaxManifest+1))
+			_, _ = w.Write(make([]byte, oci.MaxManifest+1))
 		}), diag.BadArtifact},
 		"cut once": {times(1, "GET", "", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", fmt.Sprint(len(data)))
@@ -140,7 +141,7 @@ func TestManifestIsVerified(t *testing.T) {
 	}
 	f := newFake()
 	r, _ := f.start(t, Uploads{})
-	_, err := r.Manifest(t.Context(), ocispec.Descriptor{Digest: d.Digest, Size: MaxManifest + 1})
+	_, err := r.Manifest(t.Context(), ocispec.Descriptor{Digest: d.Digest, Size: oci.MaxManifest + 1})
 	wantCode(t, err, diag.BadArtifact)
 	_, err = r.Manifest(t.Context(), ocispec.Descriptor{Digest: "sha256:../../x", Size: 1})
 	wantCode(t, err, diag.BadArtifact)

@@ -3,7 +3,6 @@ package remote
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/oci"
 	"github.com/berth-oci/berth/internal/referrers"
 )
@@ -29,20 +29,26 @@ const (
 func (r *Repository) Referrers(ctx context.Context, d ocispec.Descriptor) (list []ocispec.Descriptor, err error) {
 	all := &pages{at: r.url("referrers", d.Digest.String())}
 	for left := maxReferrersSize; ; {
-		var page struct {
-			Manifests atMost[ocispec.Descriptor] `json:"manifests"`
-		}
-		page.Manifests.most = maxReferrers - len(list)
-		header, size, err := r.getPage(ctx, all, ocispec.MediaTypeImageIndex, left, &page)
+		at := all.at
+		data, header, err := r.getPage(ctx, all, ocispec.MediaTypeImageIndex, left)
 		if noReferrersAPI(header, err) {
-			_, index, err := r.referrersTag(ctx, d.Digest)
-			return index.Manifests, err
+			index, err := r.referrersTag(ctx, d.Digest)
+			if err != nil {
+				return nil, err
+			}
+			return index.Manifests, nil
 		}
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, page.Manifests.list...)
-		if left -= size; all.at == nil {
+		page, err := oci.ParseReferrers(data)
+		if err != nil {
+			return nil, badReferrers(d.Digest, err)
+		}
+		if list = append(list, page...); len(list) > maxReferrers {
+			return nil, tooMany(at)
+		}
+		if left -= len(data); all.at == nil {
 			return list, nil
 		}
 	}
@@ -55,26 +61,36 @@ func noReferrersAPI(header http.Header, err error) bool {
 	case http.StatusNotFound, http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotImplemented:
 		return true
 	}
-	return errors.As(err, new(*json.SyntaxError)) || err == nil && !strings.HasPrefix(header.Get("Content-Type"), ocispec.MediaTypeImageIndex)
+	return err == nil && !strings.HasPrefix(header.Get("Content-Type"), ocispec.MediaTypeImageIndex)
 }
 
-func (r *Repository) referrersTag(ctx context.Context, d digest.Digest) (ocispec.Descriptor, ocispec.Index, error) {
+// badReferrers says that a list of referrers is one that others may read
+// otherwise.
+func badReferrers(subject digest.Digest, err error) error {
+	return diag.Errorf(diag.BadArtifact, "the registry's list of what refers to %s: %w", subject, err).
+		WithHint("delete the tag %s, if there is one, and attach again what refers to it", referrers.Tag(subject))
+}
+
+// referrersTag returns the list that a tag leads to: an empty one where there is
+// no such tag, or it is that of something else.
+func (r *Repository) referrersTag(ctx context.Context, d digest.Digest) (*ocispec.Index, error) {
 	desc, data, err := r.Get(ctx, referrers.Tag(d))
-	if Missing(err) {
-		return ocispec.Descriptor{}, ocispec.Index{}, nil
+	switch {
+	case Missing(err):
+		return &ocispec.Index{}, nil
+	case err != nil:
+		return nil, err
+	case !oci.IsIndex(desc.MediaType) || oci.Names(d, data): // some tag the subject itself so
+		return &ocispec.Index{}, nil
 	}
-	var index ocispec.Index
-	if err != nil || !IsIndex(desc.MediaType) || oci.Names(d, data) { // some tag the subject itself so
-		return desc, index, err
+	m, err := oci.ParseManifest(data, desc.MediaType)
+	switch {
+	case err != nil:
+		return nil, badReferrers(d, err)
+	case len(m.Manifests) > maxReferrers:
+		return nil, tooMany(r.url("manifests", referrers.Tag(d)))
 	}
-	var entries struct {
-		Manifests atMost[json.RawMessage] `json:"manifests"`
-	}
-	entries.Manifests.most = maxReferrers
-	if err = json.Unmarshal(data, &entries); errors.Is(err, errTooMany) {
-		return desc, index, unlisted(r.url("manifests", referrers.Tag(d)), "it has more than %d entries", maxReferrers)
-	}
-	return desc, index, json.Unmarshal(data, &index)
+	return m.Index(), nil
 }
 
 // referring keeps the goroutines of a process from changing one list at once.
@@ -106,27 +122,26 @@ const maxRaces = 5
 // with a subject to a registry that did not take notice of it: it adds the
 // manifest to the subject's list.
 func (r *Repository) referTo(ctx context.Context, d ocispec.Descriptor, data []byte, noticed bool) error {
-	var manifest struct {
-		Subject      *ocispec.Descriptor `json:"subject"`
-		ArtifactType string              `json:"artifactType"`
-		Config       struct {
-			MediaType string `json:"mediaType"`
-		} `json:"config"`
-		Annotations map[string]string `json:"annotations"`
-	}
-	if noticed || json.Unmarshal(data, &manifest) != nil || manifest.Subject == nil || manifest.Subject.Digest.Validate() != nil {
+	if noticed {
 		return nil
 	}
-	entry := ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: int64(len(data)), ArtifactType: manifest.ArtifactType, Annotations: manifest.Annotations}
-	if entry.ArtifactType == "" {
-		entry.ArtifactType = manifest.Config.MediaType
+	manifest, err := oci.ParseManifest(data, d.MediaType)
+	if err != nil {
+		return diag.Errorf(diag.BadArtifact, "manifest %s: %w", d.Digest, err).WithHint("the artifact has to be made again")
 	}
+	if manifest.Subject == nil {
+		return nil
+	}
+	entry := ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: int64(len(data)), ArtifactType: manifest.Kind(), Annotations: manifest.Annotations}
 	tag := referrers.Tag(manifest.Subject.Digest)
 	defer r.referring.lock(r.name + ":" + tag)()
 	for range maxRaces {
-		_, index, err := r.referrersTag(ctx, manifest.Subject.Digest)
-		if err != nil || slices.ContainsFunc(index.Manifests, func(e ocispec.Descriptor) bool { return e.Digest == d.Digest }) {
+		index, err := r.referrersTag(ctx, manifest.Subject.Digest)
+		if err != nil {
 			return err
+		}
+		if slices.ContainsFunc(index.Manifests, func(e ocispec.Descriptor) bool { return e.Digest == d.Digest }) {
+			return nil
 		}
 		index.Versioned, index.MediaType = specs.Versioned{SchemaVersion: 2}, ocispec.MediaTypeImageIndex
 		index.Manifests = append(index.Manifests, entry)

@@ -56,7 +56,8 @@ func TestNoReferrersAPI(t *testing.T) {
 		"nothing":               {page("text/plain", ""), ""},
 		"401":                   {answer(401), diag.Unauthorized},
 		"403":                   {answer(403), diag.Forbidden},
-		"an index that is none": {page(ocispec.MediaTypeImageIndex, `{"manifests":"x"}`), diag.Failed},
+		"an index that is none": {page(ocispec.MediaTypeImageIndex, `{"manifests":"x"}`), diag.BadArtifact},
+		"a list read two ways":  {page(ocispec.MediaTypeImageIndex, `{"schemaVersion":2,"manifests":[],"Manifests":[]}`), diag.BadArtifact},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake()

@@ -7,7 +7,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/berth-oci/berth/internal/remote"
+	"github.com/berth-oci/berth/internal/oci"
 )
 
 // answers are what a repository was asked whether it has, so that each question is
@@ -30,7 +30,7 @@ func newAnswers() *answers { return &answers{all: map[node]*reply{}} }
 // has returns the answer, for which the first who wants it asks. A failure is an
 // answer as well, unless whoever asked was stopped, which leaves it to the next.
 func (a *answers) has(ctx context.Context, d ocispec.Descriptor, ask func() (bool, error)) (bool, error) {
-	key := node{d.Digest, remote.IsManifest(d.MediaType)}
+	key := node{d.Digest, oci.IsManifest(d.MediaType)}
 	for {
 		a.mu.Lock()
 		r, asked := a.all[key]

@@ -10,7 +10,6 @@ import (
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/oci"
-	"github.com/berth-oci/berth/internal/remote"
 )
 
 // related is a manifest on the way from an artifact to all that refers to it.
@@ -102,7 +101,7 @@ func (g *graph) relatives(ctx context.Context, r related) (next []related, err e
 			return nil, err
 		}
 	}
-	if !remote.IsManifest(r.MediaType) { // an index may hold anything
+	if !oci.IsManifest(r.MediaType) { // an index may hold anything
 		_, err := g.below(ctx, r.Descriptor, 0)
 		return nil, err
 	}

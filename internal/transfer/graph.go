@@ -8,7 +8,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/berth-oci/berth/internal/remote"
+	"github.com/berth-oci/berth/internal/oci"
 )
 
 // graph copies manifests with all that is below them, and on request all that
@@ -121,7 +121,7 @@ func (g *graph) once(ctx context.Context, n node, f func(*visit) error) (*visit,
 
 // copy copies the manifest or blob d and what belongs to it.
 func (g *graph) copy(ctx context.Context, d ocispec.Descriptor) error {
-	if !g.referrers || !remote.IsManifest(d.MediaType) {
+	if !g.referrers || !oci.IsManifest(d.MediaType) {
 		_, err := g.below(ctx, d, 0)
 		return err
 	}
@@ -147,7 +147,7 @@ func (g *graph) copy(ctx context.Context, d ocispec.Descriptor) error {
 
 // below copies d and what is below it. depth is how many indexes lead to it.
 func (g *graph) below(ctx context.Context, d ocispec.Descriptor, depth int) (*visit, error) {
-	if !remote.IsManifest(d.MediaType) {
+	if !oci.IsManifest(d.MediaType) {
 		return g.once(ctx, node{d.Digest, false}, func(*visit) error { return g.blob(ctx, d) })
 	}
 	if depth > maxLevels {
@@ -176,7 +176,7 @@ func (g *graph) manifest(ctx context.Context, d ocispec.Descriptor, v *visit, de
 				return g.dstErr(err)
 			}
 		}
-		if !v.had || g.referrers && remote.IsIndex(d.MediaType) {
+		if !v.had || g.referrers && oci.IsIndex(d.MediaType) {
 			data, err = g.source(ctx, d)
 		}
 		return err
@@ -192,7 +192,7 @@ func (g *graph) manifest(ctx context.Context, d ocispec.Descriptor, v *visit, de
 	if v.had {
 		return nil
 	}
-	if err := g.all(ctx, m.below(), depth+1); err != nil {
+	if err := g.all(ctx, m.Below(), depth+1); err != nil {
 		return err
 	}
 	return g.store(ctx, d, data)

@@ -16,7 +16,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/internal/remote"
+	"github.com/berth-oci/berth/internal/oci"
 )
 
 // store is a place in memory, which notes in order what came.
@@ -170,13 +170,13 @@ func (s *store) wantOrder(t *testing.T) {
 			continue
 		}
 		d := digest.Digest(what[len("manifest "):])
-		m, err := parseManifest(ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: d}, s.content[d])
+		m, err := oci.ParseManifest(s.content[d], "")
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, b := range m.below() {
+		for _, b := range m.Below() {
 			kind := "blob "
-			if remote.IsManifest(b.MediaType) {
+			if oci.IsManifest(b.MediaType) {
 				kind = "manifest "
 			}
 			if j, came := at[kind+b.Digest.String()]; came && j > i {

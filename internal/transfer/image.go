@@ -96,7 +96,7 @@ func imageNames(ctx context.Context, src *layout.Layout, opts PushOptions) (name
 // linux/arm64 or linux/arm/v7; without a platform, or of an image, d itself, whose
 // content is data.
 func forPlatform(ctx context.Context, src Source, d ocispec.Descriptor, data []byte, platform string) (ocispec.Descriptor, []byte, error) {
-	if platform == "" || !remote.IsIndex(d.MediaType) {
+	if platform == "" || !oci.IsIndex(d.MediaType) {
 		return d, data, nil
 	}
 	m, err := parseManifest(d, data)

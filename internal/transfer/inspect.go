@@ -8,6 +8,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-oci/berth/internal/artifact"
+	"github.com/berth-oci/berth/internal/oci"
 	"github.com/berth-oci/berth/internal/referrers"
 	"github.com/berth-oci/berth/internal/remote"
 	"github.com/berth-oci/berth/internal/resolve"
@@ -78,7 +79,7 @@ func (s *session) inspect(ctx context.Context, ref artifact.Ref, platform string
 	}
 	out := &Inspected{Reference: s.reference(ref.Tag, d.Digest), Digest: d.Digest, MediaType: d.MediaType, ArtifactType: m.kind(),
 		Size: int64(len(data)), Annotations: m.Annotations, Manifest: data}
-	for _, b := range m.below() {
+	for _, b := range m.Below() {
 		out.Size += b.Size
 	}
 	if m.Subject != nil {
@@ -132,7 +133,7 @@ func (s *session) beside(ctx context.Context, d digest.Digest) (list []Referrer,
 
 // smallJSON returns a blob that is JSON and small enough to be shown, or nil.
 func (s *session) smallJSON(ctx context.Context, d ocispec.Descriptor) (json.RawMessage, error) {
-	if d.Size > remote.MaxManifest {
+	if d.Size > oci.MaxManifest {
 		return nil, nil
 	}
 	data, err := s.readBlob(ctx, d)

@@ -160,7 +160,7 @@ func (s *session) describe(ctx context.Context, name string) (*Tag, error) {
 		return tag, nil // of a type that berth does not know
 	}
 	tag.Type, tag.Version = m.kind(), m.Annotations[ocispec.AnnotationVersion]
-	for _, d := range m.below() {
+	for _, d := range m.Below() {
 		tag.Size += d.Size
 	}
 	return tag, nil

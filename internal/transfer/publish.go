@@ -148,13 +148,13 @@ func (p *publisher) foresee(ctx context.Context) (end func()) {
 		if err != nil {
 			return // as whoever needs it finds
 		}
-		for _, below := range m.below() {
+		for _, below := range m.Below() {
 			asking.Go(func() {
 				_ = p.graph.slots.do(ctx, 0, func() error {
 					_, err := p.Has(ctx, below)
 					return err
 				})
-				if !remote.IsManifest(below.MediaType) || ctx.Err() != nil {
+				if !oci.IsManifest(below.MediaType) || ctx.Err() != nil {
 					return
 				}
 				if data, err := p.graph.src.Manifest(ctx, below); err == nil {
@@ -279,7 +279,7 @@ func (p *publisher) complete(ctx context.Context, d ocispec.Descriptor, data []b
 		return false, err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	for _, below := range m.below() {
+	for _, below := range m.Below() {
 		group.Go(func() error {
 			there, err := p.holds(ctx, below)
 			if !there && err == nil {
@@ -302,7 +302,7 @@ var errIncomplete = errors.New("incomplete")
 func (p *publisher) holds(ctx context.Context, d ocispec.Descriptor) (there bool, err error) {
 	var data []byte
 	err = p.graph.slots.do(ctx, 0, func() (err error) {
-		if there, err = p.Has(ctx, d); there && err == nil && remote.IsManifest(d.MediaType) {
+		if there, err = p.Has(ctx, d); there && err == nil && oci.IsManifest(d.MediaType) {
 			data, err = p.graph.src.Manifest(ctx, d)
 		}
 		return err

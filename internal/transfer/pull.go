@@ -189,8 +189,8 @@ func (c *cached) unpack(ctx context.Context, dir string, m *manifest, opts PullO
 
 // unpackable fails with diag.BadArtifact for what is no packed artifact.
 func unpackable(m *manifest) error {
-	if m.MediaType != ocispec.MediaTypeImageManifest && m.Descriptor.MediaType != ocispec.MediaTypeImageManifest {
-		return diag.Errorf(diag.BadArtifact, "%s is a %s, not an artifact that can be unpacked", m.Digest, m.Descriptor.MediaType).
+	if m.MediaType != ocispec.MediaTypeImageManifest && m.desc.MediaType != ocispec.MediaTypeImageManifest {
+		return diag.Errorf(diag.BadArtifact, "%s is a %s, not an artifact that can be unpacked", m.desc.Digest, m.desc.MediaType).
 			WithHint("`berth inspect` shows what it is; an image is pulled with --as oci")
 	}
 	if len(m.Layers) == 0 {
@@ -202,7 +202,7 @@ func unpackable(m *manifest) error {
 // eachLayer puts the layers of an artifact where u has them, in order, and checks
 // what dir holds then.
 func eachLayer(ctx context.Context, u *artifact.Unpacker, dir string, m *manifest, put func(i int, f form) error) error {
-	f := form{module: artifact.IsModule(m.oci()), only: len(m.Layers) == 1}
+	f := form{module: artifact.IsModule(m.Image()), only: len(m.Layers) == 1}
 	for i := range m.Layers {
 		if err := put(i, f); err != nil {
 			return err
@@ -211,7 +211,7 @@ func eachLayer(ctx context.Context, u *artifact.Unpacker, dir string, m *manifes
 	if err := u.Finish(); err != nil || !f.module {
 		return err
 	}
-	return artifact.CheckModule(ctx, dir, m.oci())
+	return artifact.CheckModule(ctx, dir, m.Image())
 }
 
 // form is how the layers of an artifact lie in the output.

@@ -10,6 +10,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-oci/berth/internal/embedded/store"
+	"github.com/berth-oci/berth/internal/oci"
 )
 
 func (h *Handler) manifest(w http.ResponseWriter, r *http.Request, repo, reference string) {
@@ -96,19 +97,19 @@ func (h *Handler) putManifest(w http.ResponseWriter, r *http.Request, repo, refe
 	w.WriteHeader(http.StatusCreated)
 }
 
-// readManifest reads a body of at most store.MaxManifest bytes.
+// readManifest reads a body of at most oci.MaxManifest bytes.
 func readManifest(r *http.Request) ([]byte, error) {
 	tooLarge := &httpError{http.StatusRequestEntityTooLarge, string(store.SizeInvalid),
-		"a manifest may have " + strconv.Itoa(store.MaxManifest) + " bytes at most: put large content into a blob"}
-	if r.ContentLength > store.MaxManifest {
+		"a manifest may have " + strconv.Itoa(oci.MaxManifest) + " bytes at most: put large content into a blob"}
+	if r.ContentLength > oci.MaxManifest {
 		return nil, tooLarge
 	}
 	b := &body{r: r.Body}
-	content, err := io.ReadAll(io.LimitReader(b, store.MaxManifest+1))
+	content, err := io.ReadAll(io.LimitReader(b, oci.MaxManifest+1))
 	switch {
 	case err != nil:
 		return nil, badRequest("MANIFEST_INVALID", "the body ended early")
-	case len(content) > store.MaxManifest:
+	case len(content) > oci.MaxManifest:
 		return nil, tooLarge
 	}
 	return content, nil

@@ -18,7 +18,7 @@ import (
 	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
 	"github.com/opencontainers/go-digest"
 
-	"github.com/berth-oci/berth/internal/embedded/store"
+	"github.com/berth-oci/berth/internal/oci"
 )
 
 func TestManifest(t *testing.T) {
@@ -99,7 +99,7 @@ func (e *endless) Read(p []byte) (int, error) {
 func TestManifestSize(t *testing.T) {
 	c := newClient(t)
 	content := c.manifest("a", "config", "")
-	largest := content + strings.Repeat(" ", store.MaxManifest-len(content))
+	largest := content + strings.Repeat(" ", oci.MaxManifest-len(content))
 	for _, known := range []bool{true, false} {
 		put := func(content string) *answer {
 			r := httptest.NewRequest("PUT", "/v2/a/manifests/v1", strings.NewReader(content))
@@ -114,7 +114,7 @@ func TestManifestSize(t *testing.T) {
 	body := &endless{}
 	r := httptest.NewRequest("PUT", "/v2/a/manifests/v1", body)
 	c.send(r).is(413, "SIZE_INVALID")
-	if body.read > 3*store.MaxManifest { // the buffer grows by more than it needs
+	if body.read > 3*oci.MaxManifest { // the buffer grows by more than it needs
 		t.Errorf("%d bytes were read of a body that does not end", body.read)
 	}
 	c.send(httptest.NewRequest("PUT", "/v2/a/manifests/v1", io.MultiReader(strings.NewReader(content), iotest.ErrReader(errors.New("reset"))))).is(400, "MANIFEST_INVALID")

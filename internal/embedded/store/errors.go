@@ -5,6 +5,8 @@ import (
 	"regexp"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/berth-oci/berth/internal/oci"
 )
 
 // Code is an error code of OCI distribution-spec 1.1, "Error Codes".
@@ -70,9 +72,8 @@ func CheckTag(tag string) error {
 
 // CheckDigest fails with DigestInvalid for what is no SHA-256 or SHA-512 digest.
 func CheckDigest(s string) (digest.Digest, error) {
-	d, err := digest.Parse(s)
-	if err != nil || d.Algorithm() != digest.SHA256 && d.Algorithm() != digest.SHA512 {
+	if !oci.IsDigest(s) {
 		return "", fault(DigestInvalid, "not a sha256 or sha512 digest")
 	}
-	return d, nil
+	return digest.Digest(s), nil
 }

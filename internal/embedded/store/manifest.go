@@ -128,7 +128,7 @@ type Put struct {
 	Repo      string
 	Reference string // tag or digest
 	MediaType string // as the client declares it; "" when it does not
-	Content   []byte // at most MaxManifest
+	Content   []byte // at most oci.MaxManifest
 	Create    bool   // fail with Denied where the tag exists
 }
 

@@ -9,6 +9,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/berth-oci/berth/internal/oci"
 )
 
 const some = `{"mediaType":"x","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":0}`
@@ -20,13 +22,13 @@ func TestParse(t *testing.T) {
 	}{
 		"an image":                 {`{"schemaVersion":2,"config":` + some + `}`, "", v1.MediaTypeImageManifest},
 		"an image, declared":       {`{"schemaVersion":2,"config":` + some + `}`, v1.MediaTypeImageManifest, v1.MediaTypeImageManifest},
-		"not what it is read as":   {`{"schemaVersion":2,"config":` + some + `}`, dockerManifest, ""},
-		"an image that says so":    {`{"schemaVersion":2,"mediaType":"` + dockerManifest + `","config":` + some + `,"layers":[]}`, "", dockerManifest},
+		"not what it is read as":   {`{"schemaVersion":2,"config":` + some + `}`, oci.DockerManifest, ""},
+		"an image that says so":    {`{"schemaVersion":2,"mediaType":"` + oci.DockerManifest + `","config":` + some + `,"layers":[]}`, "", oci.DockerManifest},
 		"an index":                 {`{"schemaVersion":2,"manifests":[` + some + `]}`, "", v1.MediaTypeImageIndex},
 		"an empty index":           {`{"schemaVersion":2,"manifests":[]}`, v1.MediaTypeImageIndex, v1.MediaTypeImageIndex},
-		"a list":                   {`{"schemaVersion":2,"mediaType":"` + dockerList + `","manifests":[]}`, dockerList, dockerList},
+		"a list":                   {`{"schemaVersion":2,"mediaType":"` + oci.DockerIndex + `","manifests":[]}`, oci.DockerIndex, oci.DockerIndex},
 		"an index of nothing":      {`{"schemaVersion":2}`, v1.MediaTypeImageIndex, ""},
-		"two types":                {`{"schemaVersion":2,"mediaType":"` + dockerManifest + `","config":` + some + `}`, v1.MediaTypeImageManifest, ""},
+		"two types":                {`{"schemaVersion":2,"mediaType":"` + oci.DockerManifest + `","config":` + some + `}`, v1.MediaTypeImageManifest, ""},
 		"an unknown type":          {`{"schemaVersion":2,"config":` + some + `}`, "application/json", ""},
 		"no JSON":                  {`{`, "", ""},
 		"nothing":                  {``, "", ""},
