@@ -68,6 +68,7 @@ const (
 	TargetExists    Code = "target-exists"    // the output holds something else
 	Unauthorized    Code = "unauthorized"     // credentials missing or wrong
 	Forbidden       Code = "forbidden"        // credentials right, access denied
+	TokenServer     Code = "token-server"     // a host that the config does not name wants its credentials
 	Insecure        Code = "insecure"         // plain HTTP or unverified TLS without leave
 	PolicyRefused   Code = "policy-refused"   // the config's policy says no
 	DigestMismatch  Code = "digest-mismatch"  // content that is not what its digest says
@@ -95,7 +96,7 @@ func (c Code) Exit() int {
 		return ExitNotFound
 	case TagExists, TargetExists, FileExists:
 		return ExitExists
-	case Unauthorized, Forbidden, CredentialUnread:
+	case Unauthorized, Forbidden, TokenServer, CredentialUnread:
 		return ExitAuth
 	case Insecure, PolicyRefused:
 		return ExitPolicy

@@ -50,6 +50,7 @@ var explanations = map[Code]Explanation{
 	TargetExists:     {"the output directory holds something else", "choose another, or `--force`"},
 	Unauthorized:     {"the registry does not accept the credentials", "check `username` and `password_path`, or `berth login`"},
 	Forbidden:        {"the credentials may not do this", "ask for the permission"},
+	TokenServer:      {"the registry wants the config's credentials shown to another host, which the config does not name", "if that is its token server, name it in `remote.token_server`"},
 	Insecure:         {"plain HTTP, or unverified TLS, beyond this machine", "use TLS, or set `pull_policy.allow_insecure`"},
 	PolicyRefused:    {"the config's policy does not allow it", "change the policy"},
 	DigestMismatch:   {"content does not have the digest that names it", "nothing was written; pull again, and check the registry's disk"},

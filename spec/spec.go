@@ -100,6 +100,7 @@ type Remote struct {
 	RetryDelay   int        `kcl:"retry_delay"`
 	RetryBackoff float64    `kcl:"retry_backoff"`
 	VerifySSL    bool       `kcl:"verify_ssl"`
+	TokenServer  *URL       `kcl:"token_server"`
 	HTTPProxy    *URL       `kcl:"http_proxy"`
 	HTTPSProxy   *URL       `kcl:"https_proxy"`
 	NoProxy      []string   `kcl:"no_proxy"`

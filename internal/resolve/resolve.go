@@ -164,6 +164,7 @@ func (r *resolver) client() {
 	r.Client.VerifyTLS = m.VerifySSL
 	r.Client.Timeout = r.seconds("remote.timeout", m.Timeout)
 	r.Client.Retries, r.Client.RetryDelay, r.Client.RetryBackoff = m.Retries, r.seconds("remote.retry_delay", m.RetryDelay), m.RetryBackoff
+	r.Client.TokenServer = r.hostPort("remote.token_server", value(m.TokenServer).Reveal())
 	r.Client.HTTPProxy, r.Client.HTTPSProxy, r.Client.NoProxy = value(m.HTTPProxy), value(m.HTTPSProxy), m.NoProxy
 	r.Client.RateLimit = m.RateLimit
 }

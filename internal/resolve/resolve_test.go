@@ -98,6 +98,7 @@ func TestFaults(t *testing.T) {
 		{fmt.Sprintf(local, s3("a.example/b"), "localhost"), []string{`endpoint "a.example/***" is not a host and port`}},
 		{fmt.Sprintf(local, ", storage_config: {backend: azure, azure: {account_name: a, container: c, endpoint: 'https://a/?sig=x'}}", "localhost"), []string{"registry.yaml:4:138: the endpoint is more than the URL"}},
 		{fmt.Sprintf(local, "", "localhost") + "features: {gc_schedule: 0 25 * * *}\n", []string{`registry.yaml:6:25: "0 25 * * *" is not a cron expression`}},
+		{"deployment: remote\ntype: zot\nendpoint: h\nremote: {token_server: 'https://h/token'}\n", []string{`registry.yaml:4:24: token_server "https://h/***" is not a host and port`}},
 		{"deployment: disabled\ntype: zot\nendpoint: h\n", []string{"registry.yaml:1:13: this registry is disabled"}},
 	} {
 		_, err := target(t, test.config)

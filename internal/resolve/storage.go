@@ -11,6 +11,8 @@ import (
 	"github.com/berth-oci/berth/spec"
 )
 
+const s3Endpoint = "local.storage_config.s3.endpoint"
+
 // storage settles where a local registry stores and how it looks after that.
 // Settings of the backends that are not used are left alone: a config may hold
 // several and choose one.
@@ -25,7 +27,7 @@ func (r *resolver) storage() {
 	case l.Backend == "s3" && s.S3 != nil:
 		l.S3 = &S3{
 			Bucket: s.S3.Bucket, Region: s.S3.Region, Prefix: strings.Trim(value(s.S3.Prefix), "/"),
-			Endpoint:  r.hostPort("local.storage_config.s3.endpoint", value(s.S3.Endpoint).Reveal()),
+			Endpoint:  r.hostPort(s3Endpoint, value(s.S3.Endpoint).Reveal()),
 			PathStyle: s.S3.ForcePathStyle, Secure: s.S3.Secure, VerifyTLS: s.S3.VerifySSL,
 			Credentials: SecretFile(r.path("local.storage_config.s3.credentials_path", s.S3.Credentials)),
 		}
@@ -92,16 +94,19 @@ func (r *resolver) schedule() {
 	}
 }
 
-// hostPort checks the endpoint of an S3 service: host, or host and port.
+// hostPort checks an attribute that is a host, or host and port.
 func (r *resolver) hostPort(attr, text string) string {
 	if text == "" || isHostPort(text) {
 		return text
 	}
 	hint := "write only host and port, as in localhost:9000 or [::1]:9000"
 	if strings.Contains(text, "://") {
-		hint = "write only host and port; whether it is https or http goes to secure"
+		hint = "write only host and port"
+		if attr == s3Endpoint {
+			hint += "; whether it is https or http goes to secure"
+		}
 	}
-	r.wrong(attr, hint, "endpoint %q is not a host and port", spec.NewURL(text))
+	r.wrong(attr, hint, "%s %q is not a host and port", attr[strings.LastIndexByte(attr, '.')+1:], spec.NewURL(text))
 	return ""
 }
 

@@ -87,6 +87,7 @@ type Client struct {
 	Retries      int
 	RetryDelay   time.Duration // before the first retry
 	RetryBackoff float64       // growth of the delay
+	TokenServer  string        // host, or host:port, beside the registry's own; "" for none
 	HTTPProxy    spec.URL      // "" for none
 	HTTPSProxy   spec.URL
 	NoProxy      []string

@@ -52,11 +52,13 @@ const (
 func (a *account) find(ctx context.Context, hostport string) (auth.Credential, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	own := false
-	if x := exchangeOf(ctx); x != nil {
-		own = isOwn(a.target.Endpoint, x.url)
+	x := exchangeOf(ctx)
+	if x == nil {
+		x = &exchange{}
 	}
+	own := x.url != nil && isOwn(a.target.Endpoint, x.url)
 	if k, ok := a.known[hostport]; ok && k.own == own && time.Since(k.at) < rememberFor {
+		x.from = k.from
 		return k.credential, nil
 	}
 	c, from, err := a.lookUp(ctx, hostport, own)
@@ -65,6 +67,7 @@ func (a *account) find(ctx context.Context, hostport string) (auth.Credential, e
 	}
 	found := auth.Credential{Username: c.Username, Password: c.Password, RefreshToken: c.IdentityToken, AccessToken: c.RegistryToken}
 	a.known[hostport] = lookup{found, from, own, time.Now()}
+	x.from = from
 	return found, nil
 }
 
@@ -150,9 +153,10 @@ func authenticate(plain *http.Client, a *account) *auth.Client {
 // exchange is what the layers of one request tell each other.
 type exchange struct {
 	url        *url.URL
-	attempts   int  // how often the last request was sent
-	challenged bool // credentials were asked for
-	streamed   bool // the body can be sent only once
+	from       string // where the credentials for it are from, once they were looked up
+	attempts   int    // how often the last request was sent
+	challenged bool   // credentials were asked for
+	streamed   bool   // the body can be sent only once
 }
 
 type exchangeKey struct{}
@@ -163,10 +167,17 @@ func exchangeOf(ctx context.Context) *exchange {
 }
 
 // challenges prepares what a registry asks with for the auth client, which looks
-// at the first challenge only.
-type challenges struct{ next http.RoundTripper }
+// at the first challenge only, and sees to it that what that answers goes where it
+// may.
+type challenges struct {
+	next    http.RoundTripper
+	account *account
+}
 
 func (c challenges) RoundTrip(req *http.Request) (*http.Response, error) {
+	if err := c.account.mayShow(exchangeOf(req.Context()), req); err != nil {
+		return nil, err
+	}
 	resp, err := c.next.RoundTrip(req)
 	if err != nil || resp.StatusCode != http.StatusUnauthorized {
 		return resp, err
@@ -177,14 +188,28 @@ func (c challenges) RoundTrip(req *http.Request) (*http.Response, error) {
 	const header = "Www-Authenticate"
 	asked := resp.Header[header]
 	slices.SortStableFunc(asked, func(a, b string) int { return rank(a) - rank(b) })
-	if len(asked) > 0 && req.URL.Scheme == "https" && rank(asked[0]) == 0 {
-		if realm, err := url.Parse(realmOf(asked[0])); err == nil && realm.Scheme == "http" {
+	if len(asked) > 0 && rank(asked[0]) == 0 {
+		if err := checkRealm(req.URL, realmOf(asked[0])); err != nil {
 			resp.Body.Close()
-			return nil, diag.Errorf(diag.Insecure, "%s wants credentials sent in plain HTTP to %s", req.URL.Host, realm.Host).
-				WithHint("let the registry name its token server with https")
+			return nil, err
 		}
 	}
 	return resp, nil
+}
+
+// checkRealm fails for the address of a token server that cannot be asked, or not
+// without leaving TLS.
+func checkRealm(registry *url.URL, realm string) error {
+	u, err := url.Parse(realm)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+		return diag.Errorf(diag.RegistryRefused, "%s names a token server whose address is no URL of http or https", registry.Host).
+			WithHint("let the registry name it in full, as in realm=\"https://HOST/PATH\"")
+	case registry.Scheme == "https" && u.Scheme == "http":
+		return diag.Errorf(diag.Insecure, "%s wants credentials sent in plain HTTP to %s", registry.Host, u.Host).
+			WithHint("let the registry name its token server with https")
+	}
+	return nil
 }
 
 // rank prefers tokens to passwords, and what is known to what is not.

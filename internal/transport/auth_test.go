@@ -343,7 +343,7 @@ func TestTokenServerInPlainHTTP(t *testing.T) {
 			}
 			defer server.Close()
 			target := targetOf(t, server)
-			target.Client.VerifyTLS = false
+			target.Client.VerifyTLS, target.Client.TokenServer = false, "tokens.example"
 			target.Auth = resolve.Auth{Username: "me", Password: secretFile(t, "pw")}
 			wantCode(t, fetch(t, target), diag.Insecure)
 		})

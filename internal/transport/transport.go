@@ -57,7 +57,7 @@ func newClient(t *resolve.Target, a *account) (*Client, error) {
 		chain = newLimit(chain, *l)
 	}
 	chain = retry{chain, c.policy}
-	chain = challenges{chain}
+	chain = challenges{chain, a}
 	c.auth = authenticate(&http.Client{Transport: chain, CheckRedirect: checkRedirect}, a)
 	return c, nil
 }

@@ -1,0 +1,84 @@
+package transport
+
+import (
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/resolve"
+)
+
+// tokenServers are the hosts, by registry, that are known to give the tokens of a
+// registry on another host. Others are on the registry's own host, as with Harbor,
+// Artifactory, zot and the registries of GitHub, Red Hat, Google, Amazon and Azure,
+// or named by the config, as of a GitLab of one's own.
+var tokenServers = map[string]string{
+	"docker.io":            "auth.docker.io",
+	"index.docker.io":      "auth.docker.io",
+	"registry-1.docker.io": "auth.docker.io",
+	"registry.gitlab.com":  "gitlab.com",
+}
+
+// mayShow reports whether what a request shows may be shown to its host. The
+// config's credentials go to its endpoint and to token servers: on the same host,
+// known for that registry, or named by the config. Docker's go wherever the
+// registry that they are for says, as Docker's own do, unless the config names the
+// token server of its registry.
+//
+// It judges what is sent and not the challenge before it: however that is read,
+// and wherever redirects led, this is where credentials go. Requests without any,
+// as those for anonymous tokens, may go anywhere.
+func (a *account) mayShow(x *exchange, req *http.Request) error {
+	if req.URL.User != nil { // which net/http would show to the host
+		return diag.Errorf(diag.RegistryRefused, "the registry leads to an address at %s with credentials of its own in it", req.URL.Host).
+			WithHint("let the registry name its token server, storage and uploads without user information")
+	}
+	if x == nil || !showsCredentials(req) || sameOrigin(x.url, req.URL) || !isOwn(a.target.Endpoint, x.url) {
+		return nil
+	}
+	named := a.target.Client.TokenServer
+	switch {
+	case sameHost(x.url, req.URL), isNamed(named, req.URL):
+		return nil
+	case named == "" && (x.from != fromConfig || tokenServers[strings.ToLower(x.url.Hostname())] == strings.ToLower(req.URL.Host)):
+		return nil
+	}
+	at := "username"
+	if named != "" {
+		at = "remote.token_server"
+	}
+	return a.target.Fault(diag.TokenServer, at, "%s wants the credentials for it shown to %s, which the config does not name", x.url.Host, req.URL.Host).
+		WithHint("if that is the registry's token server, set remote.token_server to %q", req.URL.Host)
+}
+
+// showsCredentials reports whether a request has credentials in it: a password or
+// token in its header, or those of a form (RFC 6749, section 4.3 and 6).
+func showsCredentials(req *http.Request) bool {
+	return req.Header.Get("Authorization") != "" || strings.HasPrefix(req.Header.Get("Content-Type"), "application/x-www-form-urlencoded")
+}
+
+// sameHost reports whether two URLs are at one host, whatever their ports; this
+// machine has several names.
+func sameHost(a, b *url.URL) bool {
+	local := func(u *url.URL) bool { return resolve.Endpoint{Host: u.Hostname()}.IsLoopback() }
+	return strings.EqualFold(a.Hostname(), b.Hostname()) || local(a) && local(b)
+}
+
+// isNamed reports whether a URL is at a host, or a host and port, that a config
+// names. Without a port that of the scheme is meant.
+func isNamed(name string, u *url.URL) bool {
+	if name == "" {
+		return false
+	}
+	host, port, err := net.SplitHostPort(name)
+	if err != nil {
+		host, port = strings.Trim(name, "[]"), ""
+	}
+	named := &url.URL{Scheme: u.Scheme, Host: net.JoinHostPort(host, port)}
+	if port == "" {
+		named.Host = net.JoinHostPort(host, defaultPort(u.Scheme))
+	}
+	return sameOrigin(named, u)
+}
