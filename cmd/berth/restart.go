@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/engine"
 	"github.com/berth-oci/berth/internal/load"
 	"github.com/berth-oci/berth/internal/resolve"
 )
@@ -34,8 +35,12 @@ func (a *app) restartCommand() *cobra.Command {
 
 func (a *app) restart(ctx context.Context, t *resolve.Target, config *load.Config, opts upOptions) error {
 	// A config that cannot run must not stop one that does.
-	if _, err := unit(t, config, opts.engine); err != nil {
-		return err
+	u, err := unit(t, config, opts.engine)
+	if err == nil {
+		err = engine.Usable(u)
+	}
+	if err != nil {
+		return placed(t, err)
 	}
 	// A start that came in between read the config as it is now, or up says so.
 	var d *diag.Diagnostic

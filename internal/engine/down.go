@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"path/filepath"
 	"time"
 
 	"github.com/berth-oci/berth/diag"
@@ -87,6 +88,10 @@ func Down(ctx context.Context, dir string) (s State, stopped bool, err error) {
 		return s, false, about("local.data_dir", err)
 	}
 	process := s.process()
+	if process != nil && !hasOpen(s.PID, dir, filepath.Join(dir, lockFile), filepath.Join(dir, formerLockFile)) && s.alive() {
+		return s, false, diag.Errorf(diag.Failed, "pid %d does not hold the lock of %s, whatever %s says", s.PID, dir, stateFile).
+			WithHint("remove %s; a registry that runs from there puts its own back", filepath.Join(dir, stateFile))
+	}
 	if process != nil {
 		if err := interrupt(process); err != nil && s.alive() {
 			return s, false, diag.Errorf(diag.Failed, "cannot stop pid %d: %w", s.PID, err).

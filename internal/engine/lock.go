@@ -13,6 +13,7 @@ import (
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/filelock"
+	"github.com/berth-oci/berth/internal/regular"
 )
 
 const (
@@ -236,9 +237,16 @@ func (c *claim) restore() error {
 
 // tell writes down who has the lock. Who cannot read it learns less.
 func (c claim) tell(from string) {
-	if data, err := json.Marshal(holder{self(), from}); err == nil {
-		_ = os.WriteFile(filepath.Join(c.dir, lockFile), append(data, '\n'), 0o600)
+	data, err := json.Marshal(holder{self(), from})
+	if err != nil {
+		return
 	}
+	f, err := os.OpenFile(filepath.Join(c.dir, lockFile), os.O_WRONLY|os.O_TRUNC|noFollow, 0)
+	if err != nil {
+		return
+	}
+	_, _ = f.Write(append(data, '\n'))
+	f.Close()
 }
 
 func (c claim) release() {
@@ -262,7 +270,7 @@ func (l *lock) release() {
 // one's registry or command says that it stores there.
 func holderOf(dir string) string {
 	var h holder
-	data, err := os.ReadFile(filepath.Join(dir, lockFile))
+	data, err := regular.ReadSmall(filepath.Join(dir, lockFile))
 	if err != nil || json.Unmarshal(data, &h) != nil || h.From == "" || !h.alive() {
 		return dir
 	}

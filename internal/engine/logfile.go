@@ -1,11 +1,16 @@
 package engine
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/berth-oci/berth/diag"
 )
 
 // reopenInterval is how often a log that is written looks whether it was moved.
@@ -70,9 +75,10 @@ func (l *LogFile) reopen() {
 	_ = debug.SetCrashOutput(f, debug.CrashOptions{})
 }
 
-// moved reports whether the name is not that of the open file.
+// moved reports whether the name is not that of the open file. A link is not: it
+// may lead to any file by the next time.
 func (l *LogFile) moved() bool {
-	named, err := os.Stat(l.name)
+	named, err := os.Lstat(l.name)
 	if err != nil {
 		return true
 	}
@@ -80,6 +86,61 @@ func (l *LogFile) moved() bool {
 	return err != nil || !os.SameFile(open, named)
 }
 
+// openLog opens a log to add to it. What it adds to is the file of that name: it
+// follows no link, and where others can write to the directory the file must be
+// this user's and have no other name. It fails with diag.StorageFailed.
 func openLog(name string) (*os.File, error) {
-	return os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	const flags = os.O_WRONLY | os.O_APPEND | os.O_CREATE
+	info, err := os.Lstat(name)
+	if err == nil {
+		err = checkLog(name, info)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, logFault(name, err)
+	}
+	f, err := os.OpenFile(name, flags|noFollow, 0o600)
+	if err != nil {
+		return nil, logFault(name, err)
+	}
+	if info, err = f.Stat(); err == nil {
+		err = checkLog(name, info) // which may be another than a moment ago
+	}
+	if err != nil {
+		f.Close()
+		return nil, logFault(name, err)
+	}
+	return f, nil
+}
+
+// checkLog fails for what is no log of this user's.
+func checkLog(name string, info fs.FileInfo) error {
+	switch mode := info.Mode(); {
+	case mode&fs.ModeSymlink != 0:
+		return diag.Errorf(diag.StorageFailed, "%s is a link, which a log must not be", name).
+			WithHint("let log_file name the file itself%s; a link to its directory is fine", leadsTo(name))
+	case !mode.IsRegular():
+		return diag.Errorf(diag.StorageFailed, "%s is not a file", name).
+			WithHint("choose another log_file; berth serve writes its log to standard error instead")
+	}
+	if err := checkShared(name, info); err != nil {
+		return diag.Errorf(diag.StorageFailed, "%s may not be this user's alone: %w", name, err).
+			WithHint("choose a log_file in a directory that only this user can write to")
+	}
+	return nil
+}
+
+// leadsTo says where a link leads, if it does.
+func leadsTo(link string) string {
+	target, err := filepath.EvalSymlinks(link)
+	if err != nil {
+		return ""
+	}
+	return ", " + target
+}
+
+func logFault(name string, err error) error {
+	if _, ok := asDiagnostic(err); ok {
+		return err
+	}
+	return storageFault(name, err)
 }

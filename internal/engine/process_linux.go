@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 )
@@ -23,6 +25,29 @@ func processBirth(pid int) (uint64, error) {
 		return 0, os.ErrProcessDone
 	}
 	return strconv.ParseUint(string(fields[19]), 10, 64)
+}
+
+// hasOpen reports whether a process has one of the files or directories open. It
+// says so of one that this user may not look into.
+func hasOpen(pid int, names ...string) bool {
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	open, err := os.ReadDir(dir)
+	if err != nil {
+		return true
+	}
+	var wanted []os.FileInfo
+	for _, name := range names {
+		if info, err := os.Stat(name); err == nil {
+			wanted = append(wanted, info)
+		}
+	}
+	for _, fd := range open {
+		info, err := os.Stat(filepath.Join(dir, fd.Name())) // of what is open, whatever its name is by now
+		if err == nil && slices.ContainsFunc(wanted, func(w os.FileInfo) bool { return os.SameFile(w, info) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // bootID tells apart the times that this machine was started: processBirth counts

@@ -9,6 +9,7 @@ import (
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/atomicfile"
+	"github.com/berth-oci/berth/internal/regular"
 )
 
 // stateFile is kept in the data directory while a registry runs there. After a
@@ -107,7 +108,7 @@ func (s State) write(dir string) error {
 // read: the file is only ever replaced whole, so that means a foreign file.
 func readState(dir string) State {
 	var s State
-	data, err := os.ReadFile(filepath.Join(dir, stateFile))
+	data, err := regular.ReadSmall(filepath.Join(dir, stateFile))
 	if err == nil && json.Unmarshal(data, &s) != nil {
 		return State{}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/atomicfile"
+	"github.com/berth-oci/berth/internal/regular"
 )
 
 // taskFile names the command that works on what a stopped registry stores, for
@@ -127,7 +128,7 @@ func (t task) write(dir string) error {
 // when there is none.
 func readTask(dir string) (t task, ok bool) {
 	for _, name := range []string{taskFile, stoppingFile} {
-		data, err := os.ReadFile(filepath.Join(dir, name))
+		data, err := regular.ReadSmall(filepath.Join(dir, name))
 		if err == nil && json.Unmarshal(data, &t) == nil && t.alive() {
 			return t, true
 		}

@@ -28,7 +28,7 @@ type Launch struct {
 // Errors: diag.PortInUse, diag.StorageFailed, diag.StartFailed with the last
 // lines of the log, diag.NotReady, diag.Busy.
 func Up(ctx context.Context, u Unit, l Launch, timeout time.Duration) (s State, started bool, err error) {
-	if err := usable(u); err != nil {
+	if err := Usable(u); err != nil {
 		return s, false, err
 	}
 	for deadline := time.Now().Add(timeout); ; {
@@ -99,9 +99,14 @@ func tryListenLocked(ctx context.Context, u Unit, patience time.Duration) error 
 	return tryListen(ctx, u.Listen)
 }
 
-// usable fails with diag.StorageFailed when the registry could not keep its
-// files, before anything is started.
-func usable(u Unit) error {
+// Usable fails with diag.StorageFailed when u could not keep its files where Up
+// starts it, before anything is started or stopped.
+func Usable(u Unit) error {
+	if info, err := os.Lstat(u.LogFile); err == nil {
+		if err := checkLog(u.LogFile, info); err != nil {
+			return about("local.log_file", err)
+		}
+	}
 	for _, use := range []struct{ dir, path string }{
 		{u.Dir, "local.data_dir"}, {filepath.Dir(u.LogFile), "local.log_file"}, {filepath.Dir(u.Config), "local.config_path"},
 	} {
@@ -138,7 +143,7 @@ func (c *child) pid() int { return c.process.Pid }
 func launch(u Unit, l Launch) (*child, error) {
 	log, err := openLog(u.LogFile)
 	if err != nil {
-		return nil, about("local.log_file", storageFault(u.LogFile, err))
+		return nil, about("local.log_file", err)
 	}
 	defer log.Close()
 	info, err := log.Stat()

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/opencontainers/go-digest"
@@ -16,6 +15,7 @@ import (
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/atomicfile"
 	"github.com/berth-oci/berth/internal/filelock"
+	"github.com/berth-oci/berth/internal/regular"
 )
 
 // Name is what the file is called, beside the config.
@@ -98,7 +98,7 @@ func (f File) guard(ctx context.Context) (release func(), err error) {
 
 func (f File) read() (content, error) {
 	c := content{Artifacts: map[string]digest.Digest{}}
-	data, err := os.ReadFile(f.name)
+	data, err := regular.ReadSmall(f.name)
 	// Berth once kept an empty file of this name in data_dir.
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(data) == 0 {
 		return c, nil

@@ -184,5 +184,17 @@ func (p Progress) Read() ([]byte, error) {
 	return data, err
 }
 
-// Write implements store.Progress. Half a file, after a crash, begins a new pass.
-func (p Progress) Write(data []byte) error { return os.WriteFile(p.file(), data, 0o600) }
+// Write implements store.Progress. It follows no link, and what a power cut has
+// lost of the file begins a new pass.
+func (p Progress) Write(data []byte) error {
+	f, err := os.CreateTemp(string(p), "."+progressFile+".*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // fails once it was renamed
+	_, err = f.Write(data)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), p.file())
+}

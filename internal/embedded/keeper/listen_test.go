@@ -176,3 +176,23 @@ func TestReplacedSocket(t *testing.T) {
 		t.Errorf("its own socket is left: %v", err)
 	}
 }
+
+// How far a pass came is not written into a file that a link leads to.
+func TestProgressLinked(t *testing.T) {
+	dir, victim := t.TempDir(), filepath.Join(t.TempDir(), "victim")
+	p := Progress(dir)
+	if err := errors.Join(os.WriteFile(victim, []byte("mine"), 0o600), os.Symlink(victim, p.file())); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Write([]byte("{}")); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{victim: "mine", p.file(): "{}"} {
+		if got, err := os.ReadFile(name); err != nil || string(got) != want {
+			t.Errorf("%s holds %q, %v", filepath.Base(name), got, err)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
+	"os"
 
 	"github.com/goccy/go-yaml"
 
@@ -101,6 +102,10 @@ func native(t *resolve.Target) config {
 // checkConfigFile fails with diag.FileExists when config_path holds something
 // that berth did not write: a registry's config is work that a user would miss.
 func checkConfigFile(t *resolve.Target, name string) error {
+	if info, err := os.Lstat(name); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		return t.Fault(diag.FileExists, "local.config_path", "%s is a link, which berth would replace by a file", name).
+			WithHint("let config_path name the file itself; a link to its directory is fine")
+	}
 	data, err := regular.ReadSmall(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) || err == nil && len(data) == 0:
