@@ -97,6 +97,9 @@ func (c *Cache) entries(ctx context.Context) ([]Entry, error) {
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
+			if !dir.IsDir() { // a blob of a layout in the same directory
+				continue
+			}
 			files, err := c.readDir(path.Join(blobsDir, algorithm.Name(), dir.Name()))
 			if err != nil {
 				return nil, err

@@ -2,7 +2,9 @@ package cache
 
 import (
 	"context"
+	"io/fs"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -153,11 +155,18 @@ func (c *Cache) pruneTemp(now time.Time) error {
 		return err
 	}
 	for _, f := range files {
-		if info, err := f.Info(); err == nil && now.Sub(info.ModTime()) > staleTemp {
+		if info, err := f.Info(); err == nil && isTemp(info) && now.Sub(info.ModTime()) > staleTemp {
 			if err := c.remove(path.Join(tempDir, f.Name())); err != nil {
 				return c.fault(err)
 			}
 		}
 	}
 	return nil
+}
+
+// isTemp reports whether a file is of temp's making, and not somebody else's in a
+// directory that the cache shares.
+func isTemp(info fs.FileInfo) bool {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" // of rand.Text
+	return info.Mode().IsRegular() && len(info.Name()) >= 26 && strings.Trim(info.Name(), alphabet) == ""
 }

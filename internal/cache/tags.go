@@ -1,6 +1,8 @@
 package cache
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -86,7 +88,7 @@ func (c *Cache) eachTag(do func(name string, t tagFile, ok bool) error) error {
 		return err
 	}
 	for _, f := range files {
-		if !strings.HasSuffix(f.Name(), ".json") {
+		if sum, ok := strings.CutSuffix(f.Name(), ".json"); !ok || !isSum(sum) {
 			continue
 		}
 		name := path.Join(tagsDir, f.Name())
@@ -96,6 +98,13 @@ func (c *Cache) eachTag(do func(name string, t tagFile, ok bool) error) error {
 		}
 	}
 	return nil
+}
+
+// isSum reports whether a name is of tagName's making, and not somebody else's in a
+// directory that the cache shares.
+func isSum(name string) bool {
+	sum, err := hex.DecodeString(name)
+	return err == nil && len(sum) == sha256.Size
 }
 
 // readDir returns what is in a directory, sorted; in one that is not there is

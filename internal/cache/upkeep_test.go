@@ -1,7 +1,9 @@
 package cache_test
 
 import (
+	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -327,7 +329,7 @@ func TestPruneStale(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	temp := filepath.Join(root, "tmp", "x")
+	temp := filepath.Join(root, "tmp", rand.Text())
 	if err := os.WriteFile(temp, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -342,5 +344,35 @@ func TestPruneStale(t *testing.T) {
 	}
 	if names := append(left(t, root, "partial"), left(t, root, "tmp")...); len(names) != 0 {
 		t.Errorf("left are %v", names)
+	}
+}
+
+// In a directory that is not its own, the cache looks at nothing but what it has
+// made, and removes nothing else.
+func TestSharedDirectory(t *testing.T) {
+	root := t.TempDir()
+	c := open(t, root)
+	layout := digest.FromString("a blob of a layout").Encoded()
+	others := []string{"blobs/sha256/" + layout, "tmp/notes", "tags/notes.json", "tags/" + layout + ".txt", "partial/notes", "index.json"}
+	for _, name := range others {
+		name = filepath.Join(root, filepath.FromSlash(name))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o700), os.WriteFile(name, []byte("{}"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		age(t, name, time.Now().Add(-100*time.Hour))
+	}
+	if list, err := c.List(t.Context()); len(list) != 0 || err != nil {
+		t.Errorf("listed: %v, %v", list, err)
+	}
+	if v, err := c.Verify(t.Context(), nil); v.Blobs != 0 || len(v.Damaged) != 0 || err != nil {
+		t.Errorf("verified: %+v, %v", v, err)
+	}
+	if p, err := c.Prune(t.Context(), cache.PruneOptions{All: true}); p != (cache.Pruned{}) || err != nil {
+		t.Errorf("pruned: %+v, %v", p, err)
+	}
+	for _, name := range others {
+		if _, err := os.Lstat(filepath.Join(root, filepath.FromSlash(name))); err != nil {
+			t.Error(err)
+		}
 	}
 }
