@@ -38,6 +38,12 @@ func (h *Handler) catalog(w http.ResponseWriter, r *http.Request) {
 	h.page(w, r, names, `{"repositories":[`)
 }
 
+// linkNext says where the next page of a list is (RFC 8288).
+func linkNext(w http.ResponseWriter, r *http.Request, query url.Values) {
+	next := url.URL{Path: r.URL.Path, RawQuery: query.Encode()}
+	w.Header().Set("Link", "<"+next.String()+`>; rel="next"`)
+}
+
 // page answers with the part of names that a client asks for: n of them at most,
 // after last. Without n it gets all. The document is written as it comes, since
 // there may be millions.
@@ -59,8 +65,7 @@ func (h *Handler) page(w http.ResponseWriter, r *http.Request, names []string, h
 		if n < len(names) {
 			names = names[:n]
 			if n > 0 {
-				next := url.URL{Path: r.URL.Path, RawQuery: url.Values{"n": {strconv.Itoa(n)}, "last": {names[n-1]}}.Encode()}
-				w.Header().Set("Link", "<"+next.String()+`>; rel="next"`)
+				linkNext(w, r, url.Values{"n": {strconv.Itoa(n)}, "last": {names[n-1]}})
 			}
 		}
 	}

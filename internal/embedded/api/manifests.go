@@ -5,6 +5,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"strconv"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -142,21 +143,32 @@ func (h *Handler) referrers(w http.ResponseWriter, r *http.Request, repo, name s
 		h.fail(w, r, err)
 		return
 	}
-	list, err := h.Store.Referrers(r.Context(), repo, d)
+	query := store.ReferrersQuery{ArtifactType: r.URL.Query().Get("artifactType")}
+	if last := r.URL.Query().Get("last"); last != "" {
+		if query.After, err = store.CheckDigest(last); err != nil {
+			h.fail(w, r, err)
+			return
+		}
+	}
+	page, err := h.Store.Referrers(r.Context(), repo, d, query)
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
-	index := v1.Index{MediaType: v1.MediaTypeImageIndex, Manifests: []v1.Descriptor{}}
+	index := v1.Index{MediaType: v1.MediaTypeImageIndex, Manifests: page.Manifests}
 	index.SchemaVersion = 2
-	want := r.URL.Query().Get("artifactType")
-	for _, m := range list {
-		if want == "" || m.ArtifactType == want {
-			index.Manifests = append(index.Manifests, m)
-		}
+	if index.Manifests == nil {
+		index.Manifests = []v1.Descriptor{}
 	}
-	if want != "" {
+	if query.ArtifactType != "" {
 		w.Header().Set("OCI-Filters-Applied", "artifactType")
+	}
+	if page.Next != "" {
+		next := url.Values{"last": {page.Next.String()}}
+		if query.ArtifactType != "" {
+			next.Set("artifactType", query.ArtifactType)
+		}
+		linkNext(w, r, next)
 	}
 	writeJSON(w, r, http.StatusOK, v1.MediaTypeImageIndex, index)
 }

@@ -440,7 +440,7 @@ func (s *Store) removeRevision(ctx context.Context, repo string, canonical diges
 	case err != nil: // it may be a referrer of anything
 		return errors.Join(unlink(), s.referrers.invalidate(ctx, repo))
 	case p.subject != "":
-		return s.referrers.remove(ctx, repo, p.subject, names, unlink)
+		return s.referrers.remove(ctx, repo, p.subject, canonical, unlink)
 	}
 	return unlink()
 }

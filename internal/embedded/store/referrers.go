@@ -1,17 +1,12 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"hash/fnv"
-	"path"
-	"slices"
-	"strings"
 	"sync"
 
-	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -19,127 +14,134 @@ import (
 // referrers is the index behind the referrers API: for each subject of a
 // repository the manifests that name it. It is stored beside the manifests,
 //
-//	<repository>/_referrers/<algorithm>/<hex of the subject>   the list of one subject
-//	<repository>/_referrers/state                              how many subjects have one, and which
+//	<repository>/_referrers/index/<hex of the subject>.<hex of the manifest>   an entry, see referrer
+//	<repository>/_referrers/state                                              how many entries there are, and which
 //
-// and made again from the manifests when the two do not fit together, or a list
+// and made again from the manifests when the two do not fit together, or an entry
 // is not what its first line says. While manifest and index change, the state
-// says nothing: whoever finds it so makes the index again.
+// says nothing: whoever finds it so makes the index again. So does who finds the
+// state of an earlier version, which kept one file for all of a subject.
+//
+// To push a manifest costs the same however many refer to its subject, and what
+// is remembered has a bound in bytes: names of entries in lists, and entries.
 type referrers struct {
-	s *Store
+	s       *Store
+	names   *lists             // of entries, by repository
+	entries *sized[referrer]   // by repository/name
+	ctx     context.Context    // of making an index, which is not that of who asks for it
+	cancel  context.CancelFunc // at the end of the store
+	making  sync.WaitGroup     // indexes
 
 	mu    sync.Mutex
 	repos map[string]*referrersState
-	lists *lru.Cache[string, []v1.Descriptor] // by repository@subject
 }
 
-// referrersState is what is remembered of a repository. Its lock is held while
-// its files change.
+// referrersState is what is remembered of a repository.
 type referrersState struct {
-	mu     sync.Mutex
-	loaded bool // and found to fit
-	subjects
+	users int // guarded by referrers.mu: those at work with it
+
+	mu     sync.Mutex // held while the files change
+	loaded bool       // and found to fit
+	made   *making    // under way; nil for none
+	doubts int        // how often it was found that the files may not fit
+	broken bool       // an entry is, whatever the state says
+	entrySet
 }
 
-// subjects tells sets of subjects apart, in constant space.
-type subjects struct {
-	Count int    `json:"count"`
-	Sum   uint64 `json:"sum"` // of the hashes of all, by exclusive or
+// entrySet tells sets of entries apart, in constant space.
+type entrySet struct {
+	Version int    `json:"version"` // of the form of the index
+	Count   int    `json:"count"`
+	Sum     uint64 `json:"sum"` // of the hashes of their names, by exclusive or
 }
 
-func (s *subjects) flip(subject digest.Digest, by int) {
+const referrersVersion = 2
+
+func (s *entrySet) flip(name string, by int) {
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(subject))
+	_, _ = h.Write([]byte(name))
 	s.Sum ^= h.Sum64()
 	s.Count += by
 }
 
-const cachedReferrers = 1024
+const (
+	// cachedEntries bounds the entries that are remembered, in bytes.
+	cachedEntries = 16 << 20
+	// cachedStates is how many repositories are remembered when nobody is at work
+	// there.
+	cachedStates = 4096
+)
 
 func newReferrers(s *Store) *referrers {
-	return &referrers{s: s, repos: map[string]*referrersState{}, lists: cache[string, []v1.Descriptor](cachedReferrers)}
+	r := &referrers{s: s, repos: map[string]*referrersState{}, entries: newSized[referrer](cachedEntries)}
+	r.names = newLists(r.readNames)
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	return r
+}
+
+// close ends the making of indexes, which the next process begins anew.
+func (r *referrers) close() {
+	r.mu.Lock()
+	r.cancel()
+	r.mu.Unlock()
+	r.making.Wait()
 }
 
 func referrersPath(repo string) string { return repositoryPath(repo) + "/_referrers" }
 
-func referrersList(repo string, subject digest.Digest) string {
-	return path.Join(referrersPath(repo), subject.Algorithm().String(), subject.Encoded())
-}
+func referrersIndex(repo string) string { return referrersPath(repo) + "/index" }
+
+func referrersEntry(repo, name string) string { return referrersIndex(repo) + "/" + name }
 
 func referrersStatePath(repo string) string { return referrersPath(repo) + "/state" }
 
-// Referrers returns the manifests of a repository whose subject is the one
-// given, by digest. They must not be changed.
-func (s *Store) Referrers(ctx context.Context, repo string, subject digest.Digest) ([]v1.Descriptor, error) {
-	if list, ok := s.referrers.lists.Get(at(repo, subject)); ok {
-		return list, nil
-	}
-	// Nothing is stored for a name that somebody merely asked for.
-	if _, err := s.driver.Stat(ctx, manifestsPath(repo)); missing(err) {
-		return nil, nil
-	} else if err != nil {
-		return nil, err
-	}
-	st := s.referrers.state(repo)
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	return s.referrers.get(ctx, st, repo, subject)
-}
-
-func (r *referrers) state(repo string) *referrersState {
+// use returns what is remembered of a repository, until done is called.
+func (r *referrers) use(repo string) (st *referrersState, done func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	st := r.repos[repo]
+	st = r.repos[repo]
 	if st == nil {
+		r.makeRoom()
 		st = &referrersState{}
 		r.repos[repo] = st
 	}
-	return st
+	st.users++
+	return st, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		st.users--
+	}
 }
 
-// get reads the list of a subject, for the holder of the state's lock.
-func (r *referrers) get(ctx context.Context, st *referrersState, repo string, subject digest.Digest) ([]v1.Descriptor, error) {
-	made, err := r.load(ctx, st, repo)
-	if err != nil {
-		return nil, err
+// makeRoom forgets any repository when there are too many.
+func (r *referrers) makeRoom() {
+	if len(r.repos) < cachedStates {
+		return
 	}
-	var list []v1.Descriptor
-	if made == nil {
-		list, err = r.read(ctx, repo, subject)
-		if errors.Is(err, errReferrersDamaged) {
-			made, err = r.rebuild(ctx, st, repo, "a list is damaged")
+	for repo, st := range r.repos {
+		if st.users == 0 {
+			delete(r.repos, repo)
+			return
 		}
 	}
-	if made != nil {
-		list = made[subject]
-	}
-	if err == nil {
-		r.lists.Add(at(repo, subject), list)
-	}
-	return list, err
 }
 
-var errReferrersDamaged = errors.New("a list of referrers is damaged")
-
-func (r *referrers) read(ctx context.Context, repo string, subject digest.Digest) ([]v1.Descriptor, error) {
-	data, err := r.s.driver.GetContent(ctx, referrersList(repo, subject))
-	if missing(err) {
-		return nil, nil
+// hold returns the state of a repository with its lock, once the index fits.
+//
+// Its error may be that the storage takes no writes.
+func (r *referrers) hold(ctx context.Context, repo string) (st *referrersState, release func(), err error) {
+	st, done := r.use(repo)
+	for {
+		st.mu.Lock()
+		if st.loaded {
+			return st, func() { st.mu.Unlock(); done() }, nil
+		}
+		st.mu.Unlock()
+		if _, err := r.fit(ctx, st, repo); err != nil {
+			done()
+			return nil, nil, err
+		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	sum, rest, _ := bytes.Cut(data, []byte("\n"))
-	var list []v1.Descriptor
-	if string(sum) != digest.FromBytes(rest).String() || json.Unmarshal(rest, &list) != nil {
-		return nil, errReferrersDamaged
-	}
-	return list, nil
-}
-
-func encodeReferrers(list []v1.Descriptor) ([]byte, error) {
-	data, err := json.Marshal(list)
-	return append([]byte(digest.FromBytes(data)+"\n"), data...), err
 }
 
 // unfinished is what the state file has while manifest and index change.
@@ -149,275 +151,124 @@ const unfinished = "changing\n"
 // after what makes that a manifest of the repository. It holds the repository's
 // index until done is called, with whether all was written.
 func (r *referrers) add(ctx context.Context, repo string, subject digest.Digest, d v1.Descriptor, content []byte) (first, last []write, done func(written bool), err error) {
-	st := r.state(repo)
-	st.mu.Lock()
+	st, release, err := r.hold(ctx, repo)
+	if err != nil {
+		return nil, nil, nil, err
+	}
 	defer func() {
 		if err != nil {
-			st.mu.Unlock()
+			release()
 		}
 	}()
-	before, err := r.get(ctx, st, repo, subject)
-	if err != nil {
+	name := entryName(subject, digest.FromBytes(content))
+	before, err := r.entry(ctx, repo, name)
+	known := !missing(err)
+	if known && err != nil && !errors.Is(err, errReferrerDamaged) {
 		return nil, nil, nil, err
 	}
 	// Once, whichever of its digests it was pushed by.
-	list := slices.Clone(before)
-	other := digest.SHA512.FromBytes(content)
-	list = slices.DeleteFunc(list, func(e v1.Descriptor) bool {
-		if e.Digest == other {
-			d.Digest = other
-		}
-		return e.Digest == other || e.Digest == digest.FromBytes(content)
-	})
-	list = append(list, d)
-	sortDescriptors(list)
-	data, err := encodeReferrers(list)
+	if other := digest.SHA512.FromBytes(content); before.Digest == other {
+		d.Digest = other
+	}
+	e := referrerOf(d)
+	after := st.entrySet
+	if !known {
+		after.flip(name, 1)
+	}
+	state, err := after.encode()
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	after := st.subjects
-	if len(before) == 0 {
-		after.flip(subject, 1)
-	}
-	state, err := json.Marshal(after)
+	entry, err := e.encode()
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	first = []write{{referrersStatePath(repo), []byte(unfinished)}}
-	last = []write{{referrersList(repo, subject), data}, {referrersStatePath(repo), state}}
+	last = []write{{referrersEntry(repo, name), entry}, {referrersStatePath(repo), state}}
 	return first, last, func(written bool) {
-		defer st.mu.Unlock()
+		defer release()
 		if !written {
-			st.loaded = false // there may be a part of it
-			r.lists.Remove(at(repo, subject))
+			r.doubt(st, repo) // there may be a part of it
 			return
 		}
-		st.subjects = after
-		r.lists.Add(at(repo, subject), list)
+		st.entrySet = after
+		r.names.add(repo, name)
+		r.entries.add(repo+"/"+name, e, e.size())
 	}, nil
 }
 
-// remove takes a manifest out of the referrers of its subject, under any of its
-// digests, and out of the repository, which unlink does.
-func (r *referrers) remove(ctx context.Context, repo string, subject digest.Digest, names []digest.Digest, unlink func() error) error {
-	st := r.state(repo)
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	before, err := r.get(ctx, st, repo, subject)
+// remove takes a manifest out of the referrers of its subject and out of the
+// repository, which unlink does.
+func (r *referrers) remove(ctx context.Context, repo string, subject, canonical digest.Digest, unlink func() error) error {
+	st, release, err := r.hold(ctx, repo)
 	if err != nil {
 		return err
 	}
-	list := slices.DeleteFunc(slices.Clone(before), func(d v1.Descriptor) bool { return slices.Contains(names, d.Digest) })
-	if len(list) == len(before) {
+	defer release()
+	name := entryName(subject, canonical)
+	if _, err := r.entry(ctx, repo, name); missing(err) {
 		return unlink()
+	} else if err != nil && !errors.Is(err, errReferrerDamaged) {
+		return err
 	}
-	st.loaded = false
-	r.lists.Remove(at(repo, subject))
+	after := st.entrySet
+	after.flip(name, -1)
+	r.doubt(st, repo)
 	if err := r.s.driver.PutContent(ctx, referrersStatePath(repo), []byte(unfinished)); err != nil {
 		return err
 	}
 	if err := unlink(); err != nil {
 		return err
 	}
-	if len(list) > 0 {
-		data, err := encodeReferrers(list)
-		if err != nil {
-			return err
-		}
-		if err := r.s.driver.PutContent(ctx, referrersList(repo, subject), data); err != nil {
-			return err
-		}
-	} else {
-		if err := r.s.remove(ctx, referrersList(repo, subject)); err != nil {
-			return err
-		}
-		st.flip(subject, -1)
-	}
-	if err := r.writeState(ctx, repo, st.subjects); err != nil {
+	if err := r.s.remove(ctx, referrersEntry(repo, name)); err != nil {
 		return err
 	}
-	st.loaded = true
+	r.entries.remove(repo + "/" + name)
+	if err := r.writeState(ctx, repo, after); err != nil {
+		return err
+	}
+	st.entrySet, st.loaded = after, true
 	return nil
 }
 
-func (r *referrers) writeState(ctx context.Context, repo string, s subjects) error {
-	data, err := json.Marshal(s)
+// doubt makes the next look at the index of a repository compare it, for the
+// holder of its lock.
+func (r *referrers) doubt(st *referrersState, repo string) {
+	st.loaded = false
+	st.doubts++
+	r.names.forget(repo)
+}
+
+func (s entrySet) encode() ([]byte, error) {
+	s.Version = referrersVersion
+	return json.Marshal(s)
+}
+
+func (r *referrers) writeState(ctx context.Context, repo string, s entrySet) error {
+	data, err := s.encode()
 	if err != nil {
 		return err
 	}
 	return r.s.driver.PutContent(ctx, referrersStatePath(repo), data)
 }
 
-// load makes sure that the index of a repository is whole. It returns the index
-// where it had to be made again.
-func (r *referrers) load(ctx context.Context, st *referrersState, repo string) (made map[digest.Digest][]v1.Descriptor, err error) {
-	if st.loaded {
-		return nil, nil
-	}
-	data, err := r.s.driver.GetContent(ctx, referrersStatePath(repo))
-	if err != nil && !missing(err) {
-		return nil, err
-	}
-	if missing(err) || json.Unmarshal(data, &st.subjects) != nil {
-		return r.rebuild(ctx, st, repo, "its state is missing or damaged, or a change was not finished")
-	}
-	found, err := r.stored(ctx, repo)
-	if err != nil {
-		return nil, err
-	}
-	var have subjects
-	for _, subject := range found {
-		have.flip(subject, 1)
-	}
-	if have != st.subjects {
-		return r.rebuild(ctx, st, repo, "lists are missing")
-	}
-	st.loaded = true
-	return nil, nil
-}
-
 // invalidate makes the next look at the index of a repository make it anew.
 func (r *referrers) invalidate(ctx context.Context, repo string) error {
-	st := r.state(repo)
+	st, done := r.use(repo)
+	defer done()
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	st.loaded = false
-	r.lists.Purge()
+	r.doubt(st, repo)
+	r.entries.purge()
 	return r.s.driver.PutContent(ctx, referrersStatePath(repo), []byte(unfinished))
-}
-
-// stored returns the subjects that have a list.
-func (r *referrers) stored(ctx context.Context, repo string) (found []digest.Digest, err error) {
-	for _, a := range []digest.Algorithm{digest.SHA256, digest.SHA512} {
-		names, err := r.s.list(ctx, path.Join(referrersPath(repo), a.String()))
-		if err != nil {
-			return nil, err
-		}
-		for _, hex := range names {
-			if d := digest.NewDigestFromEncoded(a, hex); d.Validate() == nil {
-				found = append(found, d)
-			}
-		}
-	}
-	return found, nil
-}
-
-// rebuild makes the index of a repository from its manifests. Storage that takes
-// no writes does not stop the answer: it is made once more the next time.
-func (r *referrers) rebuild(ctx context.Context, st *referrersState, repo, why string) (map[digest.Digest][]v1.Descriptor, error) {
-	st.loaded = false
-	made := map[digest.Digest][]v1.Descriptor{}
-	err := r.s.eachRevision(ctx, repo, func(canonical digest.Digest, names []digest.Digest) error {
-		m, p, err := r.s.load(ctx, canonical)
-		var e *Error
-		if errors.As(err, &e) || err == nil && p.subject == "" {
-			return nil
-		}
-		if err == nil {
-			made[p.subject] = append(made[p.subject], descriptor(p, names[len(names)-1], int64(len(m.Content))))
-		}
-		return err
-	})
-	if err != nil && !errors.Is(err, errDamagedLink) {
-		return nil, err
-	}
-	old, err := r.stored(ctx, repo)
-	if err != nil {
-		return nil, err
-	}
-	if len(old)+len(made) > 0 {
-		r.s.log.Warn("the index of referrers was made again", "repository", repo, "why", why, "subjects", len(made))
-	}
-	for _, list := range made {
-		sortDescriptors(list)
-	}
-	for _, subject := range old {
-		r.lists.Remove(at(repo, subject))
-	}
-	if err := r.write(ctx, st, repo, made, old); err != nil {
-		r.s.log.Warn("the index of referrers cannot be stored", "repository", repo, "error", err)
-	}
-	return made, nil
-}
-
-// write replaces the stored index of a repository; old are the subjects that
-// have a list in it.
-func (r *referrers) write(ctx context.Context, st *referrersState, repo string, made map[digest.Digest][]v1.Descriptor, old []digest.Digest) error {
-	var now subjects
-	for subject, list := range made {
-		data, err := encodeReferrers(list)
-		if err != nil {
-			return err
-		}
-		if err := r.s.driver.PutContent(ctx, referrersList(repo, subject), data); err != nil {
-			return err
-		}
-		now.flip(subject, 1)
-	}
-	for _, subject := range old {
-		if made[subject] == nil {
-			if err := r.s.remove(ctx, referrersList(repo, subject)); err != nil {
-				return err
-			}
-		}
-	}
-	if err := r.writeState(ctx, repo, now); err != nil {
-		return err
-	}
-	st.subjects, st.loaded = now, true
-	return nil
 }
 
 // forget is for a repository that was removed.
 func (r *referrers) forget(repo string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.repos, repo)
-}
-
-// descriptor is what the referrers API tells of a manifest.
-func descriptor(p parsed, d digest.Digest, size int64) v1.Descriptor {
-	return v1.Descriptor{MediaType: p.mediaType, Digest: d, Size: size, ArtifactType: p.artifactType, Annotations: p.annotations}
-}
-
-func sortDescriptors(list []v1.Descriptor) {
-	slices.SortFunc(list, func(a, b v1.Descriptor) int { return strings.Compare(a.Digest.String(), b.Digest.String()) })
-}
-
-// eachRevision calls visit for each manifest of a repository, with its canonical
-// digest and all that it is known by, the canonical one first. It fails with
-// errDamagedLink, after all visits, when it cannot tell whose name one is.
-func (s *Store) eachRevision(ctx context.Context, repo string, visit func(canonical digest.Digest, names []digest.Digest) error) error {
-	var damaged error
-	aliases := map[digest.Digest][]digest.Digest{}
-	hexes, err := s.list(ctx, path.Join(revisionsPath(repo), digest.SHA512.String()))
-	if err != nil {
-		return err
-	}
-	for _, hex := range hexes {
-		d := digest.NewDigestFromEncoded(digest.SHA512, hex)
-		canonical, err := s.link(ctx, revisionLink(repo, d))
-		switch {
-		case err == nil:
-			aliases[canonical] = append(aliases[canonical], d)
-		case errors.Is(err, errDamagedLink):
-			damaged = errDamagedLink
-		case !missing(err):
-			return err
-		}
-	}
-	hexes, err = s.list(ctx, path.Join(revisionsPath(repo), digest.SHA256.String()))
-	if err != nil {
-		return err
-	}
-	for _, hex := range hexes {
-		d := digest.NewDigestFromEncoded(digest.SHA256, hex)
-		if d.Validate() != nil {
-			continue
-		}
-		if err := visit(d, append([]digest.Digest{d}, aliases[d]...)); err != nil {
-			return err
-		}
-	}
-	return damaged
+	st, done := r.use(repo)
+	defer done()
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	r.doubt(st, repo)
+	r.entries.purge()
 }

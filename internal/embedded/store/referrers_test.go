@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"slices"
 	"strings"
 	"sync"
@@ -40,7 +41,7 @@ func TestReferrersDescriptors(t *testing.T) {
 			m := r.image("a", "", "referrer", refersTo(subject), test.edit)[0]
 			test.want.MediaType, test.want.Digest, test.want.Size = m.MediaType, m.Digest, m.Size
 			for _, s := range []*registry{r, open(t, r.driver)} {
-				got, err := s.Referrers(r.ctx, "a", subject.Digest)
+				got, err := s.referring("a", subject.Digest)
 				r.must(err)
 				if diff := cmp.Diff([]v1.Descriptor{test.want}, got); diff != "" {
 					t.Error(diff)
@@ -58,7 +59,7 @@ func TestReferrersIndex(t *testing.T) {
 	index := indexOf(subject)
 	index.Subject = &subject
 	m := r.put("a", "", index)
-	got, err := r.Referrers(r.ctx, "a", subject.Digest)
+	got, err := r.referring("a", subject.Digest)
 	r.must(err)
 	if diff := cmp.Diff([]v1.Descriptor{m}, got); diff != "" {
 		t.Error(diff)
@@ -66,43 +67,72 @@ func TestReferrersIndex(t *testing.T) {
 }
 
 // damages are done to the stored index of a repository, between two processes.
-var damages = map[string]func(r *registry, subject digest.Digest) error{
-	"nothing":  func(*registry, digest.Digest) error { return nil },
-	"no state": func(r *registry, _ digest.Digest) error { return r.driver.Delete(r.ctx, referrersStatePath("a")) },
-	"an empty state": func(r *registry, _ digest.Digest) error {
+// entry is one of its files.
+var damages = map[string]func(r *registry, entry string) error{
+	"nothing":  func(*registry, string) error { return nil },
+	"no state": func(r *registry, _ string) error { return r.driver.Delete(r.ctx, referrersStatePath("a")) },
+	"an empty state": func(r *registry, _ string) error {
 		return r.driver.PutContent(r.ctx, referrersStatePath("a"), nil)
 	},
-	"another state": func(r *registry, _ digest.Digest) error {
-		return r.driver.PutContent(r.ctx, referrersStatePath("a"), []byte(`{"count":2,"sum":1}`))
+	"another state": func(r *registry, _ string) error {
+		return r.driver.PutContent(r.ctx, referrersStatePath("a"), []byte(`{"version":2,"count":3,"sum":1}`))
 	},
-	"unfinished change": func(r *registry, _ digest.Digest) error {
+	"a later version": func(r *registry, _ string) error {
+		return r.driver.PutContent(r.ctx, referrersStatePath("a"), []byte(`{"version":3,"count":0,"sum":0}`))
+	},
+	"unfinished change": func(r *registry, _ string) error {
 		return r.driver.PutContent(r.ctx, referrersStatePath("a"), []byte(unfinished))
 	},
-	"no list": func(r *registry, s digest.Digest) error { return r.driver.Delete(r.ctx, referrersList("a", s)) },
-	"half a list": func(r *registry, s digest.Digest) error {
-		data, err := r.driver.GetContent(r.ctx, referrersList("a", s))
-		return errors.Join(err, r.driver.PutContent(r.ctx, referrersList("a", s), data[:len(data)/2]))
+	"no entry": func(r *registry, entry string) error { return r.driver.Delete(r.ctx, entry) },
+	"half an entry": func(r *registry, entry string) error {
+		data, err := r.driver.GetContent(r.ctx, entry)
+		return errors.Join(err, r.driver.PutContent(r.ctx, entry, data[:len(data)/2]))
 	},
-	"an empty list": func(r *registry, s digest.Digest) error {
-		return r.driver.PutContent(r.ctx, referrersList("a", s), nil)
+	"an empty entry": func(r *registry, entry string) error { return r.driver.PutContent(r.ctx, entry, nil) },
+	"an entry too many": func(r *registry, _ string) error {
+		data, err := referrerOf(v1.Descriptor{Digest: blobA}).encode()
+		return errors.Join(err, r.driver.PutContent(r.ctx, referrersEntry("a", entryName(blobB, blobA)), data))
 	},
-	"a list too many": func(r *registry, _ digest.Digest) error {
-		data, err := encodeReferrers([]v1.Descriptor{{Digest: blobA}})
-		return errors.Join(err, r.driver.PutContent(r.ctx, referrersList("a", blobB), data))
+	"another entry": func(r *registry, entry string) error {
+		return r.driver.Move(r.ctx, entry, referrersEntry("a", entryName(blobB, blobA)))
 	},
-	"another list": func(r *registry, s digest.Digest) error {
-		data, err := r.driver.GetContent(r.ctx, referrersList("a", s))
-		return errors.Join(err, r.driver.Delete(r.ctx, referrersList("a", s)), r.driver.PutContent(r.ctx, referrersList("a", blobB), data))
+	"no index": func(r *registry, _ string) error { return r.driver.Delete(r.ctx, referrersPath("a")) },
+	"other data": func(r *registry, _ string) error {
+		return r.driver.PutContent(r.ctx, referrersIndex("a")+"/README", nil)
 	},
-	"no index": func(r *registry, _ digest.Digest) error { return r.driver.Delete(r.ctx, referrersPath("a")) },
-	"other data": func(r *registry, _ digest.Digest) error {
-		return r.driver.PutContent(r.ctx, referrersPath("a")+"/sha256/README", nil)
+	"that of an earlier version": func(r *registry, _ string) error {
+		return errors.Join(r.driver.Delete(r.ctx, referrersPath("a")),
+			r.driver.PutContent(r.ctx, referrersPath("a")+"/sha256/"+blobA.Encoded(), []byte("sha256:x\n[]")),
+			r.driver.PutContent(r.ctx, referrersStatePath("a"), []byte(`{"count":1,"sum":2678622087587550754}`)))
+	},
+	"an empty one of an earlier version": func(r *registry, _ string) error {
+		return errors.Join(r.driver.Delete(r.ctx, referrersPath("a")),
+			r.driver.PutContent(r.ctx, referrersStatePath("a"), []byte(`{"count":0,"sum":0}`)))
 	},
 }
 
-// referring fills a repository with subjects and referrers of both kinds of
+// referring returns all pages of an answer.
+func (r *registry) referring(repo string, subject digest.Digest) (list []v1.Descriptor, err error) {
+	for q := (ReferrersQuery{}); ; {
+		page, err := r.Referrers(r.ctx, repo, subject, q)
+		list = append(list, page.Manifests...)
+		if q.After = page.Next; err != nil || page.Next == "" {
+			return list, err
+		}
+	}
+}
+
+// anEntry returns a file of a subject's.
+func (r *registry) anEntry(repo string, subject digest.Digest) string {
+	r.t.Helper()
+	names, err := r.referrers.of(r.ctx, repo, subject)
+	r.must(err)
+	return referrersEntry(repo, names[0])
+}
+
+// refer fills a repository with subjects and referrers of both kinds of
 // digests, and returns one subject.
-func referring(r *registry) digest.Digest {
+func refer(r *registry) digest.Digest {
 	one, two := r.image("a", "v1", "1"), r.image("a", "v2", "2")
 	other := r.again("a", two[0], digest.SHA512)
 	r.again("a", r.image("a", "", "signature", refersTo(one[0]))[0], digest.SHA512)
@@ -127,14 +157,14 @@ func TestReferrersRebuilt(t *testing.T) {
 	for name, damage := range damages {
 		t.Run(name, func(t *testing.T) {
 			r := open(t, memory(t))
-			subject := referring(r)
+			subject := refer(r)
 			before := indexFiles(r)
-			want, err := r.Referrers(r.ctx, "a", subject)
+			want, err := r.referring("a", subject)
 			r.must(err)
-			r.must(damage(r, subject))
+			r.must(damage(r, r.anEntry("a", subject)))
 
 			r = open(t, r.driver)
-			got, err := r.Referrers(r.ctx, "a", subject)
+			got, err := r.referring("a", subject)
 			r.must(err)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("answer (-want +got):\n%s", diff)
@@ -152,10 +182,10 @@ func TestReferrersReadOnly(t *testing.T) {
 	for name, damage := range damages {
 		t.Run(name, func(t *testing.T) {
 			r := open(t, memory(t))
-			subject := referring(r)
-			want, err := r.Referrers(r.ctx, "a", subject)
+			subject := refer(r)
+			want, err := r.referring("a", subject)
 			r.must(err)
-			r.must(damage(r, subject))
+			r.must(damage(r, r.anEntry("a", subject)))
 			r = open(t, &around{StorageDriver: r.driver, before: func(op, _ string) error {
 				if slices.Contains([]string{"PutContent", "Move", "Delete", "Writer"}, op) {
 					return errStorage
@@ -163,7 +193,7 @@ func TestReferrersReadOnly(t *testing.T) {
 				return nil
 			}})
 			for range 2 { // the second comes from memory, or is made again
-				got, err := r.Referrers(r.ctx, "a", subject)
+				got, err := r.referring("a", subject)
 				r.must(err)
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("answer (-want +got):\n%s", diff)
@@ -178,10 +208,13 @@ func TestReferrersFiles(t *testing.T) {
 	r := open(t, memory(t))
 	subject := r.image("a", "v1", "subject")[0]
 	m := r.image("a", "", "referrer", refersTo(subject), func(m *v1.Manifest) { m.ArtifactType = "application/x.s" })[0]
-	list := `[{"mediaType":"` + m.MediaType + `","digest":"` + m.Digest.String() + `","size":` + fmt.Sprint(m.Size) + `,"artifactType":"application/x.s"}]`
+	entry := `{"mediaType":"` + m.MediaType + `","digest":"` + m.Digest.String() + `","size":` + fmt.Sprint(m.Size) + `,"artifactType":"application/x.s"}`
+	name := subject.Digest.Encoded() + "." + m.Digest.Encoded()
+	hash := fnv.New64a()
+	_, _ = hash.Write([]byte(name))
 	want := map[string]string{
-		"/docker/registry/v2/repositories/a/_referrers/state":                              `{"count":1,"sum":2678622087587550754}`,
-		"/docker/registry/v2/repositories/a/_referrers/sha256/" + subject.Digest.Encoded(): digest.FromString(list).String() + "\n" + list,
+		"/docker/registry/v2/repositories/a/_referrers/state":         fmt.Sprintf(`{"version":2,"count":1,"sum":%d}`, hash.Sum64()),
+		"/docker/registry/v2/repositories/a/_referrers/index/" + name: digest.FromString(entry).String() + "\n" + entry,
 	}
 	if diff := cmp.Diff(want, indexFiles(r)); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
@@ -194,7 +227,7 @@ func TestReferrersOfNothing(t *testing.T) {
 	r.blob("half", "content")
 	before := r.snapshot()
 	for _, repo := range []string{"unknown", "half"} {
-		list, err := r.Referrers(r.ctx, repo, blobA)
+		list, err := r.referring(repo, blobA)
 		if err != nil || len(list) > 0 {
 			t.Errorf("%s: %v, %v", repo, list, err)
 		}
@@ -220,7 +253,7 @@ func TestReferrersParallel(t *testing.T) {
 	pushes.Wait()
 	for _, s := range []*registry{r, open(t, r.driver)} {
 		s.sound("a")
-		if list, err := s.Referrers(r.ctx, "a", subject.Digest); err != nil || len(list) != 8 {
+		if list, err := s.referring("a", subject.Digest); err != nil || len(list) != 8 {
 			t.Errorf("%d referrers, %v; want 8", len(list), err)
 		}
 	}

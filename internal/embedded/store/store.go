@@ -107,7 +107,10 @@ func cache[K comparable, V any](size int) *lru.Cache[K, V] {
 }
 
 // Close ends the uploads that are under way, keeping what they have.
-func (s *Store) Close() error { return s.uploads.close() }
+func (s *Store) Close() error {
+	s.referrers.close()
+	return s.uploads.close()
+}
 
 // Ready fails when the storage does not answer. Storage that is full, or takes no
 // writes for another reason, still serves pulls, and so is ready.

@@ -335,4 +335,5 @@ func (s *Store) Tidy() {
 	}
 	s.tags.tidy()
 	s.repositories.tidy()
+	s.referrers.names.tidy()
 }

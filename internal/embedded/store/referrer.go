@@ -1,0 +1,83 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"regexp"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// referrer is an entry of the index: the descriptor that the referrers API tells
+// of a manifest, see OCI distribution-spec 1.1, "Listing Referrers". Annotations
+// and artifact type of a large one are left to the manifest.
+type referrer struct {
+	v1.Descriptor
+	Brief bool `json:"brief,omitempty"` // they are
+}
+
+// largestReferrer is the largest descriptor in bytes that an entry holds.
+const largestReferrer = 4 << 10
+
+func referrerOf(d v1.Descriptor) referrer {
+	if e := (referrer{Descriptor: d}); descriptorSize(d) <= largestReferrer {
+		return e
+	}
+	d.ArtifactType, d.Annotations = "", nil
+	return referrer{d, true}
+}
+
+// descriptorSize is about what a descriptor takes in memory or JSON.
+func descriptorSize(d v1.Descriptor) int {
+	const frame = 128
+	size := frame + len(d.MediaType) + len(d.Digest) + len(d.ArtifactType)
+	for key, value := range d.Annotations {
+		size += len(key) + len(value) + len(`"":"",`)
+	}
+	return size
+}
+
+func (e referrer) size() int { return descriptorSize(e.Descriptor) }
+
+// encode returns the file of an entry: the digest of the rest, and JSON.
+func (e referrer) encode() ([]byte, error) {
+	data, err := json.Marshal(e)
+	return append([]byte(digest.FromBytes(data)+"\n"), data...), err
+}
+
+var errReferrerDamaged = errors.New("an entry of the index of referrers is damaged")
+
+func decodeReferrer(file []byte) (e referrer, err error) {
+	sum, rest, _ := bytes.Cut(file, []byte("\n"))
+	if string(sum) != digest.FromBytes(rest).String() || json.Unmarshal(rest, &e) != nil {
+		return referrer{}, errReferrerDamaged
+	}
+	return e, nil
+}
+
+// entryForm is that of entryName.
+var entryForm = regexp.MustCompile(`^([0-9a-f]{64}|[0-9a-f]{128})\.[0-9a-f]{64}$`)
+
+// entryName is the name of a manifest among the referrers of all subjects. The
+// length tells the algorithm of the subject; that of the manifest is canonical.
+func entryName(subject, canonical digest.Digest) string {
+	return subject.Encoded() + "." + canonical.Encoded()
+}
+
+// entry reads one. It fails as the storage does when it is missing, and with
+// errReferrerDamaged.
+func (r *referrers) entry(ctx context.Context, repo, name string) (referrer, error) {
+	data, err := r.s.driver.GetContent(ctx, referrersEntry(repo, name))
+	if err != nil {
+		return referrer{}, err
+	}
+	return decodeReferrer(data)
+}
+
+// descriptor is what the referrers API tells of a manifest.
+func descriptor(p parsed, d digest.Digest, size int64) v1.Descriptor {
+	return v1.Descriptor{MediaType: p.mediaType, Digest: d, Size: size, ArtifactType: p.artifactType, Annotations: p.annotations}
+}

@@ -1,0 +1,252 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/berth-oci/berth/internal/oci"
+)
+
+// ReferrersQuery says which of the manifests that refer to a subject are asked for.
+type ReferrersQuery struct {
+	ArtifactType string        // "" for any
+	After        digest.Digest // where a page before ended, see Referrers; "" for the first
+}
+
+// Referrers is a page of descriptors. They must not be changed.
+type Referrers struct {
+	Manifests []v1.Descriptor
+	// Next is where the next page begins, "" for the last one. A page may have
+	// fewer than there are, or none, when it has a next.
+	Next digest.Digest
+}
+
+// Bounds on a page: what is looked at, and its descriptors in bytes, unless one
+// alone has more. The specification has an answer be no larger than a manifest.
+const (
+	pageEntries = 4096
+	pageBytes   = oci.MaxManifest
+)
+
+// Referrers returns manifests of a repository whose subject is the one given, in
+// the order of their canonical digests.
+func (s *Store) Referrers(ctx context.Context, repo string, subject digest.Digest, q ReferrersQuery) (Referrers, error) {
+	page, err := s.referrers.page(ctx, repo, subject, q, false)
+	if errors.Is(err, errReferrerDamaged) { // the index was made again, or will be
+		page, err = s.referrers.page(ctx, repo, subject, q, true)
+	}
+	return page, err
+}
+
+// page makes an answer. It fails with errReferrerDamaged for an entry that is not
+// what it should be, unless there is to be an answer anyhow.
+func (r *referrers) page(ctx context.Context, repo string, subject digest.Digest, q ReferrersQuery, anyhow bool) (page Referrers, err error) {
+	names, err := r.of(ctx, repo, subject)
+	if err != nil {
+		return Referrers{}, err
+	}
+	if q.After != "" {
+		from, found := slices.BinarySearch(names, entryName(subject, q.After))
+		if found {
+			from++
+		}
+		names = names[from:]
+	}
+	size := 0
+	for n, name := range names {
+		if n == pageEntries {
+			page.Next = canonicalOf(names[n-1])
+			break
+		}
+		if n%entriesAtOnce == 0 {
+			r.prefetch(ctx, repo, names[n:min(n+entriesAtOnce, len(names))])
+		}
+		d, err := r.descriptor(ctx, repo, name, q.ArtifactType, anyhow)
+		if errors.Is(err, errNoReferrer) {
+			continue
+		}
+		if err != nil {
+			return Referrers{}, err
+		}
+		if size += descriptorSize(d); size > pageBytes && len(page.Manifests) > 0 {
+			page.Next = canonicalOf(names[n-1])
+			break
+		}
+		page.Manifests = append(page.Manifests, d)
+	}
+	return page, nil
+}
+
+func canonicalOf(name string) digest.Digest {
+	_, hex, _ := strings.Cut(name, ".")
+	return digest.NewDigestFromEncoded(digest.SHA256, hex)
+}
+
+// of returns the names of a subject's entries in byte order.
+func (r *referrers) of(ctx context.Context, repo string, subject digest.Digest) ([]string, error) {
+	names, err := r.all(ctx, repo)
+	if err != nil {
+		return nil, err
+	}
+	prefix := subject.Encoded() + "."
+	from, _ := slices.BinarySearch(names, prefix)
+	to, _ := slices.BinarySearch(names, subject.Encoded()+"/") // what follows a dot
+	return names[from:to], nil
+}
+
+// all returns the names of all entries of a repository in byte order.
+func (r *referrers) all(ctx context.Context, repo string) ([]string, error) {
+	if !r.knows(repo) {
+		// Nothing is stored for a name that somebody merely asked for.
+		if _, err := r.s.driver.Stat(ctx, manifestsPath(repo)); missing(err) {
+			return nil, nil
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	st, done := r.use(repo)
+	defer done()
+	for {
+		st.mu.Lock()
+		if st.loaded {
+			defer st.mu.Unlock()
+			if st.Count == 0 {
+				return nil, nil
+			}
+			return r.names.get(ctx, repo)
+		}
+		st.mu.Unlock()
+		names, err := r.fit(ctx, st, repo)
+		if names != nil {
+			return names, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (r *referrers) knows(repo string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.repos[repo] != nil
+}
+
+// entriesAtOnce is how many entries are read at the same time: a service takes its
+// time for each.
+const entriesAtOnce = 32
+
+// prefetch reads entries that are not remembered. It leaves faults to who needs
+// them.
+func (r *referrers) prefetch(ctx context.Context, repo string, names []string) {
+	var group errgroup.Group
+	for _, name := range names {
+		if _, ok := r.entries.get(repo + "/" + name); !ok {
+			group.Go(func() error {
+				_, _ = r.remembered(ctx, repo, name)
+				return nil
+			})
+		}
+	}
+	_ = group.Wait()
+}
+
+// remembered is entry with the cache. What it remembers of an entry that is
+// removed meanwhile is asked for by nobody.
+func (r *referrers) remembered(ctx context.Context, repo, name string) (referrer, error) {
+	if e, ok := r.entries.get(repo + "/" + name); ok {
+		return e, nil
+	}
+	e, err := r.entry(ctx, repo, name)
+	if err == nil {
+		r.entries.add(repo+"/"+name, e, e.size())
+	}
+	return e, err
+}
+
+// errNoReferrer is for an entry that is not to be told of.
+var errNoReferrer = errors.New("not among those asked for")
+
+// descriptor returns that of an entry, if it has the artifact type that is asked
+// for, "" for any. It comes from the manifest where the entry has not all of it.
+//
+// Errors: errNoReferrer, errReferrerDamaged.
+func (r *referrers) descriptor(ctx context.Context, repo, name, artifactType string, anyhow bool) (v1.Descriptor, error) {
+	e, err := r.remembered(ctx, repo, name)
+	if missing(err) || errors.Is(err, errReferrerDamaged) {
+		if !anyhow {
+			return v1.Descriptor{}, r.damaged(ctx, repo, name)
+		}
+		e, err = referrer{Brief: true}, nil
+	}
+	if err != nil {
+		return v1.Descriptor{}, err
+	}
+	d := e.Descriptor
+	if e.Brief {
+		if d, err = r.whole(ctx, name, e); err != nil {
+			return v1.Descriptor{}, err
+		}
+	}
+	if artifactType != "" && d.ArtifactType != artifactType {
+		return v1.Descriptor{}, errNoReferrer
+	}
+	return d, nil
+}
+
+// damaged is for an entry that cannot be read. Unless it was removed just now, the
+// index is made again.
+func (r *referrers) damaged(ctx context.Context, repo, name string) error {
+	st, done := r.use(repo)
+	defer done()
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if !st.loaded {
+		return errReferrerDamaged
+	}
+	_, err := r.entry(ctx, repo, name)
+	switch names, _ := r.names.get(ctx, repo); {
+	case err == nil:
+	case missing(err) && !contains(names, name):
+		return errNoReferrer
+	case missing(err) || errors.Is(err, errReferrerDamaged):
+		r.doubt(st, repo)
+		st.broken = true
+		// What cannot be written cannot be made again either, and is answered anyhow.
+		_ = r.s.driver.PutContent(ctx, referrersStatePath(repo), []byte(unfinished))
+	default:
+		return err
+	}
+	return errReferrerDamaged
+}
+
+func contains(sorted []string, name string) bool {
+	_, ok := slices.BinarySearch(sorted, name)
+	return ok
+}
+
+// whole makes a descriptor from its manifest.
+func (r *referrers) whole(ctx context.Context, name string, e referrer) (v1.Descriptor, error) {
+	content, p, err := r.s.load(ctx, canonicalOf(name))
+	if isFault(err) {
+		return v1.Descriptor{}, errNoReferrer // it is damaged, and listed again once it is back
+	}
+	if err != nil {
+		return v1.Descriptor{}, err
+	}
+	if e.Digest == "" {
+		e.Digest = content.Digest
+	}
+	return descriptor(p, e.Digest, int64(len(content.Content))), nil
+}
+
+func isFault(err error) bool {
+	var e *Error
+	return errors.As(err, &e)
+}
