@@ -9,19 +9,16 @@ import (
 	"net/netip"
 	"runtime"
 	"strings"
-	"time"
-)
 
-// patience is how long a login waits for others before its client is told to
-// come again.
-const patience = 10 * time.Second
+	"github.com/berth-oci/berth/internal/access"
+)
 
 // Credentials says who may use a registry. Without either file everyone may.
 type Credentials struct {
-	// Passwords is a file of `user:hash` lines with bcrypt hashes.
+	// Passwords is a file as access.Users reads it.
 	Passwords string
-	// Tokens is a file of one token a line. A token is sent as Bearer, or as the
-	// password of any user name: docker login knows nothing else.
+	// Tokens is a file as access.Tokens reads it. A token is sent as Bearer, or as
+	// the password of any user name: docker login knows nothing else.
 	Tokens string
 	// Realm is what clients may show when they ask for a password; "" is berth.
 	Realm string
@@ -31,17 +28,16 @@ type Credentials struct {
 // and path, and tells later handlers who it is: see User. The others get a 401.
 //
 // Both files are looked at when a request comes, at most once a second, and read
-// again when they have changed; a file that then cannot be used leaves the old
-// one in force and logs a warning. The error is that of a file at the start.
+// again when they have changed; see watched for what is in force when a file is
+// gone or cannot be used. The error is that of a file at the start.
 //
 // The challenge is Basic alone, for tokens too. Clients take the realm of a
 // Bearer challenge for the address of a token service: with one in front of the
 // Basic challenge oras, crane, regctl and skopeo fail, and behind it they do not
 // heed it. A client that has a token of its own sends it without being asked.
 //
-// Passwords are verified a few at a time, and those from one address one after
-// the other. Who waits too long gets a 429. Passwords that were right before do
-// not wait.
+// Passwords are verified a few at a time, see logins. Who waits too long gets a
+// 429. Passwords that were right before do not wait.
 func Auth(next http.Handler, c Credentials, log *slog.Logger) (http.Handler, error) {
 	if c.Passwords == "" && c.Tokens == "" {
 		return next, nil
@@ -53,16 +49,16 @@ func Auth(next http.Handler, c Credentials, log *slog.Logger) (http.Handler, err
 		return nil, fmt.Errorf("realm %q: quotes, backslashes and what is not ASCII cannot be sent", c.Realm)
 	}
 	// Half the machine, or guessing passwords would leave none of it for the rest.
-	a := &auth{next: next, log: log, challenge: `Basic realm="` + c.Realm + `"`, queue: newQueue(max(1, runtime.NumCPU()/2))}
+	a := &auth{next: next, log: log, challenge: `Basic realm="` + c.Realm + `"`, logins: newLogins(max(1, runtime.NumCPU()/2))}
 	var err error
 	if c.Passwords != "" {
-		a.passwords, err = watch(log, func() (*passwords, error) { return loadPasswords(c.Passwords) }, c.Passwords)
+		a.passwords, err = watch(log, func(before *passwords) (*passwords, error) { return loadPasswords(c.Passwords, before) }, c.Passwords)
 		if err != nil {
 			return nil, err
 		}
 	}
 	if c.Tokens != "" {
-		a.tokens, err = watch(log, func() (tokens, error) { return loadTokens(c.Tokens) }, c.Tokens)
+		a.tokens, err = watch(log, func(tokens) (tokens, error) { return loadTokens(c.Tokens) }, c.Tokens)
 		if err != nil {
 			return nil, err
 		}
@@ -74,7 +70,7 @@ type auth struct {
 	next      http.Handler
 	log       *slog.Logger
 	challenge string
-	queue     *queue
+	logins    *logins
 
 	passwords *watched[*passwords] // nil without
 	tokens    *watched[tokens]     // nil without
@@ -104,7 +100,11 @@ func (a *auth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusTooManyRequests, codeTooMany, "too many logins at once")
 	case name == "":
 		a.log.Warn("login failed", "user", brief(claimed), "client", from.named)
-		a.unauthorized(w, "the credentials are wrong")
+		message := "the credentials are wrong"
+		if a.passwords != nil && len(secret) > access.MaxPassword {
+			message += fmt.Sprintf("; no password has more than %d bytes", access.MaxPassword)
+		}
+		a.unauthorized(w, message)
 	default:
 		from.user = name
 		rec := record(w)
@@ -147,7 +147,7 @@ func (a *auth) login(ctx context.Context, client netip.Prefix, user, secret stri
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	right, err := a.passwords.get().verify(ctx, a.queue, client, user, secret)
+	right, err := a.passwords.get().verify(ctx, a.logins, client, user, secret)
 	if !right || err != nil {
 		return "", err
 	}

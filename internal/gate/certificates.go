@@ -29,7 +29,7 @@ type Certificates struct {
 // configuration that is returned and not to the one made for a connection;
 // crypto/tls verifies a resumed client certificate against the issuers of now.
 func (c Certificates) TLS(log *slog.Logger) (*tls.Config, error) {
-	files, err := watch(log, c.load, append([]string{c.Cert, c.Key}, c.ClientCAs...)...)
+	files, err := watch(log, func(*tls.Config) (*tls.Config, error) { return c.load() }, append([]string{c.Cert, c.Key}, c.ClientCAs...)...)
 	if err != nil {
 		return nil, err
 	}

@@ -81,7 +81,7 @@ func known(r *http.Request) bool {
 	switch gate.User(r.Context()) {
 	case "ann":
 		return user == "ann" && secret == password
-	case "token:1":
+	case "token:00c1b5ed":
 		return secret == token || strings.EqualFold(scheme, "bearer") && strings.TrimSpace(bearer) == token
 	}
 	return false

@@ -3,10 +3,11 @@ package gate
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"fmt"
-	"strconv"
-	"strings"
+	"io/fs"
 
+	"github.com/berth-oci/berth/internal/access"
 	"github.com/berth-oci/berth/internal/regular"
 )
 
@@ -15,32 +16,31 @@ import (
 type tokens []hashedToken
 
 type hashedToken struct {
-	sum  [sha256.Size]byte
-	line int
+	sum [sha256.Size]byte
+	id  string
 }
 
-// loadTokens reads a file of one token a line. Blank lines and those that begin
-// with # are passed over.
+// loadTokens reads a file of tokens as package access has it; what it finds wrong
+// is an error.
 func loadTokens(file string) (tokens, error) {
 	content, err := regular.ReadSmall(file)
 	if err != nil {
-		return nil, fmt.Errorf("token file: %w", err)
+		err = fmt.Errorf("token file: %w", err)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = vacant{err}
+		}
+		return nil, err
+	}
+	list, faults := access.Tokens(string(content))
+	switch {
+	case len(faults) > 0:
+		return nil, fmt.Errorf("token file %s, %w", file, faults[0])
+	case len(list) == 0:
+		return nil, vacant{fmt.Errorf("token file %s holds no token", file)}
 	}
 	var all tokens
-	number := 0
-	for line := range strings.Lines(string(content)) {
-		number++
-		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
-			continue
-		}
-		if strings.ContainsFunc(line, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
-			return nil, fmt.Errorf("token file %s, line %d: a token is of ASCII characters without blanks", file, number)
-		}
-		all = append(all, hashedToken{sha256.Sum256([]byte(line)), number})
-	}
-	if all == nil {
-		return nil, fmt.Errorf("token file %s holds no token", file)
+	for _, t := range list {
+		all = append(all, hashedToken{sha256.Sum256([]byte(t.Secret)), t.ID()})
 	}
 	return all, nil
 }
@@ -48,13 +48,13 @@ func loadTokens(file string) (tokens, error) {
 // find returns the name that User has for a token.
 func (t tokens) find(token string) (name string, ok bool) {
 	sum := sha256.Sum256([]byte(token))
-	line := 0
+	found := -1
 	for i := range t { // all of them, so that the time does not tell which
 		same := subtle.ConstantTimeCompare(t[i].sum[:], sum[:])
-		line = subtle.ConstantTimeSelect(same, t[i].line, line)
+		found = subtle.ConstantTimeSelect(same, i, found)
 	}
-	if line == 0 {
+	if found < 0 {
 		return "", false
 	}
-	return "token:" + strconv.Itoa(line), true // no user has a colon
+	return "token:" + t[found].id, true // no user has a colon
 }

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"sync"
@@ -11,14 +12,25 @@ import (
 // recheck is how long files are taken to be unchanged once looked at.
 const recheck = time.Second
 
+// settle is how long files may be gone or empty without meaning it, as while
+// somebody replaces them.
+const settle = 250 * time.Millisecond
+
+// vacant is the error of files that are gone or empty. Who leaves them so wants
+// nobody to be let in by them, while a file that cannot be read or understood is a
+// mistake, or half written.
+type vacant struct{ error }
+
 // watched is what files hold, read again when they change. Looking is left to
 // whoever asks for the value, so that there is no goroutine to stop. Files that
-// cannot be read any more, or are only half written, leave the last good value.
-// It is safe for concurrent use.
+// cannot be read or used leave the last good value, and log a warning. Those that
+// load calls vacant, and that still are so after a moment, give the value that it
+// returns beside that error. It is safe for concurrent use.
 type watched[T any] struct {
 	names []string
-	load  func() (T, error)
+	load  func(before T) (T, error)
 	log   *slog.Logger
+	pause func(time.Duration) // time.Sleep
 
 	value atomic.Pointer[T]
 	next  atomic.Int64 // when to look again, in Unix nanoseconds
@@ -29,10 +41,11 @@ type watched[T any] struct {
 }
 
 // watch loads the value for the first time; then its error is the caller's.
-func watch[T any](log *slog.Logger, load func() (T, error), names ...string) (*watched[T], error) {
-	w := &watched[T]{names: names, load: load, log: log}
+func watch[T any](log *slog.Logger, load func(before T) (T, error), names ...string) (*watched[T], error) {
+	w := &watched[T]{names: names, load: load, log: log, pause: time.Sleep}
 	w.look()
-	v, err := load()
+	var none T
+	v, err := load(none)
 	if err != nil {
 		return nil, err
 	}
@@ -56,13 +69,26 @@ func (w *watched[T]) refresh() {
 	if !changed && !unsettled {
 		return
 	}
-	v, err := w.load()
+	v, err := w.load(*w.value.Load())
+	for waited := time.Duration(0); isVacant(err) && waited < settle; waited += settle / 10 {
+		w.pause(settle / 10) // others go on with the value that there is
+		w.look()
+		v, err = w.load(*w.value.Load())
+	}
 	switch {
 	case err == nil:
 		w.value.Store(&v)
+	case isVacant(err):
+		w.value.Store(&v)
+		w.log.Warn("files are gone or empty; they let nobody in until they are back", "files", w.names, "error", err)
 	case changed:
 		w.log.Warn("files have changed and cannot be used; the old content stays in force", "files", w.names, "error", err)
 	}
+}
+
+func isVacant(err error) bool {
+	_, ok := errors.AsType[vacant](err)
+	return ok
 }
 
 // unsettled reports whether a file was read so soon after it was written that

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/access"
 	"github.com/berth-oci/berth/spec"
 )
 
@@ -111,6 +112,11 @@ func (r *resolver) auth() {
 	}
 	if f := r.path("auth_token_path", c.AuthToken); f != "" {
 		r.Auth.Token = SecretFile(f)
+	}
+	if c.Deployment == "local" && r.Auth.Username != "" {
+		if err := access.CheckName(r.Auth.Username); err != nil {
+			r.fault("username", err.Error(), "the user name %q cannot be used for basic authentication", r.Auth.Username)
+		}
 	}
 	ready := c.Local != nil && value(c.Local.Htpasswd) != ""
 	switch {

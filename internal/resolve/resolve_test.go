@@ -97,6 +97,8 @@ func TestFaults(t *testing.T) {
 		{"deployment: remote\ntype: zot\nendpoint: h/x\nremote: {retry_delay: -1}\nca_cert_path: ~bob/ca\n", []string{"is not a host name", "-1 seconds is no time to wait", "home directory of another user"}},
 		{fmt.Sprintf(local, s3("a.example/b"), "localhost"), []string{`endpoint "a.example/***" is not a host and port`}},
 		{fmt.Sprintf(local, ", storage_config: {backend: azure, azure: {account_name: a, container: c, endpoint: 'https://a/?sig=x'}}", "localhost"), []string{"registry.yaml:4:138: the endpoint is more than the URL"}},
+		{fmt.Sprintf(local, "", "localhost") + "username: 'a:b'\n", []string{`registry.yaml:6:11: the user name "a:b" cannot be used for basic authentication`}},
+		{fmt.Sprintf(local, "", "localhost") + "username: '#a'\n", []string{`registry.yaml:6:11: the user name "#a" cannot be used for basic authentication`}},
 		{fmt.Sprintf(local, "", "localhost") + "features: {gc_schedule: 0 25 * * *}\n", []string{`registry.yaml:6:25: "0 25 * * *" is not a cron expression`}},
 		{"deployment: remote\ntype: zot\nendpoint: h\nremote: {token_server: 'https://h/token'}\n", []string{`registry.yaml:4:24: token_server "https://h/***" is not a host and port`}},
 		{"deployment: disabled\ntype: zot\nendpoint: h\n", []string{"registry.yaml:1:13: this registry is disabled"}},

@@ -14,6 +14,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/access"
 	"github.com/berth-oci/berth/internal/credential"
 	"github.com/berth-oci/berth/internal/resolve"
 )
@@ -72,8 +73,7 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	x := &exchange{url: req.URL, streamed: req.Body != nil && req.Body != http.NoBody && req.GetBody == nil}
 	req = req.WithContext(context.WithValue(req.Context(), exchangeKey{}, x))
 	if token := c.target.Auth.Token; token.IsSet() && c.account.given == nil && isOwn(c.target.Endpoint, req.URL) {
-		// The first of its file, where a local registry accepts several.
-		tokens, err := token.Lines()
+		bearer, err := first(token, c.target.Local != nil)
 		if err != nil {
 			return nil, err
 		}
@@ -81,7 +81,7 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 		if req.Header == nil {
 			req.Header = http.Header{}
 		}
-		req.Header.Set("Authorization", "Bearer "+tokens[0])
+		req.Header.Set("Authorization", "Bearer "+bearer)
 	}
 	resp, err := c.auth.Do(req)
 	if err == nil {
@@ -98,6 +98,19 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 		err = &tried{err, x.attempts}
 	}
 	return nil, err
+}
+
+// first returns the first token of a file, of which a local registry accepts
+// several and that may have names there.
+func first(file resolve.Secret, named bool) (string, error) {
+	lines, err := file.Lines()
+	if err != nil {
+		return "", err
+	}
+	if token, fault := access.ParseToken(lines[0]); named && fault == nil {
+		return token.Secret, nil
+	}
+	return lines[0], nil
 }
 
 // isStale reports whether all that is left of an exchange is to send the body

@@ -2,18 +2,17 @@ package distribution
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/access"
 	"github.com/berth-oci/berth/internal/atomicfile"
 	"github.com/berth-oci/berth/internal/regular"
 	"github.com/berth-oci/berth/internal/resolve"
 )
-
-// maxPassword is in bytes: bcrypt sees no more.
-const maxPassword = 72
 
 // hasHtpasswd reports whether the registry has a password file.
 func hasHtpasswd(t *resolve.Target) bool {
@@ -30,28 +29,35 @@ func htpasswdFile(t *resolve.Target) string {
 	return filepath.Join(t.Local.DataDir, "htpasswd")
 }
 
+// password reads the password for the registry's password file. The error says
+// what is wrong with it.
+func password(t *resolve.Target) (string, error) {
+	text, err := t.Auth.Password.Read()
+	if err != nil {
+		return "", at(t, "password_path", err)
+	}
+	if err := access.CheckPassword(text); err != nil {
+		hint := "write one line without control characters: clients cannot send them (RFC 7617)"
+		if len(text) > access.MaxPassword {
+			hint = "shorten it: bcrypt, which the registry's password file uses, takes no more"
+		}
+		return "", t.Fault(diag.CredentialUnread, "password_path", "the password in %s %w", t.Auth.Password.File(), err).WithHint("%s", hint)
+	}
+	return text, nil
+}
+
 // checkPassword reads the password to see that it can be used, and forgets it.
 func checkPassword(t *resolve.Target) diag.List {
 	if !t.Auth.Required || !t.Auth.Password.IsSet() {
 		return nil
 	}
-	if strings.ContainsAny(t.Auth.Username, ":\r\n") {
-		return diag.List{t.Fault(diag.ConfigConflict, "username", "the user name %q cannot be used for basic authentication", t.Auth.Username).
-			WithHint("take the colon or line break out (RFC 7617)")}
-	}
-	password, err := t.Auth.Password.Read()
-	if err != nil {
+	if _, err := password(t); err != nil {
 		return diag.List{at(t, "password_path", err)}
-	}
-	if len(password) > maxPassword {
-		return diag.List{t.Fault(diag.CredentialUnread, "password_path", "the password in %s is longer than %d bytes", t.Auth.Password.File(), maxPassword).
-			WithHint("shorten it: bcrypt, which the registry's password file uses, takes no more")}
 	}
 	return nil
 }
 
-// checkHtpasswd reads a password file that is not berth's. The registry knows
-// bcrypt alone, and would let nobody in by another hash without saying why.
+// checkHtpasswd reads a password file that is not berth's.
 func checkHtpasswd(t *resolve.Target) (faults diag.List) {
 	name := t.Local.Htpasswd
 	if !t.Auth.Required || name == "" {
@@ -65,69 +71,47 @@ func checkHtpasswd(t *resolve.Target) (faults diag.List) {
 		fault("create it with htpasswd -cB, readable only by you (chmod 600)", "cannot read the password file: %w", err)
 		return faults
 	}
-	users := map[string]bool{}
-	n := 0
-	for line := range strings.Lines(string(data)) {
-		n++
-		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
-			continue
-		}
-		user, hash, ok := strings.Cut(line, ":")
-		users[user] = true
-		switch _, err := bcrypt.Cost([]byte(hash)); {
-		case !ok || user == "":
-			fault("each line is a user name, a colon and a bcrypt hash, as htpasswd -B writes it", "%s:%d: not a user and a hash", name, n)
-		case err != nil:
-			fault("make it again with htpasswd -B", "%s:%d: not a bcrypt hash: the registry would not let this user in", name, n)
-		}
+	users, wrong := access.Users(string(data))
+	for _, f := range wrong {
+		fault(f.Hint, "%s:%d: %s", name, f.Line, f.Problem)
 	}
+	isThere := func(u access.User) bool { return u.Name == t.Auth.Username }
 	switch user := t.Auth.Username; {
-	case len(users) == 0:
+	case len(users)+len(wrong) == 0:
 		fault("add a user with htpasswd -B", "%s has no users", name)
-	case user != "" && !users[user]:
+	case user != "" && !slices.ContainsFunc(users, isThere):
 		fault("add the user with htpasswd -B, or correct username", "%s has no user %q, which username names", name, user)
 	}
 	return faults
 }
 
-// checkTokens reads the tokens to see that clients can send them (RFC 6750,
-// section 2.1), and forgets them.
+// checkTokens reads the tokens to see that clients can send them, and forgets them.
 func checkTokens(t *resolve.Target) diag.List {
 	if !t.Auth.Required || !t.Auth.Token.IsSet() {
 		return nil
 	}
-	tokens, err := t.Auth.Token.Lines()
+	lines, err := t.Auth.Token.Lines()
 	if err != nil {
 		return diag.List{at(t, "auth_token_path", err)}
 	}
-	for _, token := range tokens {
-		if !isToken(token) {
-			return diag.List{t.Fault(diag.CredentialUnread, "auth_token_path", "%s holds what is no bearer token", t.Auth.Token.File()).
-				WithHint("write one token a line, of letters, digits and any of -._~+/ with = at the end; openssl rand -hex 32 makes one")}
-		}
+	if _, faults := access.Tokens(strings.Join(lines, "\n")); len(faults) > 0 {
+		return diag.List{t.Fault(diag.CredentialUnread, "auth_token_path", "%s holds what is %s", t.Auth.Token.File(), faults[0].Problem).
+			WithHint("%s", faults[0].Hint)}
 	}
 	return nil
-}
-
-func isToken(s string) bool {
-	s = strings.TrimRight(s, "=")
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && !strings.ContainsRune("-._~+/", r)
-	})
 }
 
 // writeHtpasswd makes the registry's password file, unless the one that is
 // there already fits: hashing again would change it for nothing.
 func writeHtpasswd(t *resolve.Target) error {
-	password, err := t.Auth.Password.Read()
+	text, err := password(t)
 	if err != nil {
 		return err
 	}
 	if htpasswdFits(t) {
 		return nil
 	}
-	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.DefaultCost)
+	hash, err := bcrypt.GenerateFromPassword([]byte(text), bcrypt.DefaultCost)
 	if err != nil {
 		return diag.Errorf(diag.Failed, "cannot hash the password: %w", err)
 	}
@@ -135,18 +119,17 @@ func writeHtpasswd(t *resolve.Target) error {
 }
 
 // htpasswdFits reports whether the password file has the user and password that
-// the config names.
+// the config names, and nobody else.
 func htpasswdFits(t *resolve.Target) bool {
-	password, err := t.Auth.Password.Read()
+	text, err := password(t)
 	if err != nil {
 		return false
 	}
 	data, err := regular.ReadSmall(htpasswdFile(t))
-	return err == nil && fits(string(data), t.Auth.Username, password)
-}
-
-// fits reports whether a password file holds this user and nobody else.
-func fits(file, username, password string) bool {
-	user, hash, ok := strings.Cut(strings.TrimSuffix(file, "\n"), ":")
-	return ok && user == username && bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)) == nil
+	if err != nil {
+		return false
+	}
+	users, wrong := access.Users(string(data))
+	return len(users) == 1 && len(wrong) == 0 && users[0].Name == t.Auth.Username &&
+		bcrypt.CompareHashAndPassword([]byte(users[0].Hash), []byte(text)) == nil
 }
