@@ -25,8 +25,9 @@ func (a *app) scrubCommand() *cobra.Command {
 		Long: "Read every blob of the local registry and compare it with its digest, at most\n" +
 			"scrub_rate MiB a second. A pass that was stopped goes on where it was. What is\n" +
 			"damaged is put in quarantine and not served any more; pushing it again mends it,\n" +
-			"and so does --repair, from another registry with the same repositories.\n" +
-			"Exits with 9 when something is damaged and not repaired.",
+			"and so does --repair, from another registry with the same repositories. Tags that\n" +
+			"lead to no manifest are named too.\n" +
+			"Exits with 9 when something is damaged and not repaired, or a tag leads nowhere.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := oneOf("format", format, "text", "json"); err != nil {
@@ -81,6 +82,10 @@ func (a *app) scrub(ctx context.Context, s keeper.Store, source *resolve.Target,
 	} else {
 		a.printScrub(scrubbed, all)
 	}
+	if left == 0 && len(scrubbed.Lost) > 0 {
+		return diag.Errorf(diag.DigestMismatch, "%s lost, which garbage collection waits for", plural(len(scrubbed.Lost), "tag")).
+			WithHint("push what it named again, or give it up: DELETE /v2/%s/manifests/%s", scrubbed.Lost[0].Repository, scrubbed.Lost[0].Tag)
+	}
 	if left == 0 && scrubbed.Unreadable > 0 {
 		return diag.Errorf(diag.StorageFailed, "%s could not be read, which need not be damage", plural(scrubbed.Unreadable, "blob")).
 			WithHint("the registry's log says why; run berth scrub again")
@@ -112,6 +117,10 @@ func (a *app) printScrub(s store.Scrubbed, all []mended) {
 		if m.Why != "" {
 			a.print("          not repaired: %s", m.Why)
 		}
+	}
+	for _, t := range s.Lost {
+		a.print("lost      tag %s of %s", t.Tag, t.Repository)
+		a.print("          %s", t.Why)
 	}
 	took := s.Duration.Round(time.Millisecond).String()
 	if s.Resumed {

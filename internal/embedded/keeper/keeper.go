@@ -135,6 +135,9 @@ func (k *Keeper) scrub(ctx context.Context) {
 				k.log.Error("a blob is damaged", "digest", d.Digest, "repository", p.Repository, "tags", p.Tags)
 			}
 		}
+		for _, t := range r.Lost {
+			k.log.Error("a tag leads to no manifest", "repository", t.Repository, "tag", t.Tag, "why", t.Why)
+		}
 	}
 }
 

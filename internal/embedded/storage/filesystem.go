@@ -183,6 +183,9 @@ func (d *Filesystem) List(ctx context.Context, subPath string) ([]string, error)
 		return nil, err
 	}
 	entries, err := os.ReadDir(name)
+	if errors.Is(err, syscall.ENOTDIR) { // it is not found, but not because nothing is there
+		return nil, errors.Join(d.notFound(err, subPath), err)
+	}
 	if err != nil {
 		return nil, d.notFound(err, subPath)
 	}

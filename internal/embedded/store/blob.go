@@ -39,7 +39,7 @@ func (s *Store) find(ctx context.Context, repo string, d digest.Digest) (Blob, e
 		return b, nil
 	}
 	defer s.blobLocks.lock(key)()
-	canonical, err := s.link(ctx, layerLink(repo, d))
+	canonical, err := s.canonicalLink(ctx, layerLink(repo, d), d)
 	if missing(err) {
 		return Blob{}, fault(BlobUnknown, "the repository has no such blob")
 	}
@@ -106,7 +106,7 @@ func (s *Store) DeleteBlob(ctx context.Context, repo string, d digest.Digest) er
 	names := []digest.Digest{b.Digest}
 	for _, hex := range aliases {
 		alias := digest.NewDigestFromEncoded(digest.SHA512, hex)
-		if canonical, err := s.link(ctx, layerLink(repo, alias)); err == nil && canonical == b.Digest {
+		if canonical, err := s.canonicalLink(ctx, layerLink(repo, alias), alias); err == nil && canonical == b.Digest {
 			names = append(names, alias)
 		}
 	}

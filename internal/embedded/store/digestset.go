@@ -1,22 +1,29 @@
 package store
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 
 	"github.com/opencontainers/go-digest"
 )
 
-// key is the beginning of a canonical digest: enough to tell a registry's blobs
-// apart in a tenth of the memory. Two digests of one key, if that ever happens,
-// make garbage stay, never anything else go.
+// sum is a digest in less memory than its text: all of one of SHA-256, the first
+// half of one of SHA-512.
+type sum [sha256.Size]byte
+
+func sumOf(d digest.Digest) (s sum) {
+	_, _ = hex.Decode(s[:], []byte(d.Encoded()[:2*len(s)]))
+	return s
+}
+
+// key is the beginning of a canonical digest, by which the blobs that stay are
+// remembered: enough to tell a registry's blobs apart in a fraction of the memory.
+// Anybody with some hours can make two digests of one key. What is known by keys
+// alone may therefore only ever keep something.
 type key uint64
 
-func keyOf(d digest.Digest) key {
-	var b [8]byte
-	_, _ = hex.Decode(b[:], []byte(d.Encoded()[:16]))
-	return key(binary.BigEndian.Uint64(b[:]))
-}
+func (s sum) key() key { return key(binary.BigEndian.Uint64(s[:])) }
 
 // keySet is a set of keys in 11 to 22 bytes each: open addressing with linear
 // probing, at most three quarters full.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path"
 	"slices"
 	"sync"
@@ -56,8 +57,8 @@ type Report struct {
 // stays, see claims. It is stopped between two removals when ctx is done; what
 // is left then is whole.
 //
-// It needs some 20 bytes of memory for each blob, and for one repository at a
-// time some hundred for each manifest. It waits for another run to end.
+// It needs some 20 bytes of memory for each blob that stays, three times that for
+// each that goes, and for one repository at a time some hundred for each manifest. It waits for another run to end.
 func (s *Store) Collect(ctx context.Context, c Collection) (Report, error) {
 	select {
 	case s.collecting <- struct{}{}:
@@ -65,7 +66,7 @@ func (s *Store) Collect(ctx context.Context, c Collection) (Report, error) {
 		return Report{}, ctx.Err()
 	}
 	defer func() { <-s.collecting }()
-	run := &collection{Collection: c, s: s, report: Report{DryRun: c.DryRun}}
+	run := &collection{Collection: c, s: s, gone: map[sum]struct{}{}, report: Report{DryRun: c.DryRun}}
 	began := time.Now()
 	s.claims.begin()
 	defer s.claims.end()
@@ -79,9 +80,9 @@ func (s *Store) Collect(ctx context.Context, c Collection) (Report, error) {
 type collection struct {
 	Collection
 	s      *Store
-	live   keySet // blobs that stay, whichever repository needs them
-	given  keySet // what removed manifests of the repository at hand named: however young it is, nobody waits for it
-	gone   keySet // what was taken out of any repository
+	live   keySet           // blobs that stay, whichever repository needs them
+	given  map[sum]struct{} // what removed manifests of the repository at hand named: however young it is, nobody waits for it
+	gone   map[sum]struct{} // what was taken out of any repository
 	mu     sync.Mutex
 	report Report // guarded by mu where several goroutines are at work
 }
@@ -120,10 +121,10 @@ func (c *collection) purgeParts(ctx context.Context) error {
 
 // repository removes what a repository does not need and notes what it does.
 func (c *collection) repository(ctx context.Context, repo string) error {
-	c.given = keySet{}
+	c.given = map[sum]struct{}{}
 	g, err := c.s.readGraph(ctx, repo)
 	if err != nil {
-		return err
+		return fmt.Errorf("repository %s: %w", repo, err)
 	}
 	c.mark(ctx, g)
 	for _, m := range g.manifests {
@@ -137,10 +138,13 @@ func (c *collection) repository(ctx context.Context, repo string) error {
 			continue
 		}
 		kept++
-		c.live.add(keyOf(m.digest))
+		c.live.add(sumOf(m.digest).key())
 		for _, b := range m.blobs {
-			c.live.add(b)
+			c.live.add(b.key())
 		}
+	}
+	for _, m := range g.lost {
+		c.live.add(m.key())
 	}
 	c.report.Manifests += kept
 	links, err := c.sweepLinks(ctx, g)
@@ -149,7 +153,7 @@ func (c *collection) repository(ctx context.Context, repo string) error {
 	}
 	purged, err := c.s.uploads.purge(ctx, repo, c.Delay, c.DryRun)
 	c.report.Freed.Uploads += purged
-	if err != nil || kept+links > 0 || c.DryRun {
+	if err != nil || kept+links > 0 || g.unsure || c.DryRun {
 		return err
 	}
 	return c.s.removeEmpty(ctx, repo)
@@ -164,7 +168,7 @@ func (c *collection) sweepManifest(ctx context.Context, g *graph, m *node) error
 	}
 	m.swept = true
 	if m.why == "" {
-		for _, n := range append(slices.Clone(m.parents), g.byKey[m.subject]) {
+		for _, n := range append(slices.Clone(m.parents), g.bySum[m.subject]) {
 			if n == nil {
 				continue
 			}
@@ -194,7 +198,7 @@ func (c *collection) removeManifest(ctx context.Context, g *graph, m *node) erro
 	}
 	defer c.s.claims.spare(m.digest)
 	for _, b := range m.blobs {
-		c.given.add(b)
+		c.given[b] = struct{}{}
 	}
 	if !c.DryRun {
 		if err := c.s.removeRevision(ctx, g.repo, m.digest); err != nil {
@@ -202,7 +206,7 @@ func (c *collection) removeManifest(ctx context.Context, g *graph, m *node) erro
 		}
 	}
 	m.gone = true
-	c.gone.add(keyOf(m.digest))
+	c.gone[sumOf(m.digest)] = struct{}{}
 	c.report.Freed.Manifests++
 	return nil
 }
@@ -234,7 +238,7 @@ func (c *collection) sweepLinks(ctx context.Context, g *graph) (kept int, err er
 			}
 			if why != "" {
 				kept++
-				c.live.add(keyOf(canonical))
+				c.live.add(sumOf(canonical).key())
 			}
 			if a == digest.SHA256 && why != "" {
 				c.explain(Verdict{Kind: "blob", Repository: g.repo, Digest: d, Kept: true, Why: why})
@@ -245,14 +249,14 @@ func (c *collection) sweepLinks(ctx context.Context, g *graph) (kept int, err er
 }
 
 // sweepLink decides on one link and returns why it stays.
-func (c *collection) sweepLink(ctx context.Context, g *graph, users map[key]*node, d, canonical digest.Digest) (why string, err error) {
-	if m := users[keyOf(canonical)]; m != nil {
+func (c *collection) sweepLink(ctx context.Context, g *graph, users map[sum]*node, d, canonical digest.Digest) (why string, err error) {
+	if m := users[sumOf(canonical)]; m != nil {
 		return "named by " + m.digest.String(), nil
 	}
 	if g.unsure {
 		return damagedMay, nil
 	}
-	if c.s.claims.freshIn(g.repo, canonical, c.written(ctx, layerLink(g.repo, d), c.given.has(keyOf(canonical))), c.Delay) {
+	if c.s.claims.freshIn(g.repo, canonical, c.written(ctx, layerLink(g.repo, d), c.given, canonical), c.Delay) {
 		return "pushed or asked for of late, and no manifest names it yet", nil
 	}
 	if !c.s.claims.condemn(canonical) {
@@ -265,7 +269,7 @@ func (c *collection) sweepLink(ctx context.Context, g *graph, users map[key]*nod
 		}
 	}
 	c.report.Freed.Links++
-	c.gone.add(keyOf(canonical))
+	c.gone[sumOf(canonical)] = struct{}{}
 	return "", nil
 }
 
@@ -275,14 +279,14 @@ func (s *Store) canonicalLayer(ctx context.Context, repo string, d digest.Digest
 	if d.Algorithm() == digest.SHA256 {
 		return d, nil
 	}
-	return s.link(ctx, layerLink(repo, d))
+	return s.canonicalLink(ctx, layerLink(repo, d), d)
 }
 
-// written returns a function that tells when a file was; now, if that cannot be
-// told, and long ago for what was given up.
-func (c *collection) written(ctx context.Context, name string, givenUp bool) func() time.Time {
+// written returns a function that tells when the file of a digest was; now, if that
+// cannot be told, and long ago for one that was given up.
+func (c *collection) written(ctx context.Context, name string, givenUp map[sum]struct{}, d digest.Digest) func() time.Time {
 	return func() time.Time {
-		if givenUp {
+		if _, ok := givenUp[sumOf(d)]; ok {
 			return time.Time{}
 		}
 		info, err := c.s.driver.Stat(ctx, name)
@@ -352,10 +356,10 @@ const neededBlob = "needed"
 
 // removeBlob removes the content of a blob, or returns why it stays.
 func (c *collection) removeBlob(ctx context.Context, d digest.Digest) (size int64, why string, err error) {
-	if c.live.has(keyOf(d)) {
+	if c.live.has(sumOf(d).key()) {
 		return 0, neededBlob, nil
 	}
-	if c.s.claims.freshIn("", d, c.written(ctx, blobData(d), c.gone.has(keyOf(d))), c.Delay) {
+	if c.s.claims.freshIn("", d, c.written(ctx, blobData(d), c.gone, d), c.Delay) {
 		return 0, "written of late, and no repository has it yet", nil
 	}
 	if !c.s.claims.condemn(d) {

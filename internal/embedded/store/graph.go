@@ -14,57 +14,53 @@ import (
 type graph struct {
 	repo      string
 	manifests []*node
-	byKey     map[key]*node
+	bySum     map[sum]*node
 	aliases   map[digest.Digest]digest.Digest // of SHA-512 to canonical
-	tags      map[key][]string                // of a manifest, in byte order
-	referrers map[key][]*node                 // by subject
-	unsure    bool                            // a damaged manifest stays, or a tag leads nobody knows where
+	tags      map[sum][]string                // of a manifest, in byte order
+	referrers map[sum][]*node                 // by subject
+	unsure    bool                            // something is damaged: what it leads to is not known
+	lost      []sum                           // manifests that tags lead to and the repository does not have
+}
+
+func newGraph(repo string) *graph {
+	return &graph{repo: repo, bySum: map[sum]*node{}, aliases: map[digest.Digest]digest.Digest{}, tags: map[sum][]string{}, referrers: map[sum][]*node{}}
+}
+
+// add adds a manifest of which nothing more is known yet.
+func (g *graph) add(canonical digest.Digest) *node {
+	m := &node{digest: canonical}
+	g.manifests = append(g.manifests, m)
+	g.bySum[sumOf(canonical)] = m
+	return m
 }
 
 // node is a manifest.
 type node struct {
 	digest   digest.Digest // canonical
-	blobs    []key
-	children []key
+	blobs    []sum
+	children []sum
 	parents  []*node
-	subject  key // 0 for none
+	subject  sum // zero for none
 
-	why     string // it stays; "" when it does not
-	swept   bool
-	gone    bool
-	damaged bool // what it names is not known
+	why   string // it stays; "" when it does not
+	swept bool
+	gone  bool
 }
 
 // readGraph reads the manifests and tags of a repository.
 func (s *Store) readGraph(ctx context.Context, repo string) (*graph, error) {
-	g := &graph{repo: repo, byKey: map[key]*node{}, aliases: map[digest.Digest]digest.Digest{},
-		tags: map[key][]string{}, referrers: map[key][]*node{}}
+	g := newGraph(repo)
 	// Tags after manifests would miss one that is moved to a manifest read
 	// already; a push that does so holds the manifest.
-	tags, err := s.list(ctx, tagsPath(repo))
+	tags, err := s.leads(ctx, repo)
 	if err != nil {
 		return nil, err
-	}
-	slices.Sort(tags)
-	for _, tag := range tags {
-		// Not from memory: after a failed write that may know less.
-		d, err := s.link(ctx, tagLink(repo, tag))
-		if missing(err) {
-			g.unsure = g.unsure || errors.Is(err, errDamagedLink)
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		g.tags[keyOf(d)] = append(g.tags[keyOf(d)], tag)
 	}
 	err = s.eachRevision(ctx, repo, func(canonical digest.Digest, names []digest.Digest) error {
 		for _, alias := range names[1:] {
 			g.aliases[alias] = canonical
 		}
-		m := &node{digest: canonical}
-		g.manifests = append(g.manifests, m)
-		g.byKey[keyOf(canonical)] = m
+		g.add(canonical)
 		return nil
 	})
 	if errors.Is(err, errDamagedLink) {
@@ -72,10 +68,13 @@ func (s *Store) readGraph(ctx context.Context, repo string) (*graph, error) {
 	} else if err != nil {
 		return nil, err
 	}
+	if err := s.tag(ctx, g, tags); err != nil {
+		return nil, err
+	}
 	// A service takes its time for each, and a batch bounds what is held of them.
 	const batch, parallel = 256, 16
 	for some := range slices.Chunk(g.manifests, batch) {
-		read := make([]parsed, len(some))
+		read, damaged := make([]parsed, len(some)), make([]bool, len(some))
 		group, loads := errgroup.WithContext(ctx)
 		group.SetLimit(parallel)
 		for i, m := range some {
@@ -83,7 +82,7 @@ func (s *Store) readGraph(ctx context.Context, repo string) (*graph, error) {
 				_, read[i], err = s.load(loads, m.digest)
 				var e *Error
 				if errors.As(err, &e) {
-					m.damaged, err = true, nil
+					damaged[i], err = true, nil
 				}
 				return err
 			})
@@ -91,6 +90,7 @@ func (s *Store) readGraph(ctx context.Context, repo string) (*graph, error) {
 		if err := group.Wait(); err != nil {
 			return nil, err
 		}
+		g.unsure = g.unsure || slices.Contains(damaged, true)
 		for i, m := range some {
 			if err := s.connect(ctx, g, m, read[i]); err != nil {
 				return nil, err
@@ -100,63 +100,88 @@ func (s *Store) readGraph(ctx context.Context, repo string) (*graph, error) {
 	return g, nil
 }
 
-// connect adds what a manifest leads to.
-func (s *Store) connect(ctx context.Context, g *graph, m *node, p parsed) error {
-	for _, d := range p.blobs {
-		canonical, err := s.canonicalLayer(ctx, g.repo, d.Digest)
-		if missing(err) {
-			g.unsure = g.unsure || errors.Is(err, errDamagedLink)
+// tag adds where tags lead. One that leads to nothing may be meant to lead to
+// anything.
+func (s *Store) tag(ctx context.Context, g *graph, tags []lead) error {
+	for _, t := range tags {
+		if t.to == "" {
+			g.unsure = true
 			continue
 		}
+		to := g.sum(t.to)
+		g.tags[to] = append(g.tags[to], t.tag)
+		if g.bySum[to] != nil {
+			continue
+		}
+		// Or a client has just removed both, or moved the tag: then it holds the other.
+		why, err := s.lost(ctx, g.repo, t.tag)
 		if err != nil {
 			return err
 		}
-		m.blobs = append(m.blobs, keyOf(canonical))
+		if why != "" {
+			g.unsure, g.lost = true, append(g.lost, to)
+		}
+	}
+	return nil
+}
+
+// connect adds what a manifest leads to.
+func (s *Store) connect(ctx context.Context, g *graph, m *node, p parsed) error {
+	blob := func(d digest.Digest) error {
+		canonical, err := s.canonicalLayer(ctx, g.repo, d)
+		switch {
+		case missing(err): // a client may have deleted it
+			g.unsure = g.unsure || errors.Is(err, errDamagedLink)
+		case err != nil:
+			return err
+		default:
+			m.blobs = append(m.blobs, sumOf(canonical))
+		}
+		return nil
+	}
+	for _, d := range p.blobs {
+		if err := blob(d.Digest); err != nil {
+			return err
+		}
 	}
 	for _, d := range p.manifests {
-		k := g.key(d.Digest)
-		m.children = append(m.children, k)
-		if child := g.byKey[k]; child != nil {
-			child.parents = append(child.parents, m)
-			continue
-		}
-		// Caches of builds are indexes of blobs.
-		if canonical, err := s.canonicalLayer(ctx, g.repo, d.Digest); err == nil {
-			m.blobs = append(m.blobs, keyOf(canonical))
-		} else if errors.Is(err, errDamagedLink) {
-			g.unsure = true
+		child := g.sum(d.Digest)
+		m.children = append(m.children, child)
+		if n := g.bySum[child]; n != nil {
+			n.parents = append(n.parents, m)
+		} else if err := blob(d.Digest); err != nil { // caches of builds are indexes of blobs
+			return err
 		}
 	}
 	if p.subject != "" {
-		m.subject = g.key(p.subject)
+		m.subject = g.sum(p.subject)
 		g.referrers[m.subject] = append(g.referrers[m.subject], m)
 	}
 	return nil
 }
 
-// key returns that of a manifest by any of its digests.
-func (g *graph) key(d digest.Digest) key {
+// sum returns that of a manifest by any of its digests.
+func (g *graph) sum(d digest.Digest) sum {
 	if canonical, ok := g.aliases[d]; ok {
 		d = canonical
 	}
-	return keyOf(d)
+	return sumOf(d)
 }
 
 // mark finds out which manifests stay, and why.
 func (c *collection) mark(ctx context.Context, g *graph) {
 	for _, m := range g.manifests {
-		if tags := g.tags[keyOf(m.digest)]; tags != nil {
+		if tags := g.tags[sumOf(m.digest)]; tags != nil {
 			g.keep(m, "tag "+strings.Join(tags, ", "))
 		} else if !c.s.opts.Untagged {
 			g.keep(m, "manifests without a tag are kept (gc_untagged)")
 		}
 	}
 	for _, m := range g.manifests {
-		if m.why == "" && c.s.claims.freshIn(g.repo, m.digest, c.written(ctx, revisionLink(g.repo, m.digest), false), c.Delay) {
+		if m.why == "" && c.s.claims.freshIn(g.repo, m.digest, c.written(ctx, revisionLink(g.repo, m.digest), nil, m.digest), c.Delay) {
 			g.keep(m, "pushed, asked for or untagged of late")
 		}
 	}
-	g.unsure = g.unsure || slices.ContainsFunc(g.manifests, func(m *node) bool { return m.damaged && m.why != "" })
 	if g.unsure {
 		for _, m := range g.manifests {
 			g.keep(m, damagedMay)
@@ -164,8 +189,8 @@ func (c *collection) mark(ctx context.Context, g *graph) {
 	}
 }
 
-// damagedMay is why all of a repository stays while a tag is damaged, or a
-// manifest that something leads to: they may lead to it, and can be repaired.
+// damagedMay is why all of a repository stays while a tag, manifest or link in it is
+// damaged: it may lead to anything, or be what refers to it, and can be repaired.
 const damagedMay = "a damaged manifest or tag of the repository may lead to it"
 
 // keep marks a manifest and all that it keeps alive: what an index names, what
@@ -186,20 +211,20 @@ func (g *graph) keep(m *node, why string) {
 		m := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
 		for _, child := range m.children {
-			mark(g.byKey[child], "named by "+m.digest.String())
+			mark(g.bySum[child], "named by "+m.digest.String())
 		}
-		for _, r := range g.referrers[keyOf(m.digest)] {
+		for _, r := range g.referrers[sumOf(m.digest)] {
 			mark(r, "refers to "+m.digest.String())
 		}
-		if m.subject != 0 {
-			mark(g.byKey[m.subject], "referred to by "+m.digest.String())
+		if m.subject != (sum{}) {
+			mark(g.bySum[m.subject], "referred to by "+m.digest.String())
 		}
 	}
 }
 
 // users returns a manifest that stays for each blob that one names.
-func (g *graph) users() map[key]*node {
-	users := map[key]*node{}
+func (g *graph) users() map[sum]*node {
+	users := map[sum]*node{}
 	for _, m := range g.manifests {
 		if m.why == "" {
 			continue
@@ -213,20 +238,20 @@ func (g *graph) users() map[key]*node {
 
 // hit returns the tags that lead to any of some blobs or manifests, and whether
 // the repository has one of them at all.
-func (g *graph) hit(damaged key, linked bool) (tags []string, has bool) {
-	hit := map[key]bool{damaged: true}
-	todo := []key{damaged}
-	up := func(k key) {
+func (g *graph) hit(damaged sum, linked bool) (tags []string, has bool) {
+	hit := map[sum]bool{damaged: true}
+	todo := []sum{damaged}
+	up := func(k sum) {
 		if !hit[k] {
 			hit[k] = true
 			todo = append(todo, k)
 		}
 	}
 	_, isTagged := g.tags[damaged]
-	has = linked || isTagged || g.byKey[damaged] != nil
+	has = linked || isTagged || g.bySum[damaged] != nil
 	for _, m := range g.manifests {
 		if slices.Contains(m.blobs, damaged) || slices.Contains(m.children, damaged) {
-			up(keyOf(m.digest))
+			up(sumOf(m.digest))
 			has = true
 		}
 	}
@@ -234,9 +259,9 @@ func (g *graph) hit(damaged key, linked bool) (tags []string, has bool) {
 		k := todo[0]
 		todo = todo[1:]
 		tags = append(tags, g.tags[k]...)
-		if m := g.byKey[k]; m != nil {
+		if m := g.bySum[k]; m != nil {
 			for _, parent := range m.parents {
-				up(keyOf(parent.digest))
+				up(sumOf(parent.digest))
 			}
 		}
 	}

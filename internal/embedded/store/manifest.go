@@ -62,13 +62,15 @@ func (s *Store) resolve(ctx context.Context, repo, reference string) (digest.Dig
 func (s *Store) readTag(ctx context.Context, repo, tag string) (digest.Digest, error) {
 	d, err := s.link(ctx, tagLink(repo, tag))
 	if missing(err) {
-		return "", fault(ManifestUnknown, "the repository has no tag %s", tag)
+		return "", noTag(tag)
 	}
 	if err == nil {
 		s.tagged.Add(repo+":"+tag, d)
 	}
 	return d, err
 }
+
+func noTag(tag string) *Error { return fault(ManifestUnknown, "the repository has no tag %s", tag) }
 
 // revision returns the canonical digest of a manifest that a repository has.
 func (s *Store) revision(ctx context.Context, repo string, d digest.Digest) (digest.Digest, error) {
@@ -77,7 +79,7 @@ func (s *Store) revision(ctx context.Context, repo string, d digest.Digest) (dig
 		return canonical, nil
 	}
 	defer s.revisionLocks.lock(key)()
-	canonical, err := s.link(ctx, revisionLink(repo, d))
+	canonical, err := s.canonicalLink(ctx, revisionLink(repo, d), d)
 	if missing(err) {
 		return "", fault(ManifestUnknown, "the repository has no manifest %s", d)
 	}
@@ -319,8 +321,13 @@ func (s *Store) tagBefore(ctx context.Context, p Put, tag string) (digest.Digest
 // Errors: ManifestUnknown.
 func (s *Store) DeleteTag(ctx context.Context, repo, tag string) error {
 	defer s.tagLocks.lock(repo + ":" + tag)()
-	d, err := s.readTag(ctx, repo, tag)
-	if err != nil {
+	d, err := s.link(ctx, tagLink(repo, tag))
+	switch {
+	case errors.Is(err, errDamagedLink): // which can be given up all the same
+		return s.untag(ctx, repo, tag)
+	case missing(err):
+		return noTag(tag)
+	case err != nil:
 		return err
 	}
 	if err := s.untag(ctx, repo, tag); err != nil {

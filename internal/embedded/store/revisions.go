@@ -20,7 +20,7 @@ func (s *Store) eachRevision(ctx context.Context, repo string, visit func(canoni
 	}
 	for _, hex := range hexes {
 		d := digest.NewDigestFromEncoded(digest.SHA512, hex)
-		canonical, err := s.link(ctx, revisionLink(repo, d))
+		canonical, err := s.canonicalLink(ctx, revisionLink(repo, d), d)
 		switch {
 		case err == nil:
 			aliases[canonical] = append(aliases[canonical], d)
@@ -30,7 +30,7 @@ func (s *Store) eachRevision(ctx context.Context, repo string, visit func(canoni
 			return err
 		}
 	}
-	hexes, err = s.list(ctx, path.Join(revisionsPath(repo), digest.SHA256.String()))
+	hexes, err = s.listWhole(ctx, path.Join(revisionsPath(repo), digest.SHA256.String()))
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"path"
 	"slices"
@@ -48,6 +49,8 @@ type Scrubbed struct {
 	Bytes   int64    `json:"bytes"`
 	Resumed bool     `json:"resumed"` // the pass began in an earlier sitting
 	Damaged []Damage `json:"damaged"` // also what earlier passes found
+	// Lost are tags that lead to no manifest, though not for damage that is in Damaged.
+	Lost []LostTag `json:"lost,omitempty"`
 	// Unreadable counts blobs that could not be verified, for a reason that need not
 	// be damage: the log has it.
 	Unreadable int           `json:"unreadable"`
@@ -96,7 +99,7 @@ func (s *Store) Scrub(ctx context.Context, o Scrub) (Scrubbed, error) {
 	err := p.all(ctx)
 	report.Blobs, report.Bytes, report.Unreadable = p.at.Blobs, p.at.Bytes, p.at.Unreadable
 	if err == nil {
-		report.Damaged, err = s.quarantined(ctx)
+		report.Damaged, report.Lost, err = s.damage(ctx)
 	}
 	report.Duration = time.Since(began)
 	return report, err
@@ -268,9 +271,28 @@ func (p *pass) quarantine(ctx context.Context, d digest.Digest) error {
 	return err
 }
 
-// quarantined returns what is in quarantine and still needed, and lets go of the
-// rest.
-func (s *Store) quarantined(ctx context.Context) (all []Damage, err error) {
+// damage returns what is in quarantine and still needed, letting go of the rest,
+// and the tags that lead nowhere.
+func (s *Store) damage(ctx context.Context) (damaged []Damage, lost []LostTag, err error) {
+	var repos []string
+	if err := s.eachRepository(ctx, func(repo string, _ []string) { repos = append(repos, repo) }); err != nil {
+		return nil, nil, err
+	}
+	slices.Sort(repos)
+	for _, repo := range repos {
+		some, err := s.lostTags(ctx, repo)
+		if err != nil {
+			return nil, nil, fmt.Errorf("the tags of %s: %w", repo, err)
+		}
+		lost = append(lost, some...)
+	}
+	damaged, err = s.quarantined(ctx, repos)
+	return damaged, lost, err
+}
+
+// quarantined returns what is in quarantine and needed by one of the repositories,
+// and lets go of the rest.
+func (s *Store) quarantined(ctx context.Context, repos []string) (all []Damage, err error) {
 	hexes, err := s.list(ctx, path.Dir(quarantinePath(digest.FromString(""))))
 	if err != nil || len(hexes) == 0 {
 		return nil, err
@@ -289,11 +311,6 @@ func (s *Store) quarantined(ctx context.Context) (all []Damage, err error) {
 		}
 		all = append(all, Damage{Digest: d})
 	}
-	var repos []string
-	if err := s.eachRepository(ctx, func(repo string, _ []string) { repos = append(repos, repo) }); err != nil {
-		return nil, err
-	}
-	slices.Sort(repos)
 	for _, repo := range repos {
 		g, err := s.readGraph(ctx, repo)
 		if err != nil {
@@ -301,7 +318,7 @@ func (s *Store) quarantined(ctx context.Context) (all []Damage, err error) {
 		}
 		for i := range all {
 			_, err := s.driver.Stat(ctx, layerLink(repo, all[i].Digest))
-			if tags, has := g.hit(keyOf(all[i].Digest), err == nil); has {
+			if tags, has := g.hit(sumOf(all[i].Digest), err == nil); has {
 				all[i].Places = append(all[i].Places, Place{Repository: repo, Tags: tags})
 			}
 		}

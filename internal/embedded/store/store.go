@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"path"
 	"sync"
+	"syscall"
 	"time"
 
 	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
@@ -180,29 +181,22 @@ func missing(err error) bool {
 	return errors.As(err, &e)
 }
 
-// errDamagedLink is in the tree of an error beside that of a missing path.
-var errDamagedLink = errors.New("a link is damaged")
-
-// link reads a file that holds a digest. A file that holds none is damaged, and
-// like one that is missing to all but garbage collection.
-func (s *Store) link(ctx context.Context, name string) (digest.Digest, error) {
-	data, err := s.driver.GetContent(ctx, name)
-	if err != nil {
-		return "", err
-	}
-	d, err := digest.Parse(string(data))
-	if err != nil {
-		s.log.Warn("a link is damaged and counts as missing", "path", name)
-		return "", errors.Join(errDamagedLink, storagedriver.PathNotFoundError{Path: name, DriverName: s.driver.Name()})
-	}
-	return d, nil
-}
-
 // list returns the last elements of the paths directly below a path, in no
 // order; none when the path is missing.
 func (s *Store) list(ctx context.Context, dir string) ([]string, error) {
+	names, err := s.listWhole(ctx, dir)
+	if errors.Is(err, syscall.ENOTDIR) {
+		return nil, nil
+	}
+	return names, err
+}
+
+// listWhole is list for a directory of which everything counts, as what is not
+// listed may be removed. It fails where a file is in its place, which is not the
+// same as nothing.
+func (s *Store) listWhole(ctx context.Context, dir string) ([]string, error) {
 	paths, err := s.driver.List(ctx, dir)
-	if missing(err) {
+	if missing(err) && !errors.Is(err, syscall.ENOTDIR) {
 		return nil, nil
 	}
 	for i, p := range paths {

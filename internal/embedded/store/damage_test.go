@@ -1,0 +1,154 @@
+package store
+
+import (
+	"maps"
+	"path"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// release is what TestCollectDamaged mishaps: two tags, of an index and of an image,
+// with a signature; nothing of it is garbage.
+type release struct {
+	*registry
+	top, signature, image, long v1.Descriptor
+	child                       image
+}
+
+func releaseIn(r *registry) release {
+	x := release{registry: r, child: r.image("a", "", "child")}
+	x.top = r.index("a", "top", x.child[0])
+	x.signature = r.image("a", "", "signature", refersTo(x.top))[0]
+	x.image = r.image("a", "v1", "image")[0]
+	x.long = r.blobAs("a", "long", digest.SHA512)
+	r.put("a", "long", imageOf(r.blob("a", "config"), []v1.Descriptor{x.long}))
+	r.image("b", "v1", "elsewhere")
+	r.later(2 * grace)
+	return x
+}
+
+func (x release) write(name, content string) {
+	x.t.Helper()
+	x.must(x.driver.PutContent(x.ctx, name, []byte(content)))
+}
+
+func (x release) delete(name string) {
+	x.t.Helper()
+	x.must(x.driver.Delete(x.ctx, name))
+}
+
+// mishaps are what can happen to the storage of a release.
+var mishaps = map[string]func(x release){
+	"an empty tag":         func(x release) { x.write(tagLink("a", "v1"), "") },
+	"a garbled tag":        func(x release) { x.write(tagLink("a", "v1"), "sha256:\x00\x00") },
+	"a cut tag":            func(x release) { x.write(tagLink("a", "top"), x.top.Digest.String()[:70]) },
+	"a tag of a blob":      func(x release) { x.write(tagLink("a", "v1"), x.long.Digest.String()) },
+	"a tag of nothing":     func(x release) { x.write(tagLink("a", "v1"), digest.FromString("nothing").String()) },
+	"a lost revision":      func(x release) { x.delete(revisionPath("a", x.image.Digest)) },
+	"a garbled revision":   func(x release) { x.write(revisionLink("a", x.image.Digest), "") },
+	"a lost manifest":      func(x release) { x.delete(blobPath(x.image.Digest)) },
+	"a cut manifest":       func(x release) { x.damage(x.image, broken["truncated"]) },
+	"a cut index":          func(x release) { x.damage(x.top, broken["truncated"]) },
+	"a cut child":          func(x release) { x.damage(x.child[0], broken["zeroes"]) },
+	"a cut referrer":       func(x release) { x.damage(x.signature, broken["a flipped bit"]) },
+	"an empty manifest":    func(x release) { x.damage(x.image, broken["empty"]) },
+	"a garbled alias":      func(x release) { x.write(layerLink("a", x.long.Digest), "x") },
+	"an alias of an alias": func(x release) { x.write(layerLink("a", x.long.Digest), x.long.Digest.String()) },
+	"a garbled layer":      func(x release) { x.write(layerLink("a", x.child[1].Digest), "") },
+	"tags that are a file": func(x release) { x.delete(tagsPath("a")); x.write(tagsPath("a"), "x") },
+	"revisions that are a file": func(x release) {
+		x.delete(revisionsPath("a") + "/sha256")
+		x.write(revisionsPath("a")+"/sha256", "x")
+	},
+	"a tag that is a directory": func(x release) { x.delete(tagLink("a", "v1")); x.write(tagLink("a", "v1")+"/x", "x") },
+}
+
+// What may be needed once damage is repaired is not collected.
+func TestCollectDamaged(t *testing.T) {
+	for name, damage := range mishaps {
+		t.Run(name, func(t *testing.T) {
+			x := releaseIn(open(t, files(t)))
+			damage(x)
+			x.registry = open(t, x.driver)
+			x.later(3 * grace)
+			before := x.snapshot()
+			_, err := x.Collect(x.ctx, Collection{})
+			if after := x.snapshot(); !maps.Equal(before, after) {
+				t.Errorf("(-before +after, %v):\n%s", err, cmp.Diff(before, after))
+			}
+		})
+	}
+}
+
+// A tag that leads to no manifest is told of, and mended by a push or given up.
+func TestScrubLostTags(t *testing.T) {
+	for name, why := range map[string]string{
+		"an empty tag": "its link is damaged", "a garbled tag": "its link is damaged",
+		"a tag of nothing": "which the repository does not have", "a tag of a blob": "which the repository does not have",
+		"a lost revision": "which the repository does not have", "a garbled revision": "which the repository does not have",
+		"a lost manifest": "is gone",
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := releaseIn(open(t, files(t)))
+			x.complete("a", "v1")
+			mishaps[name](x)
+			for _, r := range []*registry{x.registry, open(t, x.driver)} {
+				lost := r.scrub().Lost
+				if len(lost) != 1 || lost[0].Repository != "a" || lost[0].Tag != "v1" || !strings.Contains(lost[0].Why, why) {
+					t.Errorf("%+v, want %q", lost, why)
+				}
+			}
+			r := open(t, x.driver)
+			r.image("a", "v1", "image")
+			if lost := r.scrub().Lost; len(lost) > 0 {
+				t.Errorf("after the push: %+v", lost)
+			}
+			r.complete("a", "v1")
+
+			mishaps[name](x)
+			r = open(t, x.driver)
+			r.must(r.DeleteTag(r.ctx, "a", "v1"))
+			if lost := r.scrub().Lost; len(lost) > 0 {
+				t.Errorf("after it was deleted: %+v", lost)
+			}
+			if _, err := r.driver.Stat(r.ctx, path.Dir(path.Dir(tagLink("a", "v1")))); !missing(err) {
+				t.Errorf("the tag is there: %v", err)
+			}
+			r.wants(r.DeleteTag(r.ctx, "a", "v1"), ManifestUnknown)
+		})
+	}
+}
+
+// Two manifests whose digests begin alike are two manifests.
+func TestCollectAlike(t *testing.T) {
+	alike := func(last string) digest.Digest { return digest.Digest("sha256:" + strings.Repeat("a", 63) + last) }
+	for _, other := range []string{"before", "after"} {
+		g := newGraph("a")
+		add := func(last string) *node { return g.add(alike(last)) }
+		if other == "before" {
+			add("0")
+		}
+		child, index := add("1"), add("2")
+		signature, subject := add("3"), add("4")
+		if other == "after" {
+			add("0")
+		}
+		index.children = []sum{sumOf(child.digest)}
+		signature.subject = sumOf(index.digest)
+		index.subject = sumOf(subject.digest)
+		g.referrers[sumOf(index.digest)] = []*node{signature}
+		g.keep(index, "tag v1")
+		for _, m := range g.manifests {
+			if kept, want := m.why != "", m.digest != alike("0"); kept != want {
+				t.Errorf("%s, with another %s: kept %t (%s), want %t", m.digest, other, kept, m.why, want)
+			}
+		}
+		if sumOf(alike("0")).key() != sumOf(alike("1")).key() {
+			t.Error("the keys differ: the test shows nothing")
+		}
+	}
+}
