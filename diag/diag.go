@@ -81,6 +81,14 @@ func Errorf(code Code, format string, args ...any) *Diagnostic {
 	return &Diagnostic{Code: code, Message: redact.Text(err.Error()), Cause: errors.Unwrap(err)}
 }
 
+// Err returns d as an error, which is nil where d is.
+func (d *Diagnostic) Err() error {
+	if d == nil {
+		return nil
+	}
+	return d
+}
+
 // At sets the place of the offending value and returns d.
 func (d *Diagnostic) At(span Span) *Diagnostic { d.Span = span; return d }
 

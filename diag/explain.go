@@ -25,7 +25,7 @@ var explanations = map[Code]Explanation{
 	ImportFailed:     {"an imported package is not there", "paths start at the directory with `kcl.mod`, else at the config's own"},
 	EvalFailed:       {"an expression has no value: an index out of range, a division by zero", "mend the expression"},
 	LimitExceeded:    {"the config is too large, nests too deeply or runs too long", "look for recursion without end"},
-	FileRefused:      {"a program uses files, the environment or the network, which is not allowed", "take it out, or pass `--allow-file` to `berth kcl run`"},
+	FileRefused:      {"a program uses files, the environment or the network, or is to consist of files outside of its directory, which is not allowed", "take it out, or pass `--allow-file`"},
 	NoConfig:         {"no config was found, or it holds no registry", "`berth init` writes one"},
 	ConfigUnclear:    {"a program with several registries", "choose one with `--config NAME`"},
 	ConfigUnread:     {"the file cannot be read", "check the path and its permissions"},

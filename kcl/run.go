@@ -5,7 +5,9 @@
 package kcl
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -28,7 +30,7 @@ type Options struct {
 	Modules   []string // NAME=DIR: where modules are
 	Overrides []string // of configs: PATH=VALUE, PATH:VALUE, PATH+=VALUE, PATH-
 	Plan      eval.Plan
-	AllowFile bool      // let the program read and write files
+	AllowFile bool      // let the program read and write files, and consist of any
 	Print     io.Writer // gets what the program prints; nil drops it
 	Stdin     io.Reader
 }
@@ -43,66 +45,65 @@ type Result struct {
 // Run runs a program. The error is a *diag.Diagnostic, or a *diag.Faults with
 // everything that is wrong with the program.
 func Run(opts Options) (*Result, error) {
-	settings, fault := opts.settings()
-	if fault != nil {
-		return nil, located(diag.List{fault}, nil)
-	}
-	modules, err := opts.modules(settings)
-	if err != nil {
-		return nil, err
-	}
-	arguments, err := opts.arguments(settings)
-	if err != nil {
-		return nil, err
-	}
-	sources, err := opts.sources(settings)
-	if err != nil {
-		return nil, err
-	}
-	texts := map[string]diag.Source{}
-	for _, src := range sources {
-		texts[src.Name] = src
-	}
-	find := program.Options{Dependencies: modules, Overrides: opts.overrides(settings)}
-	evaluated, faults := Evaluate(sources, find, eval.Options{Arguments: arguments, AllowFile: opts.AllowFile, Print: opts.Print})
-	maps.Copy(texts, evaluated.Sources)
-	if faults.Err() != nil {
-		return nil, located(faults, texts)
-	}
-	output, more := evaluated.Plan(opts.plan(settings))
-	if more.Err() != nil {
-		return nil, located(more, texts)
-	}
-	return &Result{Output: output, File: settings.Output, Warnings: &diag.Faults{List: faults.Sort(), Sources: texts}}, nil
+	r := &runner{opts, &program.Reader{Anywhere: opts.AllowFile}}
+	defer r.reader.Close()
+	result, err := r.run()
+	return result, r.reader.Veil(err)
 }
 
-// located returns faults with the texts that they point into, those of files
-// too that are no part of the program, such as kcl.mod.
-func located(faults diag.List, texts map[string]diag.Source) *diag.Faults {
-	if texts == nil {
-		texts = map[string]diag.Source{}
+// runner is one Run.
+type runner struct {
+	Options
+	reader *program.Reader
+}
+
+func (o *runner) run() (*Result, error) {
+	settings, fault := o.settings()
+	if fault != nil {
+		return nil, &diag.Faults{List: diag.List{fault}, Sources: o.reader.Texts}
 	}
-	for _, d := range faults {
-		name := d.Span.Start.File
-		if _, ok := texts[name]; ok || name == "" {
-			continue
-		}
-		if src, err := program.Read(name); err == nil {
-			texts[name] = src
-		}
+	modules, err := o.modules(settings)
+	if err != nil {
+		return nil, err
 	}
-	return &diag.Faults{List: faults.Sort(), Sources: texts}
+	arguments, err := o.arguments(settings)
+	if err != nil {
+		return nil, err
+	}
+	sources, err := o.sources(settings)
+	if err != nil {
+		return nil, err
+	}
+	find := program.Options{Dependencies: modules, Overrides: o.overrides(settings), Reader: o.reader}
+	if len(o.Modules) == 0 {
+		find.DependencyDir = settings.DependencyDir
+	}
+	evaluated, faults := Evaluate(sources, find, eval.Options{Arguments: arguments, AllowFile: o.AllowFile, Print: o.Print})
+	if faults.Err() != nil {
+		return nil, &diag.Faults{List: faults.Sort(), Sources: evaluated.Sources}
+	}
+	output, more := evaluated.Plan(o.plan(settings))
+	if more.Err() != nil {
+		return nil, &diag.Faults{List: more.Sort(), Sources: evaluated.Sources}
+	}
+	result := &Result{Output: output, File: settings.Output, Warnings: &diag.Faults{List: faults.Sort(), Sources: evaluated.Sources}}
+	if o.reader.Veiled() {
+		result.Warnings = &diag.Faults{}
+	}
+	return result, nil
 }
 
 // settings returns what the settings files say, or, where no file at all is
 // named, kcl.yaml and kcl.mod of the working directory. The kcl.mod of a
 // directory that is named alone counts too.
-func (o Options) settings() (*program.Settings, *diag.Diagnostic) {
+func (o *runner) settings() (*program.Settings, *diag.Diagnostic) {
 	all := &program.Settings{}
 	dir, names := "", o.Settings
 	switch {
 	case len(o.Files) == 0:
-		if info, err := os.Stat(program.SettingsFile); len(names) == 0 && err == nil && info.Mode().IsRegular() {
+		if ok, fault := o.reader.Check(".", program.SettingsFile); len(names) == 0 && fault != nil {
+			return nil, fault
+		} else if len(names) == 0 && ok {
 			names = []string{program.SettingsFile}
 		}
 		dir = "."
@@ -110,7 +111,7 @@ func (o Options) settings() (*program.Settings, *diag.Diagnostic) {
 		dir = o.Files[0]
 	}
 	if dir != "" {
-		profile, options, fault := program.Profile(dir)
+		profile, options, fault := o.reader.Profile(dir)
 		if fault != nil {
 			return nil, fault
 		}
@@ -123,7 +124,7 @@ func (o Options) settings() (*program.Settings, *diag.Diagnostic) {
 		}
 	}
 	for _, name := range names {
-		more, fault := program.ReadSettings(name)
+		more, fault := o.reader.Settings(name, len(o.Settings) > 0)
 		if fault != nil {
 			return nil, fault
 		}
@@ -139,7 +140,7 @@ func isDir(name string) bool {
 
 // plan returns the plan that the settings and the options, which come first,
 // make together.
-func (o Options) plan(s *program.Settings) eval.Plan {
+func (o *runner) plan(s *program.Settings) eval.Plan {
 	p := o.Plan
 	yes := func(setting *bool) bool { return setting != nil && *setting }
 	p.DisableNone = p.DisableNone || yes(s.DisableNone)
@@ -153,7 +154,7 @@ func (o Options) plan(s *program.Settings) eval.Plan {
 }
 
 // arguments returns the values of option() by name.
-func (o Options) arguments(s *program.Settings) (map[string]eval.Value, error) {
+func (o *runner) arguments(s *program.Settings) (map[string]eval.Value, error) {
 	values := map[string]eval.Value{}
 	for _, option := range s.Options {
 		values[option.Key] = eval.ValueOf(option.Value)
@@ -169,7 +170,7 @@ func (o Options) arguments(s *program.Settings) (map[string]eval.Value, error) {
 }
 
 // overrides returns those of the options, else those of the settings.
-func (o Options) overrides(s *program.Settings) []string {
+func (o *runner) overrides(s *program.Settings) []string {
 	if len(o.Overrides) > 0 {
 		return o.Overrides
 	}
@@ -177,7 +178,7 @@ func (o Options) overrides(s *program.Settings) []string {
 }
 
 // modules returns the directories of modules by name.
-func (o Options) modules(s *program.Settings) (map[string]string, error) {
+func (o *runner) modules(s *program.Settings) (map[string]string, error) {
 	modules := map[string]string{}
 	maps.Copy(modules, s.Dependencies)
 	if len(o.Modules) > 0 {
@@ -202,8 +203,14 @@ func pair(text, flag, form string) (name, value string, fault error) {
 	return parts[0], parts[1], nil
 }
 
+// file is one of the main package.
+type file struct {
+	name string
+	dir  string // where it was found, by settings or in a directory; "" for one that the user names
+}
+
 // sources reads the files of the main package.
-func (o Options) sources(s *program.Settings) ([]*syntax.Source, error) {
+func (o *runner) sources(s *program.Settings) ([]*syntax.Source, error) {
 	names, dir := o.Files, ""
 	if len(names) == 0 || len(names) == 1 && len(s.Files) > 0 && isDir(names[0]) {
 		names, dir = s.Files, s.Dir
@@ -211,21 +218,21 @@ func (o Options) sources(s *program.Settings) ([]*syntax.Source, error) {
 	if len(names) == 0 {
 		names = []string{"."}
 	}
-	var files []string
+	var files []file
 	for _, name := range names {
-		found, err := expand(name, dir)
+		found, err := o.expand(name, dir)
 		if err != nil {
 			return nil, err
 		}
-		for _, file := range found {
-			if !slices.Contains(files, file) {
-				files = append(files, file)
+		for _, f := range found {
+			if !slices.ContainsFunc(files, func(other file) bool { return other.name == f.name }) {
+				files = append(files, f)
 			}
 		}
 	}
 	var sources []*syntax.Source
-	for _, file := range files {
-		src, err := o.read(file)
+	for _, f := range files {
+		src, err := o.read(f)
 		if err != nil {
 			return nil, err
 		}
@@ -238,10 +245,11 @@ func (o Options) sources(s *program.Settings) ([]*syntax.Source, error) {
 // that settings give.
 const root = "${KCL_MOD}"
 
-// expand returns the files that a name from settings in dir stands for.
-func expand(name, dir string) ([]string, error) {
+// expand returns the files that a name stands for. It is from settings in dir, or,
+// where that is "", from the user.
+func (o *runner) expand(name, dir string) ([]file, error) {
 	if name == "-" {
-		return []string{name}, nil
+		return []file{{name: name}}, nil
 	}
 	if rest, ok := strings.CutPrefix(name, root); ok {
 		abs, err := filepath.Abs(dir)
@@ -253,45 +261,49 @@ func expand(name, dir string) ([]string, error) {
 	if !filepath.IsAbs(name) {
 		name = filepath.Join(dir, name)
 	}
+	if dir != "" {
+		names, fault := o.reader.Expand(dir, name)
+		return found(names, dir), fault.Err()
+	}
 	if isDir(name) {
-		files, err := program.MainFiles(name)
-		if err != nil {
-			return nil, diag.Errorf(diag.ConfigUnread, "cannot read the directory: %w", err)
-		}
-		if len(files) == 0 {
-			return nil, diag.Errorf(diag.ConfigUnread, "the directory %s holds no .k file", name).
-				WithHint("name the files of the program; those that end in _test.k do not count")
-		}
-		return files, nil
+		names, fault := o.reader.Main(name)
+		return found(names, name), fault.Err()
 	}
 	if _, err := os.Stat(name); err != nil {
-		if files, err := filepath.Glob(name); err == nil && len(files) > 0 {
+		if names, err := filepath.Glob(name); err == nil && len(names) > 0 {
+			var files []file
+			for _, name := range names {
+				files = append(files, file{name, filepath.Dir(name)})
+			}
 			return files, nil
 		}
 	}
-	return []string{name}, nil
+	return []file{{name: name}}, nil
+}
+
+func found(names []string, dir string) (files []file) {
+	for _, name := range names {
+		files = append(files, file{name, dir})
+	}
+	return files
 }
 
 // read returns a file, or what is on standard input.
-func (o Options) read(name string) (*syntax.Source, error) {
-	if name != "-" {
-		src, err := program.Read(name)
-		if err == nil {
-			return src, nil
-		}
-		if _, missing := os.Stat(name); os.IsNotExist(missing) {
-			return nil, noFile(name)
-		}
-		return nil, err
+func (o *runner) read(f file) (*syntax.Source, error) {
+	var src *syntax.Source
+	var fault *diag.Diagnostic
+	switch {
+	case f.name == "-":
+		src, fault = o.reader.Stdin(o.Stdin)
+	case f.dir != "":
+		src, fault = o.reader.Found(f.dir, f.name)
+	default:
+		src, fault = o.reader.Named(f.name)
 	}
-	data, err := io.ReadAll(io.LimitReader(o.Stdin, program.MaxFile+1))
-	if err != nil {
-		return nil, diag.Errorf(diag.ConfigUnread, "cannot read standard input: %w", err)
+	if errors.Is(fault.Err(), fs.ErrNotExist) {
+		fault = noFile(f.name)
 	}
-	if len(data) > program.MaxFile {
-		return nil, diag.Errorf(diag.LimitExceeded, "standard input has more than %d bytes", program.MaxFile)
-	}
-	return syntax.NewSource("<stdin>", string(data)), nil
+	return src, fault.Err()
 }
 
 func noFile(name string) *diag.Diagnostic {

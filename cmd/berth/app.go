@@ -24,10 +24,12 @@ type app struct {
 	input   bytes.Buffer           // what was read of stdin: a config that a child process needs too
 	sources map[string]diag.Source // of the config, for the frames of later errors
 
-	file    string // -f
-	name    string // --config
-	quiet   bool
-	verbose bool
+	file string // -f
+	name string // --config
+	// --allow-file: a config in KCL may use files, and consist of any
+	allowFile bool
+	quiet     bool
+	verbose   bool
 }
 
 // run executes one command line and returns the exit code.
@@ -69,6 +71,7 @@ func (a *app) root() *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.StringVarP(&a.file, "file", "f", "", "config `FILE`, - for standard input (default $BERTH_CONFIG, then registry.k, .yaml, .yml, .json here, then in $XDG_CONFIG_HOME/berth)")
 	flags.StringVar(&a.name, "config", "", "`NAME` of the registry, where a config holds several")
+	flags.BoolVar(&a.allowFile, "allow-file", false, "let KCL use files and the environment, and consist of files outside of its directory")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but results and errors")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "say more of what is done")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -126,7 +129,7 @@ func options(config *load.Config) resolve.Options {
 
 // config loads the config that the flags name, or the built-in one.
 func (a *app) config() (*load.Config, error) {
-	config, err := load.File(a.file, load.Options{Stdin: io.TeeReader(a.stdin, &a.input), Name: a.name, Solo: true})
+	config, err := load.File(a.file, load.Options{Stdin: io.TeeReader(a.stdin, &a.input), Name: a.name, Solo: true, AllowFile: a.allowFile})
 	if err == nil {
 		a.sources = config.Sources
 	}

@@ -42,7 +42,7 @@ kcl.mod names, else all its .k files.`,
 			if a.file != "" || a.name != "" {
 				return diag.Errorf(diag.Usage, "kcl run evaluates programs and uses no config").WithHint("name the program without -f: berth kcl run FILE")
 			}
-			opts.Files, opts.Stdin, opts.Print = files, a.stdin, a.stdout
+			opts.Files, opts.Stdin, opts.Print, opts.AllowFile = files, a.stdin, a.stdout, a.allowFile
 			return interruptible(cmd.Context(), func() error { return a.kclRun(opts, format, output) })
 		},
 	}
@@ -57,7 +57,6 @@ kcl.mod names, else all its .k files.`,
 	flags.BoolVarP(&opts.Plan.DisableNone, "disable_none", "n", false, "leave out what is None")
 	flags.BoolVarP(&opts.Plan.SortKeys, "sort_keys", "k", false, "sort the keys")
 	flags.BoolVarP(&opts.Plan.ShowHidden, "show_hidden", "H", false, "print names that begin with _ too")
-	flags.BoolVar(&opts.AllowFile, "allow-file", false, "let the program read and write files")
 	return cmd
 }
 

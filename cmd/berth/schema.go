@@ -47,7 +47,7 @@ lets through is listed in its $comment.
 }
 
 func (a *app) jsonSchema(name string) error {
-	p, name, err := load.Schema(name)
+	p, name, err := load.Schema(name, a.allowFile)
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ list of {"path", "value", "default", "schema", "place", "file", "line",
 				return err
 			}
 			return interruptible(cmd.Context(), func() error {
-				config, err := load.File(a.file, load.Options{Stdin: a.stdin, Name: a.name, Schema: schema})
+				config, err := load.File(a.file, load.Options{Stdin: a.stdin, Name: a.name, Schema: schema, AllowFile: a.allowFile})
 				if err != nil {
 					return err
 				}

@@ -89,7 +89,7 @@ func (a *app) up(ctx context.Context, t *resolve.Target, config *load.Config, op
 	default:
 		a.note("%s runs already: pid %d", state.Product, state.PID)
 	}
-	a.note("stop it with: %s", downLine(config, a.name))
+	a.note("stop it with: %s", a.downLine(config))
 	fmt.Fprintln(a.stdout, state.Endpoint)
 	return nil
 }
@@ -128,7 +128,7 @@ func (a *app) ensureUp(ctx context.Context, t *resolve.Target, config *load.Conf
 	}
 	state, started, err := engine.Up(ctx, u, l, upTimeout)
 	if started {
-		a.note("started %s at %s; stop it with: %s", u.Product, state.Endpoint, downLine(config, a.name))
+		a.note("started %s at %s; stop it with: %s", u.Product, state.Endpoint, a.downLine(config))
 	}
 	return placed(t, err)
 }
@@ -155,6 +155,9 @@ func (a *app) launch(config *load.Config, engineName string) (engine.Launch, err
 	if a.name != "" {
 		l.Args = append(l.Args, "--config", a.name)
 	}
+	if a.allowFile {
+		l.Args = append(l.Args, "--allow-file")
+	}
 	if engineName != "" {
 		l.Args = append(l.Args, "--engine", engineName)
 	}
@@ -162,13 +165,16 @@ func (a *app) launch(config *load.Config, engineName string) (engine.Launch, err
 }
 
 // downLine is the command that stops what up started.
-func downLine(config *load.Config, name string) string {
+func (a *app) downLine(config *load.Config) string {
 	line := "berth down"
 	if config.File != "" {
 		line += " -f " + shellWord(config.File)
 	}
-	if name != "" {
-		line += " --config " + shellWord(name)
+	if a.name != "" {
+		line += " --config " + shellWord(a.name)
+	}
+	if a.allowFile {
+		line += " --allow-file"
 	}
 	return line
 }

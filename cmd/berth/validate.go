@@ -61,10 +61,10 @@ func (a *app) validate(files []string, format, schema string) error {
 	var verdicts []verdict
 	var failure error
 	for _, file := range files {
-		if found, err := load.Find(); file == "" && err == nil {
+		if found, err := load.Find(a.allowFile); file == "" && err == nil {
 			file = found
 		}
-		config, err := load.File(file, load.Options{Stdin: a.stdin, Name: a.name, Schema: schema})
+		config, err := load.File(file, load.Options{Stdin: a.stdin, Name: a.name, Schema: schema, AllowFile: a.allowFile})
 		var list diag.List
 		var sources map[string]diag.Source
 		if err == nil {

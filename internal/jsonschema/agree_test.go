@@ -210,7 +210,7 @@ func inexpressible(d *diag.Diagnostic, s *jsonschema.Schema) bool {
 
 func compile(t *testing.T, name string) (*validator.Schema, *jsonschema.Schema) {
 	t.Helper()
-	p, name, err := load.Schema(name)
+	p, name, err := load.Schema(name, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,25 +15,39 @@ import (
 
 // Find returns the config that is used when none is named: $BERTH_CONFIG, else
 // registry.k, .yaml, .yml or .json in the working directory, else the same in
-// $XDG_CONFIG_HOME/berth.
-func Find() (string, error) {
+// $XDG_CONFIG_HOME/berth. What is found in the working directory came there with
+// what it holds, so that it may not lead out of that unless anywhere is set.
+func Find(anywhere bool) (string, error) {
 	if name := os.Getenv("BERTH_CONFIG"); name != "" {
 		return name, nil
 	}
-	dirs := []string{""}
-	if dir, err := userConfigDir(); err == nil {
-		dirs = append(dirs, filepath.Join(dir, "berth"))
+	reader := &program.Reader{Anywhere: anywhere}
+	defer reader.Close()
+	if name, err := findIn("", reader); name != "" || err != nil {
+		return name, err
 	}
-	for _, dir := range dirs {
-		for _, ext := range []string{".k", ".yaml", ".yml", ".json"} {
-			name := filepath.Join(dir, "registry"+ext)
-			if _, err := os.Stat(name); err == nil {
-				return name, nil
-			}
+	if dir, err := userConfigDir(); err == nil {
+		user := &program.Reader{Anywhere: true}
+		if name, err := findIn(filepath.Join(dir, "berth"), user); name != "" || err != nil {
+			return name, err
 		}
 	}
 	return "", diag.Errorf(diag.NoConfig, "no config found").
 		WithHint("name one with -f, or create registry.k with: berth init")
+}
+
+// findIn returns the config in a directory, "" for none.
+func findIn(dir string, reader *program.Reader) (string, error) {
+	for _, ext := range []string{".k", ".yaml", ".yml", ".json"} {
+		name := filepath.Join(dir, "registry"+ext)
+		switch ok, fault := reader.Check(dir, name); {
+		case fault != nil:
+			return "", fault.WithHint("name the config with -f; a config that is found is a file in its directory")
+		case ok:
+			return name, nil
+		}
+	}
+	return "", nil
 }
 
 func userConfigDir() (string, error) {
@@ -46,72 +60,51 @@ func userConfigDir() (string, error) {
 
 // readAll reads the sources that a name stands for: a file, standard input as
 // "-", or the files of the KCL package in a directory.
-func readAll(name string, stdin io.Reader) ([]*syntax.Source, error) {
-	if info, err := os.Stat(name); err == nil && info.IsDir() {
-		return readPackage(name)
+func readAll(r *program.Reader, name string, stdin io.Reader) ([]*syntax.Source, error) {
+	if isDir(name) {
+		return readPackage(r, name)
 	}
-	src, err := read(name, stdin)
-	if err != nil {
-		return nil, err
+	if name == "-" {
+		src, fault := r.Stdin(stdin)
+		return checked(src, fault, "<stdin>")
 	}
-	return []*syntax.Source{src}, nil
+	src, fault := r.Named(name)
+	if errors.Is(fault.Err(), fs.ErrNotExist) {
+		return nil, diag.Errorf(diag.NoConfig, "there is no config %s", name).WithHint("create one with: berth init")
+	}
+	return checked(src, fault, name)
 }
 
-func readPackage(dir string) ([]*syntax.Source, error) {
-	names, err := program.Files(dir)
-	if err != nil {
-		return nil, diag.Errorf(diag.ConfigUnread, "cannot read config: %w", err)
+func readPackage(r *program.Reader, dir string) ([]*syntax.Source, error) {
+	names, fault := r.Package(dir)
+	if fault != nil {
+		return nil, fault
 	}
 	if len(names) == 0 {
 		return nil, diag.Errorf(diag.ConfigUnread, "the directory %s holds no .k file", dir).WithHint("name the config file in it")
 	}
 	var sources []*syntax.Source
 	for _, name := range names {
-		src, err := read(name, nil)
+		src, fault := r.Found(dir, name)
+		one, err := checked(src, fault, name)
 		if err != nil {
 			return nil, err
 		}
-		sources = append(sources, src)
+		sources = append(sources, one...)
 	}
 	return sources, nil
 }
 
-// maxFile is the size of the largest config that is read, in bytes.
-const maxFile = program.MaxFile
-
-// read returns a config by its name. Standard input is called <stdin> in
-// diagnostics.
-func read(name string, stdin io.Reader) (*syntax.Source, error) {
-	shown := name
-	if name == "-" {
-		shown = "<stdin>"
-	} else {
-		f, err := os.Open(name)
-		if err != nil {
-			d := diag.Errorf(diag.ConfigUnread, "cannot read config: %w", err)
-			if errors.Is(err, fs.ErrNotExist) {
-				d.Code = diag.NoConfig
-				d.Message = "there is no config " + name
-				d.Hint = "create one with: berth init"
-			}
-			return nil, d
-		}
-		defer f.Close()
-		stdin = f
+// checked returns a source that was read, called as the user does.
+func checked(src *syntax.Source, fault *diag.Diagnostic, name string) ([]*syntax.Source, error) {
+	if fault != nil {
+		return nil, fault
 	}
-	// Not the size that the system gives: a pipe or a device has none.
-	data, err := io.ReadAll(io.LimitReader(stdin, maxFile+1))
-	if err != nil {
-		return nil, diag.Errorf(diag.ConfigUnread, "cannot read config %s: %w", shown, err)
-	}
-	if len(data) > maxFile {
-		return nil, diag.Errorf(diag.LimitExceeded, "%s has more than %d MiB; a config may not", shown, maxFile>>20)
-	}
-	src := syntax.NewSource(shown, string(data))
+	src = syntax.NewSource(name, src.Text)
 	if d := checkEncoding(src); d != nil {
-		return nil, &diag.Faults{List: diag.List{d}, Sources: map[string]diag.Source{shown: src}}
+		return nil, &diag.Faults{List: diag.List{d}, Sources: map[string]diag.Source{name: src}}
 	}
-	return src, nil
+	return []*syntax.Source{src}, nil
 }
 
 // checkEncoding makes sure that a source is UTF-8, as all formats are.

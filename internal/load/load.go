@@ -6,6 +6,7 @@ package load
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -44,6 +45,10 @@ type Options struct {
 	Name  string    // chooses among several registries of one program
 	Solo  bool      // use the built-in solo config when no file is found
 
+	// AllowFile lets a KCL config use files and the environment, and consist of
+	// files outside of its directory.
+	AllowFile bool
+
 	// Schema is what the registry must be an instance of: NAME, PATH:NAME, or a
 	// PATH with one schema of a registry. PATH is a .k file or a KCL package.
 	// A YAML or JSON config becomes an instance of it; without it, of the
@@ -68,8 +73,8 @@ const solo = `OCIRegistryConfig {
 // Faults in the config come as one *diag.Faults with all of them.
 func File(name string, opts Options) (*Config, error) {
 	if name == "" {
-		found, err := Find()
-		if err != nil && opts.Solo {
+		found, err := Find(opts.AllowFile)
+		if d, ok := errors.AsType[*diag.Diagnostic](err); ok && d.Code == diag.NoConfig && opts.Solo {
 			return Text("", "solo.k", solo, opts)
 		}
 		if err != nil {
@@ -77,27 +82,42 @@ func File(name string, opts Options) (*Config, error) {
 		}
 		name = found
 	}
-	sources, err := readAll(name, opts.Stdin)
+	reader := &program.Reader{Anywhere: opts.AllowFile}
+	defer reader.Close()
+	c, err := file(reader, name, opts)
+	if err != nil {
+		return nil, reader.Veil(err)
+	}
+	if reader.Veiled() {
+		c.Sources, c.Warnings = nil, nil
+	}
+	return c, nil
+}
+
+func file(reader *program.Reader, name string, opts Options) (*Config, error) {
+	sources, err := readAll(reader, name, opts.Stdin)
 	if err != nil {
 		return nil, err
 	}
-	return evaluate(name, sources, opts)
+	return evaluate(reader, name, sources, opts)
 }
 
 // Text loads a config from its text. file is how the user names it, source how
 // diagnostics do; the extension of source tells the format, and without one
 // the text does.
 func Text(file, source, text string, opts Options) (*Config, error) {
-	return evaluate(file, []*syntax.Source{syntax.NewSource(source, text)}, opts)
+	reader := &program.Reader{Anywhere: opts.AllowFile}
+	defer reader.Close()
+	return evaluate(reader, file, []*syntax.Source{syntax.NewSource(source, text)}, opts)
 }
 
 // evaluate loads the config that is made of the sources: one of any format, or
 // several of KCL that form a package.
-func evaluate(file string, sources []*syntax.Source, opts Options) (*Config, error) {
+func evaluate(reader *program.Reader, file string, sources []*syntax.Source, opts Options) (*Config, error) {
 	c := newConfig(file)
 	prelude, faults := c.parse(schema.File, schema.Source)
 	c.schemaSource = prelude.Source
-	want, more, err := c.selectSchema(opts.Schema, prelude)
+	want, more, err := c.selectSchema(reader, opts.Schema, prelude)
 	if faults = append(faults, more...); err != nil || faults.Err() != nil {
 		return nil, firstError(err, c.faults(faults))
 	}
@@ -105,7 +125,8 @@ func evaluate(file string, sources []*syntax.Source, opts Options) (*Config, err
 	if faults = append(faults, more...); err != nil || files == nil { // nothing to evaluate
 		return nil, firstError(err, c.faults(faults))
 	}
-	result, more := kcl.EvaluateFiles(files, program.Options{Prelude: []*syntax.File{prelude}, PreludeName: schema.Package}, eval.Options{})
+	find := program.Options{Prelude: []*syntax.File{prelude}, PreludeName: schema.Package, Reader: reader}
+	result, more := kcl.EvaluateFiles(files, find, eval.Options{AllowFile: opts.AllowFile})
 	faults = append(faults, more...)
 	c.program = result.Linked
 	for name, src := range result.Sources {

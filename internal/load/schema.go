@@ -28,7 +28,7 @@ var schemaName = regexp.MustCompile(`^[A-Za-z_]\w*$`)
 
 // selectSchema finds the schema that the user asks for by NAME, PATH:NAME or
 // PATH. Faults are those of the text at the path.
-func (c *Config) selectSchema(text string, prelude *syntax.File) (*selection, diag.List, error) {
+func (c *Config) selectSchema(reader *program.Reader, text string, prelude *syntax.File) (*selection, diag.List, error) {
 	sel := &selection{}
 	if text == "" {
 		return sel, nil, nil
@@ -42,7 +42,7 @@ func (c *Config) selectSchema(text string, prelude *syntax.File) (*selection, di
 	if sel.path == "" {
 		return sel, nil, nil
 	}
-	sources, err := readAll(sel.path, strings.NewReader(""))
+	sources, err := readAll(reader, sel.path, strings.NewReader(""))
 	if err != nil {
 		return nil, nil, diag.Errorf(diag.Usage, "cannot read the schema %s: %w", text, err).
 			WithHint("--schema takes NAME, FILE.k:NAME or DIRECTORY:NAME")
@@ -60,11 +60,18 @@ func (c *Config) selectSchema(text string, prelude *syntax.File) (*selection, di
 
 // Schema returns a program that defines the schema that a text stands for (see
 // Options.Schema), and its name; "" where the text is empty. The schemas of
-// package schema are its prelude.
-func Schema(text string) (*program.Program, string, error) {
+// package schema are its prelude. allowFile is that of Options.
+func Schema(text string, allowFile bool) (*program.Program, string, error) {
+	reader := &program.Reader{Anywhere: allowFile}
+	defer reader.Close()
+	p, name, err := schemaOf(reader, text)
+	return p, name, reader.Veil(err)
+}
+
+func schemaOf(reader *program.Reader, text string) (*program.Program, string, error) {
 	c := newConfig("")
 	prelude, faults := c.parse(schema.File, schema.Source)
-	sel, more, err := c.selectSchema(text, prelude)
+	sel, more, err := c.selectSchema(reader, text, prelude)
 	if faults = append(faults, more...); err != nil || faults.Err() != nil {
 		return nil, "", firstError(err, c.faults(faults))
 	}
@@ -74,7 +81,7 @@ func Schema(text string) (*program.Program, string, error) {
 			return nil, "", err
 		}
 	}
-	p, faults := program.Link(sel.files, program.Options{Prelude: []*syntax.File{prelude}, PreludeName: schema.Package})
+	p, faults := program.Link(sel.files, program.Options{Prelude: []*syntax.File{prelude}, PreludeName: schema.Package, Reader: reader})
 	for name, src := range p.Sources() {
 		c.addSource(name, src)
 	}

@@ -2,4 +2,7 @@
 
 package regular
 
-const nonblock = 0
+const (
+	nonblock  = 0
+	directory = 0
+)

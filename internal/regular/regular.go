@@ -6,18 +6,21 @@ package regular
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 )
 
-// LimitError is a file that is larger than who reads it allows.
-type LimitError struct{ Limit int64 } // in bytes
+// LimitError is a file that is larger, or a directory that holds more, than who
+// reads it allows.
+type LimitError struct{ Limit int64 } // in bytes or entries
 
-func (e *LimitError) Error() string { return fmt.Sprintf("it has more than %d bytes", e.Limit) }
+func (e *LimitError) Error() string { return fmt.Sprintf("it is larger than %d", e.Limit) }
 
 // KindError is something else than a regular file.
 type KindError struct{ Mode fs.FileMode }
@@ -45,12 +48,24 @@ func Kind(mode fs.FileMode) string {
 
 // Open opens a regular file for reading and never waits. The error is an
 // *fs.PathError, around a *KindError for what is no regular file.
-func Open(name string) (*os.File, fs.FileInfo, error) { return open(name, os.Stat, os.OpenFile) }
+func Open(name string) (*os.File, fs.FileInfo, error) {
+	info, err := os.Stat(name) // before opening, which does things to some devices
+	if failed, ok := errors.AsType[*fs.PathError](err); ok {
+		return nil, nil, &fs.PathError{Op: "open", Path: name, Err: failed.Err}
+	}
+	if err == nil {
+		err = check(name, info)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return open(name, os.OpenFile)
+}
 
 // OpenIn is Open for a file in a directory, out of which no name and no link in
-// it leads.
+// it leads. To devices there it may do more than Open.
 func OpenIn(root *os.Root, name string) (*os.File, fs.FileInfo, error) {
-	return open(name, root.Stat, root.OpenFile)
+	return open(name, root.OpenFile)
 }
 
 // Read returns the content of a regular file of at most limit bytes. The error is
@@ -107,24 +122,44 @@ func ReadAny(name string, limit int64) ([]byte, error) {
 	return read(f, name, info.Size(), limit)
 }
 
+// ReadDir returns the entries of a directory, sorted by name. Its error is that of
+// os.ReadDir, or an *fs.PathError around a *LimitError where there are more than
+// limit.
+func ReadDir(name string, limit int) ([]fs.DirEntry, error) {
+	f, err := os.OpenFile(name, directory, 0)
+	return entries(f, err, name, limit)
+}
+
+// ReadDirIn is ReadDir for a directory in another one, as OpenIn is Open.
+func ReadDirIn(root *os.Root, name string, limit int) ([]fs.DirEntry, error) {
+	f, err := root.OpenFile(name, directory, 0)
+	return entries(f, err, name, limit)
+}
+
+func entries(f *os.File, err error, name string, limit int) ([]fs.DirEntry, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	list, err := f.ReadDir(limit + 1)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	if len(list) > limit {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: &LimitError{int64(limit)}}
+	}
+	slices.SortFunc(list, func(a, b fs.DirEntry) int { return cmp.Compare(a.Name(), b.Name()) })
+	return list, nil
+}
+
 type opener func(name string, flag int, mode fs.FileMode) (*os.File, error)
 
-func open(name string, stat func(string) (fs.FileInfo, error), openFile opener) (*os.File, fs.FileInfo, error) {
-	info, err := stat(name) // before opening, which does things to some devices
-	if failed, ok := errors.AsType[*fs.PathError](err); ok {
-		return nil, nil, &fs.PathError{Op: "open", Path: name, Err: failed.Err}
-	}
-	if err == nil {
-		err = check(name, info)
-	}
-	if err != nil {
-		return nil, nil, err
-	}
+func open(name string, openFile opener) (*os.File, fs.FileInfo, error) {
 	f, err := openFile(name, os.O_RDONLY|nonblock, 0)
 	if err != nil {
 		return nil, nil, err
 	}
-	info, err = f.Stat() // it may be another by now
+	info, err := f.Stat()
 	if err == nil {
 		err = check(name, info)
 	}

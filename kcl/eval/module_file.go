@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/regular"
 	"github.com/berth-oci/berth/kcl/program"
 )
 
@@ -31,7 +32,7 @@ func fileModule() map[string]func(*call) Value {
 		"mv":      fileMove,
 		"read":    fileRead,
 		"readbase64": inRoot("filepath", func(r *os.Root, path string) (Value, error) {
-			data, err := readIn(r, path)
+			data, err := regular.ReadIn(r, path, maxFile)
 			return String(base64.StdEncoding.EncodeToString(data)), err
 		}),
 		"read_env": fileReadEnv,
@@ -134,23 +135,13 @@ func (c *call) withRoot(f func(*os.Root) (Value, error)) Value {
 // maxFile is the size up to which a file is read.
 const maxFile = 16 * maxSize
 
-var errTooLarge = errors.New("the file is too large")
-
 // readFile reads a file outside of the module file: relative paths start from
 // the work directory, and none is refused.
 func (c *call) readFile(path string) ([]byte, bool) {
 	if c.failed || !c.allowed() {
 		return nil, false
 	}
-	path = c.inWorkDir(path)
-	info, err := os.Stat(path)
-	if err == nil && info.Size() > maxFile {
-		err = errTooLarge
-	}
-	var data []byte
-	if err == nil {
-		data, err = os.ReadFile(path)
-	}
+	data, err := regular.Read(c.inWorkDir(path), maxFile)
 	if err != nil {
 		c.errorf("%v", err)
 		return nil, false
@@ -176,21 +167,10 @@ func (c *call) inWorkDir(path string) string {
 	return filepath.Join(c.ev.opts.WorkDir, path)
 }
 
-func readIn(r *os.Root, path string) ([]byte, error) {
-	info, err := r.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxFile {
-		return nil, errTooLarge
-	}
-	return r.ReadFile(path)
-}
-
 func fileRead(c *call) Value {
 	path := c.path(0, "filepath")
 	return c.withRoot(func(r *os.Root) (Value, error) {
-		data, err := readIn(r, path)
+		data, err := regular.ReadIn(r, path, maxFile)
 		if err == nil && !utf8.Valid(data) {
 			err = errors.New("the file is no UTF-8 text")
 		}
@@ -288,7 +268,7 @@ func fileCopy(c *call) Value {
 }
 
 func copyFile(r *os.Root, src, dest string) error {
-	data, err := readIn(r, src)
+	data, err := regular.ReadIn(r, src, maxFile)
 	if err != nil {
 		return err
 	}

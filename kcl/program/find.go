@@ -3,7 +3,6 @@ package program
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,18 +12,26 @@ import (
 	"github.com/berth-oci/berth/kcl/syntax"
 )
 
-// MaxFile is the size of the largest file that is read, in bytes.
-const MaxFile = 16 << 20
+// maxSuggestions is for how many imports that lead nowhere it is said what may be
+// meant.
+const maxSuggestions = 20
+
+// deep is how far packages import each other before links are suspected of it.
+const deep = 8
 
 // loader is the state of one Load.
 type loader struct {
 	opts     Options
+	reader   *Reader
 	program  *Program
 	prelude  *Package
 	packages map[string]*Package // by the file or directory they are in
+	listed   map[string]listing  // likewise, before they are read
 	modules  map[string]*module  // by their roots
 	stack    []*Package          // being linked, outermost first
 	path     []*syntax.Import    // by which each of them imports the next
+	imports  int                 // that were looked at
+	missing  int                 // of those that lead nowhere
 	faults   diag.List
 }
 
@@ -60,6 +67,12 @@ func (l *loader) resolve(p *Package, f *syntax.File, stmt *syntax.Import) *Impor
 		l.fail(stmt, "KCL plugins are not supported", "compute the value in KCL, or pass it with -D")
 		return imp
 	}
+	if l.imports++; l.imports == maxImports+1 {
+		l.faults = append(l.faults, diag.Errorf(diag.LimitExceeded, "the program has more than %d imports", maxImports).At(stmt.Span()))
+	}
+	if l.imports > maxImports || l.reader.full() {
+		return imp
+	}
 	m, rest, err := l.locate(p, f, stmt)
 	if err != nil {
 		l.faults = append(l.faults, err)
@@ -76,9 +89,14 @@ func (l *loader) resolve(p *Package, f *syntax.File, stmt *syntax.Import) *Impor
 
 // load parses and links the package at a path, or reports why it cannot.
 func (l *loader) load(stmt *syntax.Import, m *module, rest, target string) *Package {
-	names, err := Files(target)
-	if err != nil {
-		l.faults = append(l.faults, diag.Errorf(diag.ImportFailed, "cannot read package %s: %w", stmt.Path, err).At(stmt.Span()))
+	found := l.list(m.tree, target)
+	names := found.names
+	if found.err != nil {
+		d := unread("package "+stmt.Path, found.err)
+		if d.Code == diag.ConfigUnread {
+			d.Code = diag.ImportFailed
+		}
+		l.faults = append(l.faults, d.At(stmt.Span()))
 		return nil
 	}
 	if len(names) == 0 { // nothing can be used of it, and that is a fault where it is used
@@ -88,15 +106,24 @@ func (l *loader) load(stmt *syntax.Import, m *module, rest, target string) *Pack
 	}
 	p := &Package{Path: join(m.name, rest), module: m}
 	for _, name := range names {
-		src, err := Read(name)
+		src, err := l.reader.load(m.tree, name)
 		if err != nil {
 			l.faults = append(l.faults, err.At(stmt.Span()))
+		}
+		if l.reader.full() {
+			break
+		}
+		if err != nil {
 			continue
 		}
 		f, faults := syntax.Parse(src)
 		p.Files, l.faults = append(p.Files, f), append(l.faults, faults...)
 	}
 	l.packages[target] = p
+	if len(l.stack) > deep && slices.ContainsFunc(l.stack, p.same) {
+		l.faults = append(l.faults, diag.Errorf(diag.Cycle, "package %s imports itself through links", stmt.Path).At(stmt.Span()))
+		return p
+	}
 	if slices.ContainsFunc(names, l.isMain) {
 		l.circle(stmt, l.program.Main)
 		return p
@@ -122,10 +149,10 @@ func (l *loader) isMain(name string) bool {
 // locate returns the module that an import path leads into and the path in it.
 func (l *loader) locate(p *Package, f *syntax.File, stmt *syntax.Import) (*module, string, *diag.Diagnostic) {
 	if strings.HasPrefix(stmt.Path, ".") {
-		return l.moduleOf(p, f).relative(f, stmt)
+		return l.relative(l.moduleOf(p, f), f, stmt)
 	}
 	m := l.moduleOf(p, f)
-	inner := m.root != "" && exists(m.root, stmt.Path)
+	inner := m.root != "" && l.exists(m, m.root, stmt.Path)
 	name, rest, _ := strings.Cut(stmt.Path, ".")
 	dep, err := l.dependency(m, name)
 	if err != nil {
@@ -141,6 +168,9 @@ func (l *loader) locate(p *Package, f *syntax.File, stmt *syntax.Import) (*modul
 		return dep, rest, nil
 	}
 	d := diag.Errorf(diag.ImportFailed, "there is no package %s", stmt.Path).At(stmt.Span())
+	if l.missing++; l.missing > maxSuggestions {
+		return nil, "", d
+	}
 	if near := diag.Nearest(name, append(l.neighbours(m), sortedKeys(m.dependencies)...)); near != "" {
 		d.Hint = "did you mean " + strings.TrimPrefix(near+strings.TrimPrefix(stmt.Path, name), ".") + "?"
 	} else {
@@ -151,7 +181,7 @@ func (l *loader) locate(p *Package, f *syntax.File, stmt *syntax.Import) (*modul
 
 // relative resolves a path with leading dots: one means the directory of the
 // importing file, each further one the directory above.
-func (m *module) relative(f *syntax.File, stmt *syntax.Import) (*module, string, *diag.Diagnostic) {
+func (l *loader) relative(m *module, f *syntax.File, stmt *syntax.Import) (*module, string, *diag.Diagnostic) {
 	rest := strings.TrimLeft(stmt.Path, ".")
 	dir := filepath.Dir(absolute(f.Source.Name))
 	for range len(stmt.Path) - len(rest) - 1 {
@@ -162,7 +192,7 @@ func (m *module) relative(f *syntax.File, stmt *syntax.Import) (*module, string,
 		return nil, "", diag.Errorf(diag.ImportFailed, "%s leads out of the module at %s", stmt.Path, display(m.root)).
 			At(stmt.Span()).WithHint("use fewer dots, or make it a dependency in kcl.mod")
 	}
-	if !exists(dir, rest) {
+	if !l.exists(m, dir, rest) {
 		return nil, "", diag.Errorf(diag.ImportFailed, "there is no package %s in %s", rest, display(dir)).At(stmt.Span()).
 			WithHint("a package is a directory with .k files, or a .k file")
 	}
@@ -175,7 +205,10 @@ func (m *module) relative(f *syntax.File, stmt *syntax.Import) (*module, string,
 // neighbours returns the packages right below the root of a module.
 func (l *loader) neighbours(m *module) []string {
 	names := slices.Clone(builtin.Modules())
-	entries, _ := os.ReadDir(m.root) // none: no suggestion
+	if m.root == "" {
+		return names
+	}
+	entries, _ := m.tree.list(m.root) // none: no suggestion
 	for _, e := range entries {
 		if name, ok := strings.CutSuffix(e.Name(), ".k"); ok || e.IsDir() {
 			names = append(names, name)
@@ -188,69 +221,119 @@ func (l *loader) fail(stmt *syntax.Import, message, hint string) {
 	l.faults = append(l.faults, diag.Errorf(diag.ImportFailed, "%s", message).At(stmt.Span()).WithHint("%s", hint))
 }
 
-// exists reports whether a directory or a .k file is at a dotted path.
-func exists(root, path string) bool {
-	target := filepath.Join(append([]string{root}, strings.Split(path, ".")...)...)
-	if _, err := os.Stat(target); err == nil {
+// exists reports whether a directory or a .k file of a module is at a dotted path
+// below dir.
+func (l *loader) exists(m *module, dir, path string) bool {
+	target := filepath.Join(append([]string{dir}, strings.Split(path, ".")...)...)
+	if l.packages[target] != nil {
 		return true
 	}
-	_, err := os.Stat(target + ".k")
-	return err == nil
+	found := l.list(m.tree, target)
+	return found.ok || found.err != nil && m.tree.exists(target)
 }
 
-// MainFiles returns the names of the files of a directory that is run, sorted:
-// all .k files but those that end in _test.k.
-func MainFiles(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
-	var names []string
-	for _, e := range entries {
-		if name := e.Name(); !e.IsDir() && strings.HasSuffix(name, ".k") && !strings.HasSuffix(name, "_test.k") {
-			names = append(names, filepath.Join(dir, name))
-		}
+// list finds the files of the package at a path, once.
+func (l *loader) list(t *tree, path string) listing {
+	found, known := l.listed[path]
+	if !known {
+		found = t.files(path)
+		l.listed[path] = found
 	}
-	return names, err
+	return found
 }
 
-// Files returns the names of the files of the package at a path, sorted; none
-// if there is no such package. A path is a directory, or a file without its .k.
-// Files whose names begin with _ or end in _test.k do not count.
-func Files(path string) ([]string, error) {
-	entries, err := os.ReadDir(path)
+// Main returns the names of the files of a directory that the user names to be
+// run, sorted: all .k files but those that end in _test.k, of which there is one.
+func (r *Reader) Main(dir string) ([]string, *diag.Diagnostic) {
+	return mainFiles(r.treeFor(dir), dir)
+}
+
+func mainFiles(t *tree, dir string) ([]string, *diag.Diagnostic) {
+	entries, err := t.list(absolute(dir))
 	if err != nil {
-		if _, err := os.Stat(path + ".k"); err == nil {
-			return []string{path + ".k"}, nil
-		}
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, nil
-		}
-		return nil, err
+		return nil, unread(dir, err)
 	}
 	var names []string
 	for _, e := range entries {
-		name := e.Name()
-		if !e.IsDir() && strings.HasSuffix(name, ".k") && !strings.HasSuffix(name, "_test.k") && name[0] != '_' {
-			names = append(names, filepath.Join(path, name))
+		if isSource(e) {
+			names = append(names, filepath.Join(dir, e.Name()))
 		}
 	}
-	slices.Sort(names)
+	if len(names) == 0 {
+		return nil, diag.Errorf(diag.ConfigUnread, "the directory %s holds no .k file", dir).
+			WithHint("name the files of the program; those that end in _test.k do not count")
+	}
 	return names, nil
 }
 
-// Read returns a file as a source.
-func Read(name string) (*syntax.Source, *diag.Diagnostic) {
-	info, err := os.Stat(name)
-	if err == nil && info.Size() > MaxFile {
-		return nil, tooLarge(name, info.Size())
+// Expand returns the files that a name stands for which settings in dir give: those
+// of a directory, those that match a pattern, or the one of that name.
+func (r *Reader) Expand(dir, name string) ([]string, *diag.Diagnostic) {
+	t := r.treeFor(dir)
+	info, err := t.stat(absolute(name))
+	if err == nil && info.IsDir() {
+		return mainFiles(t, name)
 	}
-	data, err := os.ReadFile(name)
-	if err != nil {
-		return nil, diag.Errorf(diag.ConfigUnread, "cannot read %s: %w", name, err)
+	if errors.Is(err, fs.ErrNotExist) {
+		var names []string
+		paths, _ := t.glob(absolute(name)) // what is no pattern is a name
+		for _, path := range paths {
+			if rel, err := filepath.Rel(absolute(dir), path); err == nil {
+				path = filepath.Join(dir, rel)
+			}
+			names = append(names, path)
+		}
+		if names != nil {
+			return names, nil
+		}
 	}
-	return syntax.NewSource(display(name), string(data)), nil
+	return []string{name}, nil
 }
 
-func tooLarge(name string, size int64) *diag.Diagnostic {
-	return diag.Errorf(diag.LimitExceeded, "%s has %d bytes; a file may have %d", name, size, MaxFile)
+// Package returns the names of the files of the package in a directory, sorted.
+// Files whose names begin with _ or end in _test.k do not count.
+func (r *Reader) Package(dir string) ([]string, *diag.Diagnostic) {
+	entries, err := r.treeFor(dir).list(absolute(dir))
+	if err != nil {
+		return nil, unread(dir, err)
+	}
+	return packageFiles(dir, entries), nil
+}
+
+// listing is the files of a package, sorted; ok is false if there is no package.
+type listing struct {
+	names []string
+	ok    bool
+	err   error
+}
+
+// files returns the files of the package at a path: a directory, or a file without
+// its .k.
+func (t *tree) files(path string) listing {
+	entries, err := t.list(path)
+	switch {
+	case err == nil:
+		return listing{names: packageFiles(path, entries), ok: true}
+	case t.exists(path + ".k"):
+		return listing{names: []string{path + ".k"}, ok: true}
+	case errors.Is(err, fs.ErrNotExist):
+		return listing{}
+	}
+	return listing{err: err}
+}
+
+func packageFiles(dir string, entries []fs.DirEntry) (names []string) {
+	for _, e := range entries {
+		if name := e.Name(); isSource(e) && name[0] != '_' {
+			names = append(names, filepath.Join(dir, name))
+		}
+	}
+	return names
+}
+
+// isSource reports whether an entry of a directory is KCL, and no test.
+func isSource(e fs.DirEntry) bool {
+	return !e.IsDir() && strings.HasSuffix(e.Name(), ".k") && !strings.HasSuffix(e.Name(), "_test.k")
 }
 
 // join puts the name of a module before a path in it.

@@ -3,7 +3,6 @@ package program
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -45,8 +44,8 @@ type lock struct {
 }
 
 // readTOML reads a file of a module. ok is false where there is none.
-func readTOML(name string, v any) (ok bool, fault *diag.Diagnostic) {
-	data, fault := readModuleFile(name)
+func (r *Reader) readTOML(t *tree, name string, v any) (ok bool, fault *diag.Diagnostic) {
+	data, fault := r.readModuleFile(t, name)
 	if data == nil || fault != nil {
 		return false, fault
 	}
@@ -54,20 +53,18 @@ func readTOML(name string, v any) (ok bool, fault *diag.Diagnostic) {
 }
 
 // readModuleFile returns the text of a file of a module, nil where there is none.
-func readModuleFile(name string) ([]byte, *diag.Diagnostic) {
-	info, err := os.Stat(name)
-	if err == nil && info.Size() > MaxFile {
-		return nil, tooLarge(display(name), info.Size())
-	}
-	data, err := os.ReadFile(name)
+func (r *Reader) readModuleFile(t *tree, name string) ([]byte, *diag.Diagnostic) {
+	data, err := t.read(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
 	case err != nil:
-		return nil, diag.Errorf(diag.ConfigUnread, "cannot read %s: %w", display(name), err)
-	case data == nil:
-		data = []byte{}
+		return nil, unread(display(name), err)
 	}
+	if fault := r.count(len(data)); fault != nil {
+		return nil, fault
+	}
+	r.note(display(name), data)
 	return data, nil
 }
 
@@ -88,9 +85,9 @@ func decodeTOML(name string, data []byte, v any) *diag.Diagnostic {
 // Profile returns the settings that the [profile] of the kcl.mod in a directory
 // gives for running its module; nil where it has no kcl.mod. Its options are
 // texts NAME=VALUE.
-func Profile(dir string) (settings *Settings, options []string, fault *diag.Diagnostic) {
+func (r *Reader) Profile(dir string) (settings *Settings, options []string, fault *diag.Diagnostic) {
 	var file modFile
-	ok, fault := readTOML(filepath.Join(dir, ModFile), &file)
+	ok, fault := r.readTOML(r.treeFor(dir), filepath.Join(absolute(dir), ModFile), &file)
 	if !ok || fault != nil {
 		return nil, nil, fault
 	}

@@ -1,8 +1,11 @@
 package program
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/berth-oci/berth/diag"
@@ -13,6 +16,8 @@ import (
 type module struct {
 	name         string // "" for the main one
 	root         string // absolute; "" for one that is in no directory
+	tree         *tree  // of the root
+	bounds       *tree  // that the directories are in which its kcl.mod names
 	dependencies map[string]dependency
 	read         bool
 }
@@ -32,11 +37,12 @@ func (l *loader) mainModule(f *syntax.File) *module {
 	if f != nil && filepath.Ext(f.Source.Name) != "" { // a text that is no file has a name such as <stdin>
 		dir = filepath.Dir(absolute(f.Source.Name))
 	}
-	root := Root(dir)
+	root := l.reader.root(dir)
 	if l.modules[root] == nil {
-		m := &module{root: root}
+		t := l.reader.tree(root)
+		m := &module{root: root, tree: t, bounds: t}
 		l.modules[root] = m
-		if err := m.readDependencies(); err != nil {
+		if err := l.readDependencies(m); err != nil {
 			l.faults = append(l.faults, err)
 		}
 	}
@@ -56,26 +62,34 @@ func Root(dir string) string {
 	}
 }
 
+// hasModFile reports whether a directory is the root of a module. Whether its
+// kcl.mod can be used is seen when it is read.
 func hasModFile(dir string) bool {
-	info, err := os.Stat(filepath.Join(dir, ModFile))
-	return err == nil && info.Mode().IsRegular()
+	info, err := os.Lstat(filepath.Join(dir, ModFile))
+	return err == nil && !info.IsDir()
 }
 
 // dependency returns the module of a dependency by its name, nil if there is
 // none.
 func (l *loader) dependency(m *module, name string) (*module, *diag.Diagnostic) {
 	if path, ok := l.opts.Dependencies[name]; ok {
-		return l.moduleAt(name, absolute(path))
+		path = absolute(path)
+		if dir := l.opts.DependencyDir; dir != "" {
+			return l.inner(name, path, l.reader.tree(l.reader.root(absolute(dir))), "the settings")
+		}
+		return l.own(name, path)
 	}
-	if err := m.readDependencies(); err != nil {
+	if err := l.readDependencies(m); err != nil {
 		return nil, err
 	}
 	dep, ok := m.dependencies[name]
 	if dep.path != "" {
-		return l.moduleAt(name, dep.path)
+		return l.inner(name, dep.path, m.bounds, ModFile)
 	}
-	if dir := l.stored(m, name, dep); dir != "" {
-		return l.moduleAt(name, dir)
+	if dir, home := l.stored(m, name, dep); home != nil {
+		return l.inner(name, dir, home, "vendor")
+	} else if dir != "" {
+		return l.own(name, dir)
 	}
 	if ok {
 		folder := strings.Join(append([]string{dep.name}, dep.versions...), "_")
@@ -86,16 +100,9 @@ func (l *loader) dependency(m *module, name string) (*module, *diag.Diagnostic) 
 }
 
 // stored returns the directory of a module that was fetched before: in the
-// directory vendor of the module that asks or of a main one, or where packages
-// are kept for all. It is called NAME_VERSION or NAME.
-func (l *loader) stored(m *module, name string, dep dependency) string {
-	homes := []string{filepath.Join(m.root, "vendor")}
-	for _, f := range l.program.Main.Files {
-		homes = append(homes, filepath.Join(l.mainModule(f).root, "vendor"))
-	}
-	if home := packageHome(); home != "" {
-		homes = append(homes, home)
-	}
+// directory vendor of the module that asks or of a main one, whose tree is home, or
+// where packages are kept for all. It is called NAME_VERSION or NAME.
+func (l *loader) stored(m *module, name string, dep dependency) (dir string, home *tree) {
 	var folders []string
 	for _, version := range dep.versions {
 		folders = append(folders, dep.name+"_"+version, name+"_"+version)
@@ -104,21 +111,36 @@ func (l *loader) stored(m *module, name string, dep dependency) string {
 		folders = append(folders, dep.name)
 	}
 	folders = append(folders, name)
-	for _, home := range homes {
+	modules := []*module{m}
+	for _, f := range l.program.Main.Files {
+		if main := l.mainModule(f); !slices.Contains(modules, main) {
+			modules = append(modules, main)
+		}
+	}
+	for _, m := range modules {
 		for _, folder := range folders {
-			if dir := filepath.Join(home, folder); hasModFile(dir) {
-				return dir
+			if m.root == "" {
+				continue
+			}
+			if dir := filepath.Join(m.root, "vendor", folder); m.tree.exists(filepath.Join(dir, ModFile)) {
+				return dir, m.tree
 			}
 		}
 	}
-	return ""
+	shared := packageHome()
+	for _, folder := range folders {
+		if dir := filepath.Join(shared, folder); shared != "" && hasModFile(dir) {
+			return dir, nil
+		}
+	}
+	return "", nil
 }
 
 // packageHome returns the directory where packages are kept for all modules, ""
 // if there is none.
 func packageHome() string {
 	if home := os.Getenv("KCL_PKG_PATH"); home != "" {
-		return home
+		return absolute(home)
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
@@ -127,31 +149,68 @@ func packageHome() string {
 	return filepath.Join(home, ".kcl", "kpm")
 }
 
-// moduleAt returns the module in a directory, the same one every time.
-func (l *loader) moduleAt(name, root string) (*module, *diag.Diagnostic) {
+// own returns the module in a directory that the user chose, the same one every
+// time.
+func (l *loader) own(name, root string) (*module, *diag.Diagnostic) {
 	if !hasModFile(root) {
-		return nil, diag.Errorf(diag.ImportFailed, "module %s: %s has no %s", name, display(root), ModFile).
-			WithHint("a dependency is a directory with a %s", ModFile)
+		return nil, noModule(name, root)
 	}
-	if l.modules[root] == nil {
-		l.modules[root] = &module{name: name, root: root}
+	t := l.reader.tree(root)
+	return l.module(name, t, t), nil
+}
+
+// inner returns the module in a directory that the program names, as by says, and
+// that must be in a tree.
+func (l *loader) inner(name, root string, bounds *tree, by string) (*module, *diag.Diagnostic) {
+	if m := l.modules[root]; m != nil && m.bounds == bounds {
+		return m, nil
 	}
-	return l.modules[root], nil
+	t, err := bounds.sub(root)
+	if out, ok := errors.AsType[*outside](err); ok {
+		return nil, diag.Errorf(diag.FileRefused, "module %s, which %s names, leads out of %s, to %s", name, by, display(bounds.dir), display(out.target)).
+			WithHint("pass --allow-file to let the program use files outside of its directory, or copy the module to %s", display(filepath.Join(bounds.dir, "vendor", name)))
+	}
+	if err == nil {
+		t = l.reader.keep(t)
+		_, err = t.stat(filepath.Join(root, ModFile))
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, noModule(name, root)
+	case err != nil && !isOutside(err): // which reading it reports
+		return nil, unread("module "+name, err)
+	}
+	return l.module(name, t, bounds), nil
+}
+
+func noModule(name, root string) *diag.Diagnostic {
+	return diag.Errorf(diag.ImportFailed, "module %s: %s has no %s", name, display(root), ModFile).
+		WithHint("a dependency is a directory with a %s", ModFile)
+}
+
+func (l *loader) module(name string, t, bounds *tree) *module {
+	if l.modules[t.dir] == nil {
+		l.modules[t.dir] = &module{name: name, root: t.dir, tree: t, bounds: bounds}
+	}
+	return l.modules[t.dir]
 }
 
 // readDependencies reads the kcl.mod of a module and what its kcl.mod.lock says
 // of versions, once.
-func (m *module) readDependencies() *diag.Diagnostic {
+func (l *loader) readDependencies(m *module) *diag.Diagnostic {
 	if m.read || m.root == "" {
 		return nil
 	}
 	m.read = true
+	if !hasModFile(m.root) {
+		return nil
+	}
 	var file modFile
-	if _, err := readTOML(filepath.Join(m.root, ModFile), &file); err != nil {
+	if _, err := l.reader.readTOML(m.tree, filepath.Join(m.root, ModFile), &file); err != nil {
 		return err
 	}
 	var locked lock
-	if _, err := readTOML(filepath.Join(m.root, lockFile), &locked); err != nil {
+	if _, err := l.reader.readTOML(m.tree, filepath.Join(m.root, lockFile), &locked); err != nil {
 		return err
 	}
 	m.dependencies = map[string]dependency{}

@@ -28,10 +28,12 @@ type Text struct {
 }
 
 // ReadPackageInfo reads the [package] of the kcl.mod in a directory; nil where it
-// has no kcl.mod. It says what is no TOML or no text, not what is missing.
+// has no kcl.mod. One that leads out of the directory is not read. It says what is no TOML or no text, not what is missing.
 func ReadPackageInfo(dir string) (*PackageInfo, diag.List) {
-	name := filepath.Join(dir, ModFile)
-	data, fault := readModuleFile(name)
+	var reader Reader
+	defer reader.Close()
+	name := filepath.Join(absolute(dir), ModFile)
+	data, fault := reader.readModuleFile(reader.tree(absolute(dir)), name)
 	if fault != nil {
 		return nil, diag.List{fault}
 	}

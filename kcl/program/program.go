@@ -9,6 +9,8 @@ package program
 
 import (
 	"cmp"
+	"maps"
+	"os"
 	"slices"
 	"strings"
 
@@ -29,7 +31,7 @@ type Program struct {
 	// them where there is no circle; Main is the last.
 	Packages []*Package
 
-	texts []*syntax.Source // of overrides
+	texts map[string]diag.Source // of overrides and of files such as kcl.mod
 }
 
 // Package is the files that share one set of names.
@@ -79,6 +81,14 @@ type Options struct {
 	// Load applies them.
 	Overrides []string
 
+	// DependencyDir is where the settings are that name Dependencies, which are
+	// then in the tree of their module; "" where the user names them.
+	DependencyDir string
+
+	// Reader reads what the program imports, and may have read its main package;
+	// nil for one that reads only in the trees of modules.
+	Reader *Reader
+
 	// WorkDir is the root of a main package that no kcl.mod is above and that
 	// has no file; "" is the working directory.
 	WorkDir string
@@ -108,13 +118,19 @@ func Load(sources []*syntax.Source, opts Options) (*Program, diag.List) {
 		}
 	}
 	p, more := Link(files, opts)
-	p.texts = texts
+	for _, src := range texts {
+		p.texts[src.Name] = src
+	}
 	return p, append(faults, more...).Sort()
 }
 
 // Link makes a program of parsed files, loading what they import.
 func Link(files []*syntax.File, opts Options) (*Program, diag.List) {
-	l := &loader{opts: opts, packages: map[string]*Package{}, modules: map[string]*module{}, program: &Program{Main: &Package{}}}
+	l := &loader{opts: opts, reader: opts.Reader, packages: map[string]*Package{}, listed: map[string]listing{}, modules: map[string]*module{}, program: &Program{Main: &Package{}}}
+	if l.reader == nil {
+		l.reader = &Reader{}
+		defer l.reader.Close()
+	}
 	if len(opts.Prelude) > 0 {
 		l.prelude = &Package{Path: opts.PreludeName, Files: opts.Prelude, module: &module{}}
 		l.program.Prelude = l.prelude
@@ -126,6 +142,10 @@ func Link(files []*syntax.File, opts Options) (*Program, diag.List) {
 		l.mainModule(f)
 	}
 	l.link(main)
+	l.program.texts = maps.Clone(l.reader.Texts)
+	if l.program.texts == nil {
+		l.program.texts = map[string]diag.Source{}
+	}
 	return l.program, l.faults.Sort()
 }
 
@@ -133,9 +153,7 @@ func Link(files []*syntax.File, opts Options) (*Program, diag.List) {
 // diagnostics.
 func (p *Program) Sources() map[string]diag.Source {
 	all := map[string]diag.Source{}
-	for _, src := range p.texts {
-		all[src.Name] = src
-	}
+	maps.Copy(all, p.texts)
 	for _, pkg := range p.Packages {
 		for _, f := range pkg.Files {
 			all[f.Source.Name] = f.Source
@@ -179,6 +197,16 @@ func (l *loader) circle(stmt *syntax.Import, to *Package) {
 		d.Related = append(d.Related, diag.Related{Span: step.Span(), Message: "imports " + names[i+1]})
 	}
 	l.faults = append(l.faults, d)
+}
+
+// same reports whether two packages are the same files, reached by different links.
+func (p *Package) same(other *Package) bool {
+	if len(p.Files) == 0 || len(p.Files) != len(other.Files) || other.Path == MainPath {
+		return false
+	}
+	a, err := os.Stat(p.Files[0].Source.Name)
+	b, err2 := os.Stat(other.Files[0].Source.Name)
+	return err == nil && err2 == nil && os.SameFile(a, b)
 }
 
 // name returns the package as messages call it.

@@ -3,7 +3,6 @@ package program
 import (
 	"cmp"
 	"errors"
-	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/yaml"
+	"github.com/berth-oci/berth/kcl/syntax"
 )
 
 // SettingsFile is the name of the settings file that is used where no file of
@@ -32,8 +32,10 @@ type Settings struct {
 	SortKeys     *bool             // sort the keys of the result
 	ShowHidden   *bool             // names that begin with _ too
 	SchemaTypes  *bool             // _type: the schema of each instance
-	Dependencies map[string]string // modules by name
 	Options      []Option          // what option() returns
+	Dependencies map[string]string // modules by name
+	// DependencyDir is the directory of the settings file that gives them.
+	DependencyDir string
 }
 
 // Option is what option(Key) returns: nil, bool, int64, uint64, float64, string,
@@ -66,17 +68,24 @@ type settingsFile struct {
 // maxAliases bounds what a settings file can become by naming its own parts.
 const maxAliases = 16
 
-// ReadSettings reads a settings file.
-func ReadSettings(name string) (*Settings, *diag.Diagnostic) {
-	info, err := os.Stat(name)
-	if err == nil && info.Size() > MaxFile {
-		return nil, tooLarge(name, info.Size())
+// Settings reads a settings file: one that the user names as Named does, else as
+// Found does.
+func (r *Reader) Settings(name string, named bool) (*Settings, *diag.Diagnostic) {
+	var src *syntax.Source
+	var fault *diag.Diagnostic
+	if named {
+		src, fault = r.Named(name)
+	} else {
+		src, fault = r.Found(filepath.Dir(name), name)
 	}
-	data, err := os.ReadFile(name)
-	if err != nil {
-		return nil, diag.Errorf(diag.ConfigUnread, "cannot read settings: %w", err)
+	if fault != nil && fault.Code == diag.ConfigUnread {
+		return nil, diag.Errorf(fault.Code, "cannot read settings: %w", fault.Cause)
 	}
-	tree, err := yaml.Parse(data)
+	if fault != nil {
+		return nil, fault
+	}
+	r.note(name, []byte(src.Text))
+	tree, err := yaml.Parse([]byte(src.Text))
 	if err != nil {
 		return nil, settingsError(name, err)
 	}
@@ -93,13 +102,17 @@ func ReadSettings(name string) (*Settings, *diag.Diagnostic) {
 	s := &Settings{
 		Files: c.Files, Dir: filepath.Dir(name), Output: c.Output, Overrides: c.Overrides, Paths: c.Paths,
 		DisableNone: c.DisableNone, SortKeys: c.SortKeys, ShowHidden: c.ShowHidden, SchemaTypes: c.SchemaTypes,
-		Dependencies: c.Packages,
+		Dependencies: c.Packages, DependencyDir: filepath.Dir(name),
 	}
 	if len(s.Files) == 0 {
 		s.Files = c.File
 	}
 	for _, o := range file.Options {
 		s.Options = append(s.Options, Option{o.Key, o.Value})
+	}
+	if s.Output != "" && !r.treeFor(s.Dir).holds(s.Output) {
+		return nil, diag.Errorf(diag.FileRefused, "%s writes to %s, outside of its directory, which is not allowed", name, s.Output).
+			WithHint("pass --allow-file, or say where to write with -o PATH")
 	}
 	return s, nil
 }
@@ -156,7 +169,7 @@ func (s *Settings) Merge(more *Settings) {
 	s.ShowHidden = cmp.Or(more.ShowHidden, s.ShowHidden)
 	s.SchemaTypes = cmp.Or(more.SchemaTypes, s.SchemaTypes)
 	if more.Dependencies != nil {
-		s.Dependencies = more.Dependencies
+		s.Dependencies, s.DependencyDir = more.Dependencies, more.DependencyDir
 	}
 	s.Options = append(s.Options, more.Options...)
 }
