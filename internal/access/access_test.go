@@ -66,7 +66,7 @@ func TestNamesAndPasswords(t *testing.T) {
 	for password, want := range map[string]string{
 		"a": "", " b ": "", "é:#": "", strings.Repeat("a", 72): "", strings.Repeat("é", 36): "",
 		"": "is empty", strings.Repeat("a", 73): "is longer than 72 bytes", strings.Repeat("é", 37): "is longer than 72 bytes",
-		"a\nb": "has line breaks", "a\x00": "has line breaks",
+		"a\nb": "has line breaks", "a\x00": "has line breaks", "\ufeffa": "begins with a byte order mark",
 	} {
 		err := access.CheckPassword(password)
 		if (err == nil) != (want == "") || err != nil && !strings.HasPrefix(err.Error(), want) {

@@ -99,6 +99,8 @@ func CheckPassword(password string) error {
 		return errors.New("is empty")
 	case len(password) > MaxPassword:
 		return fmt.Errorf("is longer than %d bytes", MaxPassword)
+	case strings.HasPrefix(password, byteOrderMark):
+		return errors.New("begins with a byte order mark")
 	case strings.ContainsFunc(password, unicode.IsControl):
 		return errors.New("has line breaks or other control characters in it")
 	}

@@ -95,11 +95,11 @@ func (a *auth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name, err := a.login(r.Context(), from.network(), claimed, secret)
 	switch {
 	case err != nil:
-		a.log.Warn("login given up", "user", brief(claimed), "client", from.named, "error", err)
+		a.log.Warn("login given up", "user", a.shown(claimed), "client", from.named, "error", err)
 		w.Header().Set("Retry-After", "5")
 		refuse(w, http.StatusTooManyRequests, codeTooMany, "too many logins at once")
 	case name == "":
-		a.log.Warn("login failed", "user", brief(claimed), "client", from.named)
+		a.log.Warn("login failed", "user", a.shown(claimed), "client", from.named)
 		message := "the credentials are wrong"
 		if a.passwords != nil && len(secret) > access.MaxPassword {
 			message += fmt.Sprintf("; no password has more than %d bytes", access.MaxPassword)
@@ -152,6 +152,17 @@ func (a *auth) login(ctx context.Context, client netip.Prefix, user, secret stri
 		return "", err
 	}
 	return user, nil
+}
+
+// shown is how the log calls who failed to log in. Some clients send a token as
+// user name.
+func (a *auth) shown(claimed string) string {
+	if a.tokens != nil {
+		if name, ok := a.tokens.get().find(claimed); ok {
+			return name
+		}
+	}
+	return brief(claimed)
 }
 
 func (a *auth) unauthorized(w http.ResponseWriter, message string) {

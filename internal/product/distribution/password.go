@@ -37,7 +37,7 @@ func password(t *resolve.Target) (string, error) {
 		return "", at(t, "password_path", err)
 	}
 	if err := access.CheckPassword(text); err != nil {
-		hint := "write one line without control characters: clients cannot send them (RFC 7617)"
+		hint := "write one line of plain text, without byte order mark and control characters: clients do not send them (RFC 7617)"
 		if len(text) > access.MaxPassword {
 			hint = "shorten it: bcrypt, which the registry's password file uses, takes no more"
 		}
