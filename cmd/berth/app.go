@@ -11,6 +11,7 @@ import (
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/artifact"
+	"github.com/berth-oci/berth/internal/engine"
 	"github.com/berth-oci/berth/internal/load"
 	"github.com/berth-oci/berth/internal/resolve"
 )
@@ -124,7 +125,7 @@ func (a *app) named(ctx context.Context, arg string) (*resolve.Target, artifact.
 
 // options says where the paths of a config start and what it leaves out.
 func options(config *load.Config) resolve.Options {
-	return resolve.Options{Defaults: config.Defaults, Dir: config.Dir()}
+	return resolve.Options{Defaults: config.Defaults, Dir: config.Dir(), Identity: engine.RegistryID}
 }
 
 // config loads the config that the flags name, or the built-in one.

@@ -47,7 +47,9 @@ func (a *app) cacheLsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ls",
 		Short: "List what is cached, what was used last first",
-		Args:  noArgs,
+		Long: "List what is cached, what was used last first. With --format json \"from\" says of each tag\n" +
+			"how it came: by which scheme, verified how, from which registry of this machine.",
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := oneOf("format", format, "text", "json"); err != nil {
 				return err

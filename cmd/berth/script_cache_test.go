@@ -24,7 +24,8 @@ func cached(ts *testscript.TestScript, _ bool, args []string) {
 	d := ocispec.Descriptor{Digest: digest.FromBytes(content), Size: int64(len(content))}
 	ts.Check(c.Put(context.Background(), d, bytes.NewReader(content)))
 	if len(args) > 3 {
-		ts.Check(c.SetTag("127.0.0.1:5000", "extensions/"+args[3], "v1", cache.TagEntry{Descriptor: d, Checked: time.Now()}))
+		ref := cache.Reference{Origin: cache.Origin{Scheme: "http"}, Host: "127.0.0.1:5000", Repository: "extensions/" + args[3], Tag: "v1"}
+		ts.Check(c.SetTag(ref, cache.TagEntry{Descriptor: d, Checked: time.Now()}))
 	}
 	ts.Setenv(args[1], d.Digest.String())
 	ts.Setenv(args[1]+"_PATH", filepath.Join(ts.MkAbs(args[0]), "blobs", "sha256", d.Digest.Encoded()[:2], d.Digest.Encoded()))

@@ -10,7 +10,7 @@
 //	partial/<algorithm>-<hex>        what has arrived of a blob, as a sparse file;
 //	                                 with .json which bytes that is, and with
 //	                                 .lock the lock of whoever fetches it
-//	tags/<hex>.json                  one tag, named by the hash of its reference
+//	tags/<hex>.json                  one tag, named by the hash of its origin and reference
 //	tmp/                             files that have no name yet
 package cache
 
@@ -162,8 +162,8 @@ func partialName(d digest.Digest) string {
 
 // tagName hashes: a reference is longer than a file name may be, and file
 // systems that ignore case would take two tags for one.
-func tagName(host, repository, tag string) string {
-	sum := sha256.Sum256([]byte(host + "/" + repository + ":" + tag))
+func tagName(ref Reference) string {
+	sum := sha256.Sum256([]byte(ref.Origin.String() + "\n" + ref.String()))
 	return path.Join(tagsDir, hex.EncodeToString(sum[:])+".json")
 }
 

@@ -85,7 +85,7 @@ func TestReadOnly(t *testing.T) {
 	if _, err := c.Fetch(t.Context(), o, writeMissing(other)); code(err) != diag.StorageFailed || !errors.Is(err, syscall.EROFS) {
 		t.Error(err)
 	}
-	if err := c.SetTag("h", "r", "t", cache.TagEntry{Descriptor: d}); code(err) != diag.StorageFailed {
+	if err := c.SetTag(cache.Reference{Host: "h", Repository: "r", Tag: "t"}, cache.TagEntry{Descriptor: d}); code(err) != diag.StorageFailed {
 		t.Error(err)
 	}
 }

@@ -275,7 +275,7 @@ func TestBadDescriptors(t *testing.T) {
 		_, fetch := c.Fetch(t.Context(), d, nil)
 		_, has := c.Has(d)
 		for method, err := range map[string]error{
-			"Blob": blob, "Fetch": fetch, "Has": has, "Put": c.Put(t.Context(), d, nil), "SetTag": c.SetTag("h", "r", "t", cache.TagEntry{Descriptor: d}),
+			"Blob": blob, "Fetch": fetch, "Has": has, "Put": c.Put(t.Context(), d, nil), "SetTag": c.SetTag(cache.Reference{Host: "h", Repository: "r", Tag: "t"}, cache.TagEntry{Descriptor: d}),
 		} {
 			if code(err) != diag.BadArtifact {
 				t.Errorf("%s with %s: %v", method, name, err)
@@ -348,7 +348,7 @@ func TestModes(t *testing.T) {
 	c := open(t, root)
 	content, d := blob(1000, 1)
 	put(t, c, content)
-	if err := c.SetTag("h", "r", "t", cache.TagEntry{Descriptor: d}); err != nil {
+	if err := c.SetTag(cache.Reference{Host: "h", Repository: "r", Tag: "t"}, cache.TagEntry{Descriptor: d}); err != nil {
 		t.Fatal(err)
 	}
 	midway(t, c)
@@ -375,7 +375,7 @@ func forEver(c *cache.Cache) error {
 		if err := c.Put(ctx, d, bytes.NewReader(content)); err != nil {
 			return err
 		}
-		if err := c.SetTag("127.0.0.1:5000", "r", "t", cache.TagEntry{Descriptor: d}); err != nil {
+		if err := c.SetTag(cache.Reference{Host: "127.0.0.1:5000", Repository: "r", Tag: "t"}, cache.TagEntry{Descriptor: d}); err != nil {
 			return err
 		}
 		content, d = blob(300<<10, uint64(1<<16+i))
@@ -407,7 +407,7 @@ func TestKilled(t *testing.T) {
 		if err != nil || len(v.Damaged) > 0 || v.Blobs < 2*rounds {
 			t.Errorf("after %d rounds: %+v, %v", rounds, v, err)
 		}
-		e, ok := c.Tag("127.0.0.1:5000", "r", "t")
+		e, ok := c.Tag(cache.Reference{Host: "127.0.0.1:5000", Repository: "r", Tag: "t"})
 		if has, err := c.Has(e.Descriptor); !ok || !has || err != nil {
 			t.Errorf("the tag leads to %+v, %v, %v", e, has, err)
 		}

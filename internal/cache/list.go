@@ -25,6 +25,14 @@ type Entry struct {
 	Partial      bool          `json:"partial,omitempty"`      // not all of it is there
 	Tags         []string      `json:"tags,omitempty"`         // references whose manifest it is
 	Repositories []string      `json:"repositories,omitempty"` // that led to it, by their tags
+	From         []Sighting    `json:"from,omitempty"`         // how sure it is who said so of its tags
+}
+
+// Sighting is a tag as one origin gave it.
+type Sighting struct {
+	Reference string    `json:"reference"`
+	Origin    Origin    `json:"origin,omitzero"`
+	Checked   time.Time `json:"checked"`
 }
 
 // List returns what is in the cache, what was used last first.
@@ -33,17 +41,25 @@ func (c *Cache) List(ctx context.Context) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	tags, repositories := map[digest.Digest][]string{}, map[digest.Digest][]string{}
+	tags, repositories, from := map[digest.Digest][]string{}, map[digest.Digest][]string{}, map[digest.Digest][]Sighting{}
 	err = c.eachTag(func(_ string, t tagFile, ok bool) error {
 		if !ok {
 			return ctx.Err()
 		}
-		tags[t.Descriptor.Digest] = append(tags[t.Descriptor.Digest], t.reference())
+		d := t.Descriptor.Digest
+		if name := t.Reference.String(); !slices.Contains(tags[d], name) {
+			tags[d] = append(tags[d], name)
+		}
+		from[d] = append(from[d], Sighting{t.Reference.String(), t.Origin, t.Checked})
 		c.trace(t.Descriptor.Digest, t.Host+"/"+t.Repository, maxDepth, repositories)
 		return ctx.Err()
 	})
 	for i, e := range entries {
 		entries[i].Tags = slices.Sorted(slices.Values(tags[e.Digest]))
+		slices.SortFunc(from[e.Digest], func(a, b Sighting) int {
+			return cmp.Or(cmp.Compare(a.Reference, b.Reference), cmp.Compare(a.Origin.String(), b.Origin.String()))
+		})
+		entries[i].From = from[e.Digest]
 		entries[i].Repositories = slices.Sorted(slices.Values(repositories[e.Digest]))
 	}
 	slices.Reverse(entries)

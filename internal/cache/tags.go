@@ -7,11 +7,54 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
+
+// Origin is how sure it is who said where a tag leads. A tag from one origin is
+// another tag than that from any other: what came over plain HTTP, or from another
+// registry that once had the port, serves nobody who asks for more.
+type Origin struct {
+	Scheme string `json:"scheme"` // http or https
+	// Verified is how the certificate was: by the system's authorities, as Verified
+	// says, or by others too, which the digest of their certificates names; "" for
+	// not at all.
+	Verified string `json:"verified,omitempty"`
+	// Registry is the identity of a registry that runs on this machine; "" for one
+	// that is known by its address alone.
+	Registry string `json:"registry,omitempty"`
+}
+
+// BySystem is the Verified of a certificate that the system's authorities signed.
+const BySystem = "system"
+
+// String describes the origin for people, and no two alike.
+func (o Origin) String() string {
+	text := o.Scheme
+	switch {
+	case o.Scheme == "https" && o.Verified == "":
+		text += " without verification"
+	case o.Verified != "" && o.Verified != BySystem:
+		text += " verified by " + o.Verified
+	}
+	if o.Registry != "" {
+		text += " of the registry " + o.Registry
+	}
+	return text
+}
+
+// Reference names a tag of a repository, or with a digest in its place a manifest,
+// whose Origin is the zero one: content is what its digest says, whoever sent it. A
+// host is as in references of users, with its port.
+type Reference struct {
+	Origin     Origin `json:"origin,omitzero"`
+	Host       string `json:"host"`
+	Repository string `json:"repository"`
+	Tag        string `json:"tag"`
+}
 
 // TagEntry is what a tag led to.
 type TagEntry struct {
@@ -21,51 +64,64 @@ type TagEntry struct {
 
 // tagFile is the content of a tag's file. The name of the file tells nothing.
 type tagFile struct {
-	Host       string `json:"host"`
-	Repository string `json:"repository"`
-	Tag        string `json:"tag"`
+	Reference
 	TagEntry
 }
 
-// reference is how a user writes it. What was pulled by digest has that in place
-// of a tag, which can hold no colon.
-func (t tagFile) reference() string {
+// String is how a user writes it, without the origin. What was pulled by digest has
+// that in place of a tag, which can hold no colon.
+func (r Reference) String() string {
 	separator := ":"
-	if strings.Contains(t.Tag, ":") {
+	if strings.Contains(r.Tag, ":") {
 		separator = "@"
 	}
-	return t.Host + "/" + t.Repository + separator + t.Tag
+	return r.Host + "/" + r.Repository + separator + r.Tag
 }
 
-// Tag returns what a tag led to when somebody last asked the registry. A host is
-// as in a reference, with its port.
-func (c *Cache) Tag(host, repository, tag string) (TagEntry, bool) {
-	t, ok := c.readTag(tagName(host, repository, tag))
-	if !ok || t.Host != host || t.Repository != repository || t.Tag != tag {
+// Tag returns what a tag led to when somebody last asked the registry.
+func (c *Cache) Tag(ref Reference) (TagEntry, bool) {
+	t, ok := c.readTag(tagName(ref))
+	if !ok || t.Reference != ref {
 		return TagEntry{}, false
 	}
 	return t.TagEntry, true
 }
 
+// Origins returns where else a tag is known from, sorted. That of an entry which an
+// older berth made is not known: it is the zero Origin.
+func (c *Cache) Origins(ref Reference) ([]Origin, error) {
+	var found []Origin
+	err := c.eachTag(func(_ string, t tagFile, ok bool) error {
+		if other := t.Reference; ok && other.Origin != ref.Origin {
+			if other.Origin = ref.Origin; other == ref {
+				found = append(found, t.Origin)
+			}
+		}
+		return nil
+	})
+	slices.SortFunc(found, func(a, b Origin) int { return strings.Compare(a.String(), b.String()) })
+	return found, err
+}
+
 // SetTag keeps what a tag leads to, whose manifest has been Put before: Prune
 // removes tags without one.
-func (c *Cache) SetTag(host, repository, tag string, e TagEntry) error {
+func (c *Cache) SetTag(ref Reference, e TagEntry) error {
 	if err := check(e.Descriptor); err != nil {
 		return err
 	}
-	data, err := json.Marshal(tagFile{Host: host, Repository: repository, Tag: tag, TagEntry: e})
+	data, err := json.Marshal(tagFile{ref, e})
 	if err != nil {
 		return err
 	}
-	if err := c.replace(tagName(host, repository, tag), data); err != nil {
+	if err := c.replace(tagName(ref), data); err != nil {
 		return c.fault(err)
 	}
 	return nil
 }
 
 // Forget removes a tag, and not what it led to.
-func (c *Cache) Forget(host, repository, tag string) error {
-	if err := c.remove(tagName(host, repository, tag)); err != nil {
+func (c *Cache) Forget(ref Reference) error {
+	if err := c.remove(tagName(ref)); err != nil {
 		return c.fault(err)
 	}
 	return nil

@@ -33,15 +33,15 @@ func TestTags(t *testing.T) {
 	}
 	for i, r := range refs {
 		e := cache.TagEntry{Descriptor: d, Checked: checked.Add(time.Duration(i) * time.Second)}
-		if err := c.SetTag(r[0], r[1], r[2], cache.TagEntry{Descriptor: d}); err != nil {
+		if err := c.SetTag(cache.Reference{Host: r[0], Repository: r[1], Tag: r[2]}, cache.TagEntry{Descriptor: d}); err != nil {
 			t.Fatal(err)
 		}
-		if err := c.SetTag(r[0], r[1], r[2], e); err != nil {
+		if err := c.SetTag(cache.Reference{Host: r[0], Repository: r[1], Tag: r[2]}, e); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for i, r := range refs {
-		e, ok := c.Tag(r[0], r[1], r[2])
+		e, ok := c.Tag(cache.Reference{Host: r[0], Repository: r[1], Tag: r[2]})
 		if !ok || !e.Checked.Equal(checked.Add(time.Duration(i)*time.Second)) || e.Descriptor.Digest != d.Digest || e.Descriptor.Size != 100 {
 			t.Errorf("%v leads to %+v, %v", r, e, ok)
 		}
@@ -56,15 +56,61 @@ func TestTags(t *testing.T) {
 	}
 	r := refs[1]
 	for range 2 {
-		if err := c.Forget(r[0], r[1], r[2]); err != nil {
+		if err := c.Forget(cache.Reference{Host: r[0], Repository: r[1], Tag: r[2]}); err != nil {
 			t.Error(err)
 		}
 	}
-	if _, ok := c.Tag(r[0], r[1], r[2]); ok {
+	if _, ok := c.Tag(cache.Reference{Host: r[0], Repository: r[1], Tag: r[2]}); ok {
 		t.Error("a forgotten tag is there")
 	}
-	if _, ok := c.Tag(refs[0][0], refs[0][1], refs[0][2]); !ok {
+	if _, ok := c.Tag(cache.Reference{Host: refs[0][0], Repository: refs[0][1], Tag: refs[0][2]}); !ok {
 		t.Error("the one that differs in case is forgotten as well")
+	}
+}
+
+// A tag is its origin's alone; that of an older berth's entry is not known.
+func TestOrigins(t *testing.T) {
+	root := t.TempDir()
+	c := open(t, root)
+	origins := []cache.Origin{
+		{}, {Scheme: "http"}, {Scheme: "http", Registry: "a"}, {Scheme: "http", Registry: "b"},
+		{Scheme: "https"}, {Scheme: "https", Verified: cache.BySystem}, {Scheme: "https", Verified: "sha256:00"}, {Scheme: "https", Verified: "sha256:00", Registry: "a"},
+	}
+	all := make([]ocispec.Descriptor, len(origins))
+	ref := func(o cache.Origin) cache.Reference {
+		return cache.Reference{Origin: o, Host: "h:1", Repository: "r", Tag: "t"}
+	}
+	for i, o := range origins {
+		content, d := blob(100, uint64(i))
+		put(t, c, content)
+		if _, ok := c.Tag(ref(o)); ok {
+			t.Errorf("%+v serves what it has not said", o)
+		}
+		if err := c.SetTag(ref(o), cache.TagEntry{Descriptor: d}); err != nil {
+			t.Fatal(err)
+		}
+		all[i] = d
+	}
+	for i, o := range origins {
+		if e, ok := c.Tag(ref(o)); !ok || e.Descriptor.Digest != all[i].Digest {
+			t.Errorf("%+v serves %+v, %v", o, e, ok)
+		}
+		if others, err := c.Origins(ref(o)); err != nil || len(others) != len(origins)-1 {
+			t.Errorf("beside %+v there are %+v, %v", o, others, err)
+		}
+	}
+	// The file of an older berth, whose name tells nothing, at the place of another.
+	name := filepath.Join(root, "tags", left(t, root, "tags")[0])
+	old := fmt.Sprintf(`{"host":"h:1","repository":"r","tag":"old","descriptor":{"mediaType":"","digest":%q,"size":100},"checked":"2026-01-01T00:00:00Z"}`, all[0].Digest)
+	if err := os.WriteFile(name, []byte(old), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	asked := cache.Reference{Origin: cache.Origin{Scheme: "http"}, Host: "h:1", Repository: "r", Tag: "old"}
+	if _, ok := c.Tag(asked); ok {
+		t.Error("an entry without origin serves one who asks for http")
+	}
+	if others, err := c.Origins(asked); err != nil || len(others) != 1 || others[0] != (cache.Origin{}) {
+		t.Errorf("it is told as %+v, %v", others, err)
 	}
 }
 
@@ -75,7 +121,7 @@ func TestDamagedTags(t *testing.T) {
 	content, d := blob(100, 1)
 	put(t, c, content)
 	set := func() string {
-		if err := c.SetTag("h", "r", "t", cache.TagEntry{Descriptor: d}); err != nil {
+		if err := c.SetTag(cache.Reference{Host: "h", Repository: "r", Tag: "t"}, cache.TagEntry{Descriptor: d}); err != nil {
 			t.Fatal(err)
 		}
 		return filepath.Join(root, "tags", left(t, root, "tags")[0])
@@ -92,7 +138,7 @@ func TestDamagedTags(t *testing.T) {
 		if err := os.WriteFile(set(), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if e, ok := c.Tag("h", "r", "t"); ok {
+		if e, ok := c.Tag(cache.Reference{Host: "h", Repository: "r", Tag: "t"}); ok {
 			t.Errorf("%s: %+v", name, e)
 		}
 		if _, err := c.List(t.Context()); err != nil {
@@ -104,7 +150,7 @@ func TestDamagedTags(t *testing.T) {
 		}
 	}
 	set()
-	if e, ok := c.Tag("h", "r", "t"); !ok || e.Descriptor.Digest != d.Digest {
+	if e, ok := c.Tag(cache.Reference{Host: "h", Repository: "r", Tag: "t"}); !ok || e.Descriptor.Digest != d.Digest {
 		t.Errorf("%+v, %v", e, ok)
 	}
 }
@@ -133,7 +179,7 @@ func TestList(t *testing.T) {
 		repository, tag string
 		d               ocispec.Descriptor
 	}{{"b", "2", index}, {"b", "1", index}, {"a", "1", manifest}, {"c", "1", absent}} {
-		if err := c.SetTag("h", tag.repository, tag.tag, cache.TagEntry{Descriptor: tag.d}); err != nil {
+		if err := c.SetTag(cache.Reference{Host: "h", Repository: tag.repository, Tag: tag.tag}, cache.TagEntry{Descriptor: tag.d}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -180,6 +226,9 @@ func TestList(t *testing.T) {
 	for _, e := range entries {
 		w := want[e.Digest]
 		w.Digest, w.Used = e.Digest, e.Used
+		for _, tag := range w.Tags {
+			w.From = append(w.From, cache.Sighting{Reference: tag})
+		}
 		if !reflect.DeepEqual(e, w) {
 			t.Errorf("got %+v, want %+v", e, w)
 		}
@@ -264,7 +313,7 @@ func TestPrune(t *testing.T) {
 					d := put(t, c, content)
 					age(t, blobPath(root, d), time.Now().Add(-time.Duration(i)*10*day))
 					all = append(all, d)
-					if err := c.SetTag("h", "r", fmt.Sprint(i), cache.TagEntry{Descriptor: d}); err != nil {
+					if err := c.SetTag(cache.Reference{Host: "h", Repository: "r", Tag: fmt.Sprint(i)}, cache.TagEntry{Descriptor: d}); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -281,7 +330,7 @@ func TestPrune(t *testing.T) {
 				for i, d := range all {
 					want := dryRun || !slices.Contains(test.gone, i)
 					has, err := c.Has(d)
-					if _, tagged := c.Tag("h", "r", fmt.Sprint(i)); has != want || tagged != want || err != nil {
+					if _, tagged := c.Tag(cache.Reference{Host: "h", Repository: "r", Tag: fmt.Sprint(i)}); has != want || tagged != want || err != nil {
 						t.Errorf("blob %d is there: %v, its tag: %v, want %v, %v", i, has, tagged, want, err)
 					}
 				}

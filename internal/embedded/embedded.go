@@ -10,7 +10,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
+	"net/http"
 	"os"
 	"reflect"
 	"time"
@@ -25,6 +27,7 @@ import (
 	"github.com/berth-oci/berth/internal/embedded/store"
 	"github.com/berth-oci/berth/internal/engine"
 	"github.com/berth-oci/berth/internal/gate"
+	"github.com/berth-oci/berth/internal/oci"
 )
 
 // Runner runs the built-in registry in this process. Log receives its log.
@@ -47,6 +50,13 @@ func (r Runner) Start(ctx context.Context, u engine.Unit) (engine.Instance, erro
 	s, err := OpenStore(ctx, u, log)
 	if err != nil {
 		return nil, err
+	}
+	if id := engine.RegistryID(u.Dir); id != "" {
+		config.HTTP.Headers = maps.Clone(config.HTTP.Headers)
+		if config.HTTP.Headers == nil {
+			config.HTTP.Headers = http.Header{}
+		}
+		config.HTTP.Headers.Set(oci.RegistryHeader, id)
 	}
 	server, err := newServer(ctx, config, s, u.Timeouts, log)
 	if err != nil {

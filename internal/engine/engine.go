@@ -28,7 +28,10 @@ type Unit struct {
 	// Storage lists the directories that no other registry may use while this one
 	// stores there; none where it stores elsewhere. They are locked as Dir is.
 	Storage []string
-	Config  string // the registry's native config file
+	// Stores names where it stores, wherever that is: with another place it is
+	// another registry.
+	Stores string
+	Config string // the registry's native config file
 
 	Listen   string // host:port of the server
 	Endpoint string // URL for clients
@@ -122,6 +125,9 @@ func Serve(ctx context.Context, u Unit, r Runner, log *slog.Logger, ready func(S
 	}
 	if err := u.Prepare(); err != nil {
 		return err
+	}
+	if err := identify(u); err != nil {
+		return about("local.data_dir", err)
 	}
 	inst, err := r.Start(ctx, u)
 	if err != nil {

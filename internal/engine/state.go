@@ -18,7 +18,7 @@ const stateFile = "berth.state.json"
 
 // OwnFiles lists the files of a data directory that belong to the engine.
 func OwnFiles(dir string) (files []string) {
-	for _, name := range []string{lockFile, formerLockFile, stateFile, taskFile, stoppingFile} {
+	for _, name := range []string{lockFile, formerLockFile, stateFile, idFile, taskFile, stoppingFile} {
 		files = append(files, filepath.Join(dir, name))
 	}
 	return files

@@ -58,7 +58,7 @@ func (r *Repository) SendAhead(ctx context.Context, key string, content Growing)
 	a := &Ahead{content: content, release: func() {}, cancel: cancel, ended: make(chan struct{})}
 	a.upload = &upload{Repository: r, open: content.Open, piece: r.piece}
 	if r.uploads.Journal != nil {
-		a.note, a.release = r.uploads.Journal.open(r.base.Host, r.name, key)
+		a.note, a.release = r.openNote(key)
 	}
 	if r.uploads.Journal != nil && a.note == nil || a.note.read().Sent != "" {
 		// Another process is at it, or nothing can be noted; or one that was killed had

@@ -46,11 +46,16 @@ type entry struct {
 	Updated  time.Time     `json:"updated"`
 }
 
-// open returns the note of the upload of what, a digest or the key of what is
+// openNote returns the note of the upload of what, a digest or the key of what is
 // sent ahead, and what ends its use. The note is nil when another process is at
 // work on the same upload.
-func (j *Journal) open(host, repository, what string) (n *note, done func()) {
-	key := digest.FromString(host + "/" + repository + "@" + what).Encoded()
+func (r *Repository) openNote(what string) (n *note, done func()) {
+	return r.uploads.Journal.open(r.uploads.Origin + "\n" + r.base.Host + "/" + r.name + "@" + what)
+}
+
+// open returns the note with a name.
+func (j *Journal) open(name string) (n *note, done func()) {
+	key := digest.FromString(name).Encoded()
 	if err := os.MkdirAll(j.dir, 0o700); err != nil {
 		return nil, func() {}
 	}

@@ -3,6 +3,7 @@ package remote
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -163,5 +164,24 @@ func TestJournalDir(t *testing.T) {
 		if got, err := JournalDir(); err != nil || got != want {
 			t.Errorf("%q: %s (%v), want %s", state, got, err, want)
 		}
+	}
+}
+
+// Where an upload goes on is a matter of the registry that said so: another one at
+// its address does not lead a client there.
+func TestJournalOfAnotherRegistry(t *testing.T) {
+	journal := OpenJournal(t.TempDir())
+	of := func(origin string) *Repository {
+		return &Repository{base: &url.URL{Scheme: "http", Host: "127.0.0.1:5000"}, name: "a", uploads: Uploads{Journal: journal, Origin: origin}}
+	}
+	n, done := of("http").openNote("sha256:00")
+	n.write(entry{Location: "http://elsewhere.example/upload"})
+	done()
+	for origin, known := range map[string]bool{"http": true, "https": false, "http of the registry b": false} {
+		n, done := of(origin).openNote("sha256:00")
+		if location := n.location(); (location != nil) != known {
+			t.Errorf("%s leads to %v", origin, location)
+		}
+		done()
 	}
 }

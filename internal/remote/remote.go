@@ -39,6 +39,9 @@ type Repository struct {
 type Uploads struct {
 	// Journal remembers uploads beyond the life of this process; nil for none.
 	Journal *Journal
+	// Origin tells the registry from others that may have had its address: where
+	// those said that an upload goes on is none of its business.
+	Origin string
 }
 
 // New returns the repository called name of a target.

@@ -62,7 +62,7 @@ func (u *upload) remember() (done func()) {
 		u.note = nil
 		return func() {}
 	}
-	u.note, done = u.uploads.Journal.open(u.base.Host, u.name, u.blob.Digest.String())
+	u.note, done = u.openNote(u.blob.Digest.String())
 	if u.location == nil {
 		u.location, u.least = u.note.location(), u.note.read().Least
 		u.piece = max(u.piece, u.least)

@@ -27,6 +27,8 @@ type Options struct {
 
 	Home string // replaces a leading ~; the user's home directory when empty
 	Dir  string // relative paths start here: the directory of the config; the working directory when empty
+
+	Identity func(dataDir string) string // what Local.Identity asks, each time; nil for none
 }
 
 // Resolve makes the Target of an evaluated config. It fails with diag.Disabled
@@ -34,7 +36,7 @@ type Options struct {
 // diag.ConfigConflict for values that are right alone and wrong together or in
 // this place, diag.CheckFailed for those that the schema cannot tell are wrong.
 func Resolve(config *spec.Registry, src Source, opts Options) (*Target, error) {
-	r := resolver{Target: &Target{Spec: config, Deployment: config.Deployment, Type: config.Type, at: src.Span}, src: src, defaults: opts.Defaults}
+	r := resolver{Target: &Target{Spec: config, Deployment: config.Deployment, Type: config.Type, at: src.Span}, src: src, defaults: opts.Defaults, identity: opts.Identity}
 	if config.Deployment == "disabled" {
 		return nil, r.Fault(diag.Disabled, "deployment", "this registry is disabled").
 			WithHint(`set deployment to "local" or "remote" to use it`)
@@ -64,6 +66,7 @@ type resolver struct {
 	src       Source
 	defaults  spec.Defaults
 	home, dir string
+	identity  func(string) string
 	faults    diag.List
 }
 
@@ -178,7 +181,8 @@ func (r *resolver) client() {
 func (r *resolver) local() {
 	c, l := r.Spec, r.Spec.Local
 	local := &Local{
-		DataDir: r.path("local.data_dir", &l.DataDir), ConfigPath: r.path("local.config_path", &l.ConfigPath), LogFile: r.path("local.log_file", l.LogFile),
+		identity: r.identity,
+		DataDir:  r.path("local.data_dir", &l.DataDir), ConfigPath: r.path("local.config_path", &l.ConfigPath), LogFile: r.path("local.log_file", l.LogFile),
 		BinaryPath: r.path("local.binary_path", l.BinaryPath), AutoStart: l.AutoStart, Htpasswd: r.path("local.htpasswd_path", l.Htpasswd),
 		ListenPort: r.Endpoint.Port, Storage: r.defaults.Storage,
 	}

@@ -100,8 +100,19 @@ type PEMFile struct {
 	Path string
 }
 
+// Identity returns what tells the registry of the data directory from any other
+// that may have its address; "" where it has not been started yet.
+func (l *Local) Identity() string {
+	if l.identity == nil {
+		return ""
+	}
+	return l.identity(l.DataDir)
+}
+
 // Local is a registry that runs on this machine. Paths are absolute.
 type Local struct {
+	identity func(dataDir string) string
+
 	DataDir    string
 	ConfigPath string // the registry's native config file
 	LogFile    string

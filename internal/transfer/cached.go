@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -82,12 +83,15 @@ func (c *cached) find(ctx context.Context, ref *artifact.Ref) (ocispec.Descripto
 	name := nameOf(*ref)
 	entry, known := cache.TagEntry{}, false
 	if name != "" {
-		entry, known = c.cache.Tag(c.Host(), c.Name(), name)
+		entry, known = c.cache.Tag(c.cacheName(name))
 		known = known && (ref.Digest == "" || entry.Descriptor.Digest == ref.Digest)
 	}
 	fresh := ref.Digest != "" || time.Since(entry.Checked).Abs() <= c.pull.TTL
 	switch {
 	case c.pull.Policy == policyNever && !known:
+		if err := c.otherOrigin(*ref); err != nil {
+			return ocispec.Descriptor{}, err
+		}
 		return ocispec.Descriptor{}, c.target.Fault(diag.NotFound, "pull_policy.policy", `%s is not in the cache, and policy "never" asks no registry`, c.reference(ref.Tag, ref.Digest)).
 			WithHint(`pull it with --policy always once, or name a tag or digest that berth cache ls shows`)
 	case known && (c.pull.Policy == policyNever || c.pull.Policy == policyMissing && fresh):
@@ -137,11 +141,43 @@ func (c *cached) remember(ref artifact.Ref, d ocispec.Descriptor) error {
 		if name == "" || name == ref.Tag && ref.Digest != "" {
 			continue
 		}
-		if err := c.cache.SetTag(c.Host(), c.Name(), name, entry); err != nil {
+		if name == ref.Tag && !c.isOrigin() {
+			continue // another registry has the address at the moment
+		}
+		if err := c.cache.SetTag(c.cacheName(name), entry); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// cacheName is how the cache knows a tag, which is its origin's, or a digest, which
+// is everybody's.
+func (c *cached) cacheName(name string) cache.Reference {
+	r := cache.Reference{Host: c.Host(), Repository: c.Name(), Tag: name}
+	if !strings.Contains(name, ":") { // which a tag cannot hold
+		r.Origin = c.origin
+	}
+	return r
+}
+
+// otherOrigin says why a tag that is in the cache is not taken from there; nil where
+// there is none.
+func (c *cached) otherOrigin(ref artifact.Ref) error {
+	if ref.Digest != "" || ref.Tag == "" {
+		return nil
+	}
+	from, err := c.cache.Origins(c.cacheName(ref.Tag))
+	if err != nil || len(from) == 0 {
+		return err
+	}
+	how := from[0].String()
+	if how == "" {
+		how = "a way that is not known"
+	}
+	return c.target.Fault(diag.NotFound, "pull_policy.policy", `%s is in the cache by %s, and this config takes only what came by %s; policy "never" asks no registry`,
+		c.reference(ref.Tag, ""), how, c.origin).
+		WithHint(`pull it with --policy always once`)
 }
 
 // Manifest implements Source.

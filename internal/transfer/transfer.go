@@ -15,6 +15,7 @@ import (
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/artifact"
+	"github.com/berth-oci/berth/internal/cache"
 	"github.com/berth-oci/berth/internal/oci"
 	"github.com/berth-oci/berth/internal/remote"
 	"github.com/berth-oci/berth/internal/resolve"
@@ -55,6 +56,7 @@ type session struct {
 	*remote.Repository
 	target *resolve.Target
 	client *transport.Client
+	origin cache.Origin
 }
 
 func connect(t *resolve.Target, repository string) (*session, error) {
@@ -62,7 +64,12 @@ func connect(t *resolve.Target, repository string) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &session{Repository: remote.New(client, t, repository, remote.Uploads{Journal: journal()}), target: t, client: client}, nil
+	origin, err := originOf(t)
+	if err != nil {
+		return nil, err
+	}
+	uploads := remote.Uploads{Journal: journal(), Origin: origin.String()}
+	return &session{Repository: remote.New(client, t, repository, uploads), target: t, client: client, origin: origin}, nil
 }
 
 // Pause waits before a retry, see transport.Client.Pause.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 
 	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/errcode"
@@ -16,6 +17,7 @@ import (
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/access"
 	"github.com/berth-oci/berth/internal/credential"
+	"github.com/berth-oci/berth/internal/oci"
 	"github.com/berth-oci/berth/internal/resolve"
 )
 
@@ -26,6 +28,7 @@ type Client struct {
 	policy  policy
 	account *account
 	auth    *auth.Client
+	told    atomic.Value // see Registry
 }
 
 // New makes the chain auth(redirects(challenges(retry(limit(guard(stall(proxy(
@@ -85,6 +88,9 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	}
 	resp, err := c.auth.Do(req)
 	if err == nil {
+		if isOwn(c.target.Endpoint, resp.Request.URL) {
+			c.told.Store(resp.Header.Get(oci.RegistryHeader))
+		}
 		return resp, nil
 	}
 	// The query of an address in a storage may be a signature.
@@ -111,6 +117,13 @@ func first(file resolve.Secret, named bool) (string, error) {
 		return token.Secret, nil
 	}
 	return lines[0], nil
+}
+
+// Registry returns the identity that the endpoint told with its last answer, as the
+// registries that berth runs do; "" for none.
+func (c *Client) Registry() string {
+	id, _ := c.told.Load().(string)
+	return id
 }
 
 // isStale reports whether all that is left of an exchange is to send the body

@@ -86,6 +86,7 @@ func unit(t *resolve.Target, faults diag.List) (engine.Unit, error) {
 		Listen: l.Listen(), Endpoint: t.Endpoint.URL().String(), TLS: l.TLSCert != "",
 		Timeouts: engine.Timeouts{Read: l.ReadTimeout, Write: l.WriteTimeout, Idle: l.IdleTimeout, Drain: drain},
 	}
+	u.Stores = stores(l)
 	if l.S3 == nil && l.Azure == nil {
 		u.Storage = storageDirs(l.Root)
 	}

@@ -1,6 +1,7 @@
 package distribution
 
 import (
+	"fmt"
 	"os"
 
 	"github.com/berth-oci/berth/internal/resolve"
@@ -72,4 +73,17 @@ func nativeStorage(t *resolve.Target) (s storage) {
 		s.Filesystem = &filesystem{RootDirectory: l.Root}
 	}
 	return s
+}
+
+// stores names the place that a registry stores in.
+func stores(l *resolve.Local) string {
+	switch {
+	case l.S3 != nil:
+		return fmt.Sprintf("s3 %s %q %q", l.S3.Endpoint, l.S3.Bucket, l.S3.Prefix)
+	case l.Azure != nil:
+		return fmt.Sprintf("azure %s %q %q %q", l.Azure.Endpoint, l.Azure.Account, l.Azure.Container, l.Azure.Prefix)
+	case l.Root == l.DataDir: // which may be moved
+		return "filesystem"
+	}
+	return fmt.Sprintf("filesystem %q", l.Root)
 }

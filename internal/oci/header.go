@@ -1,0 +1,6 @@
+package oci
+
+// RegistryHeader is the header in which a registry that berth runs tells its
+// identity: clients on the machine, who know it from the data directory, see
+// whether it is the one that they mean or another at the same address.
+const RegistryHeader = "Berth-Registry"
