@@ -28,10 +28,11 @@ func (f *failures) places(client netip.Prefix, user string) (c, u *uint8) {
 		&f.users[maphash.String(f.seed, user)%uint64(len(f.users))]
 }
 
-// count is of both together.
+// count is the client's, and one more if the name failed at all: who guesses the
+// passwords of a user must not be able to put that user behind everybody.
 func (f *failures) count(client netip.Prefix, user string) int {
 	c, u := f.places(client, user)
-	return int(*c) + int(*u)
+	return int(*c) + min(int(*u), 1)
 }
 
 func (f *failures) add(now time.Time, client netip.Prefix, user string) {

@@ -21,8 +21,8 @@ const (
 const everyOldest = 4
 
 // logins verifies passwords, a few at a time and those of one client one after the
-// other. Next is the login whose client and user name have failed least of late:
-// who guesses passwords goes behind who does not, from wherever, and a first right
+// other. Next is the login whose client, and then whose user name, has failed least
+// of late: who guesses passwords goes behind who does not, from wherever, and a first right
 // login is not held up by a flood of wrong ones from other addresses, nor by one
 // for other names from its own. Whether there is such a user changes nothing.
 //
