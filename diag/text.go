@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/berth-oci/berth/internal/redact"
@@ -55,7 +54,7 @@ func (s Style) write(w io.Writer, d *Diagnostic, sources map[string]Source) {
 		s.frame(w, r.Span, sources, func(mark string) string { return s.paint("36", mark) }, r.Message)
 	}
 	if d.Path != "" {
-		fmt.Fprintf(w, "  attribute: %s\n", d.Path)
+		fmt.Fprintf(w, "  attribute: %s\n", printable(d.Path))
 	}
 	if d.Hint != "" {
 		fmt.Fprintf(w, "  %s %s\n", s.paint("1;32", "hint:"), brief(d.Hint))
@@ -65,17 +64,19 @@ func (s Style) write(w io.Writer, d *Diagnostic, sources map[string]Source) {
 // maxMessage is how much of a message is shown, in bytes: some repeat a value.
 const maxMessage = 2000
 
-// brief shortens a message and replaces what a terminal would not show as text.
+// brief shortens a message and replaces what a terminal would not show as text. Its
+// further lines are indented: none can pass for a diagnostic of its own.
 func brief(message string) string {
 	if len(message) > maxMessage {
 		message = strings.ToValidUTF8(message[:maxMessage], "") + "…"
 	}
-	return strings.Map(func(r rune) rune {
+	message = strings.Map(func(r rune) rune {
 		if r == '\n' || r == '\t' {
 			return r
 		}
 		return visible(r)
 	}, message)
+	return strings.ReplaceAll(message, "\n", "\n  ")
 }
 
 const (
@@ -87,7 +88,7 @@ func (s Style) frame(w io.Writer, span Span, sources map[string]Source, paint fu
 	if !span.Start.IsValid() {
 		return
 	}
-	fmt.Fprintf(w, "  %s %s\n", s.paint("34", "-->"), span.Start)
+	fmt.Fprintf(w, "  %s %s\n", s.paint("34", "-->"), printable(span.Start.String()))
 	src, ok := sources[span.Start.File]
 	if !ok {
 		return
@@ -118,17 +119,17 @@ func (s Style) frame(w io.Writer, span Span, sources map[string]Source, paint fu
 	fmt.Fprintf(w, "  %s %s\n  %s %s %s\n", gutter, bar, s.paint("34", number), bar, printable(line))
 	mark := strings.Repeat(" ", max(from-1, 0)) + paint(strings.Repeat("^", max(to-from, 1)))
 	if label != "" {
-		mark += " " + label
+		mark += " " + printable(label)
 	}
 	fmt.Fprintf(w, "  %s %s %s\n", gutter, bar, mark)
 }
 
-// printable replaces control characters, so that a source cannot control the
-// terminal that shows it.
+// printable replaces what is hidden, so that a source cannot control the terminal that
+// shows it.
 func printable(line string) string { return strings.Map(visible, line) }
 
 func visible(r rune) rune {
-	if unicode.IsControl(r) {
+	if Hidden(r) {
 		return '\ufffd'
 	}
 	return r

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -20,7 +19,7 @@ import (
 // its arguments, calls one function of an internal package and renders.
 type app struct {
 	stdin          io.Reader
-	stdout, stderr io.Writer
+	stdout, stderr *terminal
 
 	input   bytes.Buffer           // what was read of stdin: a config that a child process needs too
 	sources map[string]diag.Source // of the config, for the frames of later errors
@@ -159,6 +158,3 @@ func exitCode(err error) int {
 	}
 	return diag.ExitFailed
 }
-
-// print writes a line of the result.
-func (a *app) print(format string, args ...any) { fmt.Fprintf(a.stdout, format+"\n", args...) }

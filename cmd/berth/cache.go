@@ -1,11 +1,9 @@
 package main
 
 import (
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -68,8 +66,8 @@ func (a *app) cacheLsCommand() *cobra.Command {
 }
 
 func (a *app) printEntries(entries []cache.Entry) error {
-	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "DIGEST\tSIZE\tUSED\tFROM")
+	table := a.table()
+	table.row("DIGEST", "SIZE", "USED", "FROM")
 	for _, e := range entries {
 		from := e.Tags
 		if len(from) == 0 {
@@ -78,9 +76,9 @@ func (a *app) printEntries(entries []cache.Entry) error {
 		if e.Partial {
 			from = []string{"(an interrupted download)"}
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", e.Digest, size(e.Size), e.Used.Local().Format("2006-01-02 15:04"), strings.Join(from, " "))
+		table.row(e.Digest, size(e.Size), e.Used.Local().Format("2006-01-02 15:04"), strings.Join(from, " "))
 	}
-	return w.Flush()
+	return table.print()
 }
 
 func (a *app) cacheVerifyCommand() *cobra.Command {

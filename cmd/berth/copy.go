@@ -1,9 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"text/tabwriter"
-
 	"github.com/spf13/cobra"
 
 	"github.com/berth-oci/berth/diag"
@@ -88,7 +85,7 @@ func (a *app) copy(cmd *cobra.Command, target *resolve.Target, opts transfer.Cop
 }
 
 func (a *app) copiedTags(c *transfer.Copied) {
-	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	table := a.table()
 	for _, t := range c.Tags {
 		outcome := "copied"
 		switch {
@@ -97,7 +94,7 @@ func (a *app) copiedTags(c *transfer.Copied) {
 		case t.Unchanged:
 			outcome = "unchanged"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", outcome, t.Source, t.Target, t.Digest)
+		table.row(outcome, t.Source, t.Target, t.Digest)
 	}
-	_ = w.Flush()
+	_ = table.print()
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -98,7 +96,7 @@ func (a *app) verdicts(ctx context.Context, dryRun bool) (explain func(store.Ver
 	go func() {
 		defer close(printed)
 		for v := range queue {
-			printVerdict(a.stdout, v, dryRun)
+			a.printVerdict(v, dryRun)
 		}
 	}()
 	explain = func(v store.Verdict) {
@@ -116,7 +114,7 @@ func (a *app) verdicts(ctx context.Context, dryRun bool) (explain func(store.Ver
 	}
 }
 
-func printVerdict(w io.Writer, v store.Verdict, dryRun bool) {
+func (a *app) printVerdict(v store.Verdict, dryRun bool) {
 	what := v.Digest.String()
 	if v.Repository != "" {
 		what = v.Repository + "@" + what
@@ -128,5 +126,5 @@ func printVerdict(w io.Writer, v store.Verdict, dryRun bool) {
 	case !v.Kept:
 		verb = "removed"
 	}
-	fmt.Fprintf(w, "%-8s  %-8s  %s  %s\n", verb, v.Kind, what, v.Why)
+	a.print("%-8s  %-8s  %s  %s", verb, v.Kind, what, v.Why)
 }

@@ -13,7 +13,7 @@ func TestVerdictsNobodyReads(t *testing.T) {
 	r, w := io.Pipe()
 	defer r.Close()
 	ctx, cancel := context.WithCancel(t.Context())
-	explain, done := (&app{stdout: w}).verdicts(ctx, true)
+	explain, done := (&app{stdout: newTerminal(w)}).verdicts(ctx, true)
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -38,7 +37,7 @@ func (a *app) inspectCommand() *cobra.Command {
 			case format == "json":
 				return a.printJSON(inspected)
 			case format == "raw":
-				_, err := a.stdout.Write(inspected.Manifest)
+				_, err := a.stdout.exact().Write(inspected.Manifest)
 				return err
 			}
 			return a.inspected(inspected)
@@ -50,10 +49,8 @@ func (a *app) inspectCommand() *cobra.Command {
 }
 
 func (a *app) inspected(i *transfer.Inspected) error {
-	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	line := func(name, format string, args ...any) {
-		fmt.Fprintf(w, "%s\t%s\n", name, fmt.Sprintf(format, args...))
-	}
+	t := a.table()
+	line := func(name, format string, args ...any) { t.row(name, fmt.Sprintf(format, args...)) }
 	line("reference", "%s", i.Reference)
 	line("type", "%s", i.ArtifactType)
 	line("media type", "%s", i.MediaType)
@@ -71,7 +68,7 @@ func (a *app) inspected(i *transfer.Inspected) error {
 		line("layer", "%s  %s  %s", l.Digest, size(l.Size), strings.TrimSpace(l.MediaType+"  "+l.Title))
 	}
 	a.referrers(line, i.Referrers, 0)
-	return w.Flush()
+	return t.print()
 }
 
 // referrers prints a tree, indented by depth.

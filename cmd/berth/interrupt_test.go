@@ -23,7 +23,7 @@ func TestInterrupt(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		time.AfterFunc(20*time.Millisecond, stop)
 		var stderr bytes.Buffer
-		a := &app{stdin: in, stdout: &bytes.Buffer{}, stderr: &stderr}
+		a := &app{stdin: in, stdout: newTerminal(&bytes.Buffer{}), stderr: newTerminal(&stderr)}
 		if code := a.run(ctx, args); code != diag.ExitInterrupted {
 			t.Errorf("%v: exit %d, %s", args, code, &stderr)
 		}

@@ -42,7 +42,7 @@ kcl.mod names, else all its .k files.`,
 			if a.file != "" || a.name != "" {
 				return diag.Errorf(diag.Usage, "kcl run evaluates programs and uses no config").WithHint("name the program without -f: berth kcl run FILE")
 			}
-			opts.Files, opts.Stdin, opts.Print, opts.AllowFile = files, a.stdin, a.stdout, a.allowFile
+			opts.Files, opts.Stdin, opts.Print, opts.AllowFile = files, a.stdin, a.stdout.exact(), a.allowFile
 			return interruptible(cmd.Context(), func() error { return a.kclRun(opts, format, output) })
 		},
 	}
@@ -81,7 +81,7 @@ func (a *app) kclRun(opts kcl.Options, format, path string) error {
 	case path != "":
 		return writeOutput(path, text+"\n")
 	}
-	if _, err := io.WriteString(a.stdout, text+"\n"); err != nil {
+	if _, err := io.WriteString(a.stdout.exact(), text+"\n"); err != nil {
 		return diag.Errorf(diag.Failed, "cannot write the result: %w", err)
 	}
 	return nil

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"text/tabwriter"
-
 	"github.com/spf13/cobra"
 
 	"github.com/berth-oci/berth/diag"
@@ -65,12 +62,12 @@ func (a *app) tags(tags []transfer.Tag, format string, err error) error {
 	if err != nil || format == "json" {
 		return a.result(tags, err)
 	}
-	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "TAG\tDIGEST\tSIZE\tTYPE\tVERSION")
+	table := a.table()
+	table.row("TAG", "DIGEST", "SIZE", "TYPE", "VERSION")
 	for _, t := range tags {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", t.Tag, t.Digest, size(t.Size), t.Type, t.Version)
+		table.row(t.Tag, t.Digest, size(t.Size), t.Type, t.Version)
 	}
-	return w.Flush()
+	return table.print()
 }
 
 func (a *app) repositories(repos []transfer.Repository, format string, err error) error {
@@ -78,7 +75,7 @@ func (a *app) repositories(repos []transfer.Repository, format string, err error
 		return a.result(repos, err)
 	}
 	for _, r := range repos {
-		fmt.Fprintf(a.stdout, "%s/%s\n", r.Kind, r.Name)
+		a.print("%s/%s", r.Kind, r.Name)
 	}
 	return nil
 }

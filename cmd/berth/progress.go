@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"os"
 	"sync"
 	"time"
 
@@ -10,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
-	"golang.org/x/term"
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/transfer"
@@ -44,7 +42,7 @@ func (a *app) progress(format string) *progress {
 		p.lines.SetEscapeHTML(false)
 		return p
 	}
-	if f, ok := a.stderr.(*os.File); ok && !a.quiet && term.IsTerminal(int(f.Fd())) {
+	if f := a.stderr.file(); f != nil && !a.quiet {
 		p.bars = mpb.New(mpb.WithOutput(f), mpb.WithWidth(48))
 	}
 	return p
@@ -116,7 +114,7 @@ func (p *progress) bytes(e transfer.Event) {
 	}
 	bar := p.blobs[e.Digest]
 	if bar == nil {
-		bar = p.bars.AddBar(e.Total, mpb.PrependDecorators(decor.Name(string(e.Step)+" "+nameOf(e))), mpb.AppendDecorators(decor.CountersKibiByte("% .1f / % .1f")))
+		bar = p.bars.AddBar(e.Total, mpb.PrependDecorators(decor.Name(line("%s %s", e.Step, nameOf(e)))), mpb.AppendDecorators(decor.CountersKibiByte("% .1f / % .1f")))
 		p.blobs[e.Digest] = bar
 	}
 	bar.SetCurrent(e.Done)
@@ -143,7 +141,7 @@ func nameOf(e transfer.Event) string {
 func (p *progress) line(format string, args ...any) {
 	if p.bars != nil && !p.app.quiet {
 		above := *p.app
-		above.stderr = p.bars
+		above.stderr = newTerminal(p.bars)
 		above.note(format, args...)
 		return
 	}

@@ -36,7 +36,7 @@ lets through is listed in its $comment.
 				if name != "" {
 					return diag.Errorf(diag.Usage, "--schema goes with json: in KCL a schema is its own file")
 				}
-				fmt.Fprint(a.stdout, schema.Source)
+				fmt.Fprint(a.stdout.exact(), schema.Source)
 				return nil
 			}
 			return a.jsonSchema(name)
@@ -55,6 +55,6 @@ func (a *app) jsonSchema(name string) error {
 	if err != nil {
 		return err
 	}
-	a.print("%s", s.Text)
+	fmt.Fprintf(a.stdout.exact(), "%s\n", s.Text)
 	return nil
 }

@@ -50,6 +50,10 @@ import (
 //	refer [-sha512 PARTS] VAR DIR DIGEST TYPE
 //	                                adds what has a manifest of the layout as its subject
 //	archive FILE DIR                makes a tar of the files below a directory
+//	hostile VAR [FILE...]           starts a registry that says what would control a terminal,
+//	                                puts its port into VAR, and such text for EVIL into files
+//	harmless FIELDS PROGRAM ARG...  runs a program, whatever it exits with: its output shows each
+//	                                of the FIELDS, a,b, and nothing that controls a terminal
 //	jsonl FILE TYPE                 every line is JSON, and the last one's type is TYPE
 //	dockersave FILE NAME:TAG TEXT   writes an image as docker save does
 //	cached DIR VAR FILE [NAME]      puts a file into the cache in DIR, its digest into VAR and where it
@@ -97,6 +101,8 @@ func TestScripts(t *testing.T) {
 			"until":  until,
 			"cached": cached,
 
+			"hostile":    startHostile,
+			"harmless":   harmless,
 			"jsonl":      jsonLines,
 			"image":      image,
 			"refer":      refer,

@@ -185,7 +185,7 @@ func spoiled(text string) (all []string) {
 func (m marked) discreet(stdin string, args ...string) string {
 	m.Helper()
 	var stdout, stderr bytes.Buffer
-	code := (&app{stdin: strings.NewReader(stdin), stdout: &stdout, stderr: &stderr}).run(m.Context(), args)
+	code := (&app{stdin: strings.NewReader(stdin), stdout: newTerminal(&stdout), stderr: newTerminal(&stderr)}).run(m.Context(), args)
 	output := stdout.String() + stderr.String()
 	if strings.Contains(output, mark) {
 		at := strings.Index(output, mark)

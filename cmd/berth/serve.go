@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -42,10 +41,10 @@ func (a *app) serve(ctx context.Context, engineName string) error {
 	defer a.followLog(u.LogFile)()
 	var runner engine.Runner = embedded.Runner{Log: a.stderr}
 	if u.Program != "" {
-		runner = engine.Program{Output: a.stderr}
+		runner = engine.Program{Output: a.stderr.exact()}
 	}
 	log := slog.New(slog.NewTextHandler(a.stderr, nil))
-	err = engine.Serve(ctx, u, runner, log, func(s engine.State) { fmt.Fprintln(a.stdout, s.Endpoint) })
+	err = engine.Serve(ctx, u, runner, log, func(s engine.State) { a.print("%s", s.Endpoint) })
 	return placed(target, err)
 }
 
@@ -58,7 +57,7 @@ func (a *app) followLog(name string) (stop func()) {
 	if log == nil {
 		return func() {}
 	}
-	a.stderr = log
+	a.stderr = newTerminal(log)
 	hangups, done := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(hangups, syscall.SIGHUP) // which Windows never sends
 	go func() {

@@ -55,12 +55,12 @@ func (a *app) show(config *load.Config, format string) error {
 	case "json":
 		return a.printJSON(plain)
 	case "kcl":
-		fmt.Fprint(a.stdout, config.KCL())
+		fmt.Fprint(a.stdout.exact(), config.KCL())
 		return nil
 	}
 	var b strings.Builder
 	eval.WriteYAML(&b, plain)
-	fmt.Fprint(a.stdout, b.String())
+	fmt.Fprint(a.stdout.exact(), b.String())
 	return nil
 }
 

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -96,11 +94,9 @@ func (a *app) status(ctx context.Context, t *resolve.Target, disabled bool, form
 
 func (a *app) renderStatus(out statusOutput, format string) error {
 	if format == "json" {
-		enc := json.NewEncoder(a.stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(out)
+		return a.printJSON(out)
 	}
-	line := func(name string, value any) { fmt.Fprintf(a.stdout, "%-9s %v\n", name, value) }
+	line := func(name string, value any) { a.print("%-9s %v", name, value) }
 	line("status", out.Status)
 	if out.PID != 0 {
 		line("pid", out.PID)

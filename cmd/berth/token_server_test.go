@@ -35,7 +35,7 @@ func TestTokenServerOnAnotherHost(t *testing.T) {
 		}
 	}
 	var stdout, stderr bytes.Buffer
-	code := (&app{stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr}).run(t.Context(), []string{"ls", "-f", config})
+	code := (&app{stdin: strings.NewReader(""), stdout: newTerminal(&stdout), stderr: newTerminal(&stderr)}).run(t.Context(), []string{"ls", "-f", config})
 	if code != diag.ExitAuth {
 		t.Errorf("it exits with %d", code)
 	}

@@ -3,19 +3,17 @@ package main
 // Output rules: results go to stdout and nothing else does. Everything said
 // about them (progress, notes, warnings, errors) goes to stderr. Colour and
 // bars appear only on a terminal, and never with NO_COLOR. Only this file and
-// progress.go write to stderr.
+// progress.go write to stderr. Both streams are a terminal, which no value that
+// is written controls; lines and tables keep values from beginning lines too.
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"runtime"
 	"strings"
 	"unicode"
-
-	"golang.org/x/term"
 
 	"github.com/berth-oci/berth/diag"
 )
@@ -23,16 +21,19 @@ import (
 // note says what is being done, unless --quiet.
 func (a *app) note(format string, args ...any) {
 	if !a.quiet {
-		fmt.Fprintf(a.stderr, format+"\n", args...)
+		fmt.Fprintln(a.stderr, line(format, args...))
 	}
 }
 
+// print writes a line of the result.
+func (a *app) print(format string, args ...any) { fmt.Fprintln(a.stdout, line(format, args...)) }
+
 // ask writes a question to somebody at a terminal, also with --quiet.
-func (a *app) ask(format string, args ...any) { fmt.Fprintf(a.stderr, format, args...) }
+func (a *app) ask(format string, args ...any) { fmt.Fprint(a.stderr, line(format, args...)) }
 
 // working says what takes long to somebody who waits for it.
 func (a *app) working(what string) {
-	if isTerminal(a.stderr) {
+	if a.stderr.isTerminal() {
 		a.note("%s", what)
 	}
 }
@@ -50,7 +51,13 @@ func (a *app) fail(err error) {
 	if sources == nil {
 		sources = a.sources
 	}
-	a.style(a.stderr).WriteText(a.stderr, list, sources)
+	a.explainFaults(list, sources)
+}
+
+// explainFaults renders diagnostics for people.
+func (a *app) explainFaults(list diag.List, sources map[string]diag.Source) {
+	style := diag.Style{Color: a.stderr.isTerminal() && os.Getenv("NO_COLOR") == ""}
+	style.WriteText(coloured{a.stderr}, list, sources)
 }
 
 // diagnostics returns what an error is made of.
@@ -68,16 +75,6 @@ func diagnostics(err error) (diag.List, map[string]diag.Source) {
 		return diag.List{d}, nil
 	}
 	return diag.List{diag.Errorf(diag.Failed, "%w", err)}, nil
-}
-
-// style says whether w may be coloured.
-func (a *app) style(w io.Writer) diag.Style {
-	return diag.Style{Color: isTerminal(w) && os.Getenv("NO_COLOR") == ""}
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // shellWord quotes s where a shell would take it apart, for commands to copy.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -90,7 +89,7 @@ func (a *app) up(ctx context.Context, t *resolve.Target, config *load.Config, op
 		a.note("%s runs already: pid %d", state.Product, state.PID)
 	}
 	a.note("stop it with: %s", a.downLine(config))
-	fmt.Fprintln(a.stdout, state.Endpoint)
+	a.print("%s", state.Endpoint)
 	return nil
 }
 

@@ -106,7 +106,7 @@ func (a *app) renderVerdicts(verdicts []verdict, all *diag.Faults, format string
 		diag.WriteGitHub(a.stdout, all.List)
 		return nil
 	}
-	a.style(a.stderr).WriteText(a.stderr, all.List, all.Sources)
+	a.explainFaults(all.List, all.Sources)
 	for _, v := range verdicts {
 		if v.Valid {
 			a.print("%s: valid", v.File)
