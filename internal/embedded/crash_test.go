@@ -29,6 +29,9 @@ const serveVar = "BERTH_TEST_SERVE"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(serveVar); dir != "" {
+		if os.Getenv(watchVar) != "" {
+			go watch(os.Stdin, os.Stdout)
+		}
 		if err := serveForever(dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)

@@ -11,17 +11,30 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/berth-oci/berth/internal/embedded/quota"
 	"github.com/berth-oci/berth/internal/embedded/store"
 )
 
-// Handler serves a store.
+// Handler serves a store. New makes it.
 type Handler struct {
-	Store *store.Store
-	Log   *slog.Logger // of faults of the storage
+	Options
+	store *store.Store
+	// Large manifests that are held in memory, and large answers: so many at once.
+	manifests, answers *quota.Quota
+}
+
+// Options of a handler.
+type Options struct {
+	Log *slog.Logger // of faults of the storage
 	// Client tells clients apart whose uploads are counted; nil: all are one.
 	Client func(*http.Request) string
 	// Relative leaves host and scheme out of the places that answers name.
 	Relative bool
+}
+
+// New returns a handler that serves a store.
+func New(s *store.Store, o Options) *Handler {
+	return &Handler{Options: o, store: s, manifests: quota.New(largeManifests), answers: quota.New(largeAnswers)}
 }
 
 // route is what a path below /v2/ names.
@@ -121,7 +134,7 @@ func (h *Handler) base(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, r, http.StatusOK, "application/json", struct{}{})
 }
 
-// writeJSON answers with a small document.
+// writeJSON answers with a document.
 func writeJSON(w http.ResponseWriter, r *http.Request, status int, mediaType string, v any) {
 	var data bytes.Buffer
 	e := json.NewEncoder(&data)

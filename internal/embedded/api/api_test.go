@@ -44,7 +44,7 @@ func clientOn(t testing.TB, d storagedriver.StorageDriver) *client {
 	log := slog.New(slog.DiscardHandler)
 	s := store.New(d, store.Options{Log: log, Delay: time.Hour, Untagged: true})
 	t.Cleanup(func() { _ = s.Close() })
-	return &client{t, &Handler{Store: s, Log: log}}
+	return &client{t, New(s, Options{Log: log})}
 }
 
 // do sends a request with headers given as names and values.

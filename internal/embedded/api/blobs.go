@@ -12,6 +12,10 @@ import (
 	"github.com/berth-oci/berth/internal/embedded/store"
 )
 
+// maxRanges is how many parts of a blob one request may ask for; who asks for more
+// gets all of it.
+const maxRanges = 256
+
 var (
 	zero   = []string{"0"}
 	ranges = []string{"bytes"}
@@ -47,7 +51,7 @@ func (h *Handler) blob(w http.ResponseWriter, r *http.Request, repo, name string
 	case http.MethodGet:
 		h.getBlob(w, r, repo, d)
 	case http.MethodDelete:
-		if err := h.Store.DeleteBlob(r.Context(), repo, d); err != nil {
+		if err := h.store.DeleteBlob(r.Context(), repo, d); err != nil {
 			h.fail(w, r, err)
 			return
 		}
@@ -67,7 +71,7 @@ func blobHeaders(w http.ResponseWriter, d digest.Digest) {
 }
 
 func (h *Handler) headBlob(w http.ResponseWriter, r *http.Request, repo string, d digest.Digest) {
-	b, err := h.Store.Blob(r.Context(), repo, d)
+	b, err := h.store.Blob(r.Context(), repo, d)
 	if err != nil {
 		h.fail(w, r, err)
 		return
@@ -80,13 +84,18 @@ func (h *Handler) headBlob(w http.ResponseWriter, r *http.Request, repo string, 
 // getBlob is end-2. http.ServeContent answers ranges and conditions, and lets
 // the system send a file by itself where the chain of writers allows it.
 func (h *Handler) getBlob(w http.ResponseWriter, r *http.Request, repo string, d digest.Digest) {
-	_, content, err := h.Store.OpenBlob(r.Context(), repo, d)
+	_, content, err := h.store.OpenBlob(r.Context(), repo, d)
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
 	defer content.Close()
 	blobHeaders(w, d)
+	// A server may ignore what asks for too much (RFC 9110, section 14.2): each
+	// range is a request of its own to a storage service.
+	if strings.Count(r.Header.Get("Range"), ",") >= maxRanges {
+		r.Header.Del("Range")
+	}
 	http.ServeContent(w, r, "", time.Time{}, content)
 }
 
@@ -106,7 +115,7 @@ func (h *Handler) uploads(w http.ResponseWriter, r *http.Request, repo, id strin
 		return
 	}
 	ctx := h.client(r)
-	u, err := h.Store.Upload(ctx, repo, id)
+	u, err := h.store.Upload(ctx, repo, id)
 	if err != nil {
 		h.fail(w, r, err)
 		return
@@ -131,10 +140,7 @@ func (h *Handler) uploads(w http.ResponseWriter, r *http.Request, repo, id strin
 // client returns the context of a request for the store, which counts what each
 // client has under way.
 func (h *Handler) client(r *http.Request) context.Context {
-	if h.Client == nil {
-		return r.Context()
-	}
-	return store.WithClient(r.Context(), h.Client(r))
+	return store.WithClient(r.Context(), h.clientOf(r))
 }
 
 // startUpload is end-4a, 4b (in one request) and 11 (mount).
@@ -149,11 +155,11 @@ func (h *Handler) startUpload(w http.ResponseWriter, r *http.Request, repo strin
 			return
 		}
 	}
-	if err := h.Store.UploadRoom(h.client(r)); err != nil {
+	if err := h.store.UploadRoom(h.client(r)); err != nil {
 		h.fail(w, r, err)
 		return
 	}
-	u := h.Store.StartUpload(repo)
+	u := h.store.StartUpload(repo)
 	if query.Get("digest-algorithm") == digest.SHA512.String() {
 		u.Expect(digest.SHA512)
 	}
@@ -179,7 +185,7 @@ func (h *Handler) mount(w http.ResponseWriter, r *http.Request, repo, from, name
 	if store.CheckName(from) != nil {
 		return false
 	}
-	if err := h.Store.Mount(r.Context(), repo, from, d); err != nil {
+	if err := h.store.Mount(r.Context(), repo, from, d); err != nil {
 		if isClientFault(err) {
 			return false
 		}

@@ -15,7 +15,7 @@ func (h *Handler) tags(w http.ResponseWriter, r *http.Request, repo string) {
 		h.refuse(w, r, "GET, HEAD")
 		return
 	}
-	names, err := h.Store.Tags(r.Context(), repo)
+	names, err := h.store.Tags(r.Context(), repo)
 	if err != nil {
 		h.fail(w, r, err)
 		return
@@ -30,7 +30,7 @@ func (h *Handler) catalog(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, "GET, HEAD")
 		return
 	}
-	names, err := h.Store.Repositories(r.Context())
+	names, err := h.store.Repositories(r.Context())
 	if err != nil {
 		h.fail(w, r, err)
 		return

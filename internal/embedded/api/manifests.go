@@ -51,9 +51,9 @@ func hasColon(s string) bool {
 // getManifest is end-3. What the client accepts is not looked at: a manifest has
 // one form, and clients that leave the header out want it as well.
 func (h *Handler) getManifest(w http.ResponseWriter, r *http.Request, repo, reference string, byDigest bool) {
-	m, err := h.Store.Manifest(r.Context(), repo, reference)
+	m, err := h.store.Manifest(r.Context(), repo, reference)
 	if err == nil && byDigest && r.Method == http.MethodHead {
-		err = h.Store.Rely(r.Context(), repo, m.Digest)
+		err = h.store.Rely(r.Context(), repo, m.Digest)
 	}
 	if err != nil {
 		h.fail(w, r, err)
@@ -66,16 +66,25 @@ func (h *Handler) getManifest(w http.ResponseWriter, r *http.Request, repo, refe
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
+	if len(m.Content) > large {
+		leave, err := h.enter(r, h.answers)
+		if err != nil {
+			h.fail(w, r, err)
+			return
+		}
+		defer leave()
+	}
 	writeBytes(w, r, http.StatusOK, m.MediaType, m.Content)
 }
 
 // putManifest is end-7.
 func (h *Handler) putManifest(w http.ResponseWriter, r *http.Request, repo, reference string, byDigest bool) {
-	content, err := readManifest(r)
+	content, leave, err := h.readManifest(r)
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
+	defer leave()
 	mediaType := r.Header.Get("Content-Type")
 	if mediaType != "" {
 		if mediaType, _, err = mime.ParseMediaType(mediaType); err != nil {
@@ -83,7 +92,7 @@ func (h *Handler) putManifest(w http.ResponseWriter, r *http.Request, repo, refe
 			return
 		}
 	}
-	stored, err := h.Store.PutManifest(r.Context(), store.Put{Repo: repo, Reference: reference, MediaType: mediaType, Content: content,
+	stored, err := h.store.PutManifest(r.Context(), store.Put{Repo: repo, Reference: reference, MediaType: mediaType, Content: content,
 		Create: !byDigest && r.Header.Get("If-None-Match") == "*"})
 	if err != nil {
 		h.fail(w, r, err)
@@ -98,22 +107,35 @@ func (h *Handler) putManifest(w http.ResponseWriter, r *http.Request, repo, refe
 	w.WriteHeader(http.StatusCreated)
 }
 
-// readManifest reads a body of at most oci.MaxManifest bytes.
-func readManifest(r *http.Request) ([]byte, error) {
+// readManifest reads a body of at most oci.MaxManifest bytes, and holds a place
+// for a large one until leave is called.
+func (h *Handler) readManifest(r *http.Request) (content []byte, leave func(), err error) {
 	tooLarge := &httpError{http.StatusRequestEntityTooLarge, string(store.SizeInvalid),
 		"a manifest may have " + strconv.Itoa(oci.MaxManifest) + " bytes at most: put large content into a blob"}
 	if r.ContentLength > oci.MaxManifest {
-		return nil, tooLarge
+		return nil, nil, tooLarge
 	}
-	b := &body{r: r.Body}
-	content, err := io.ReadAll(io.LimitReader(b, oci.MaxManifest+1))
+	early := badRequest("MANIFEST_INVALID", "the body ended early")
+	content, err = io.ReadAll(io.LimitReader(r.Body, large))
+	if err != nil {
+		return nil, nil, early
+	}
+	if len(content) < large {
+		return content, func() {}, nil
+	}
+	if leave, err = h.enter(r, h.manifests); err != nil {
+		return nil, nil, err
+	}
+	rest, err := io.ReadAll(io.LimitReader(r.Body, oci.MaxManifest+1-large))
 	switch {
 	case err != nil:
-		return nil, badRequest("MANIFEST_INVALID", "the body ended early")
-	case len(content) > oci.MaxManifest:
-		return nil, tooLarge
+		leave()
+		return nil, nil, early
+	case large+len(rest) > oci.MaxManifest:
+		leave()
+		return nil, nil, tooLarge
 	}
-	return content, nil
+	return append(content, rest...), leave, nil
 }
 
 // deleteManifest is end-9.
@@ -121,9 +143,9 @@ func (h *Handler) deleteManifest(w http.ResponseWriter, r *http.Request, repo, r
 	var err error
 	if byDigest {
 		d, _ := store.CheckDigest(reference)
-		err = h.Store.DeleteManifest(r.Context(), repo, d)
+		err = h.store.DeleteManifest(r.Context(), repo, d)
 	} else {
-		err = h.Store.DeleteTag(r.Context(), repo, reference)
+		err = h.store.DeleteTag(r.Context(), repo, reference)
 	}
 	if err != nil {
 		h.fail(w, r, err)
@@ -150,7 +172,13 @@ func (h *Handler) referrers(w http.ResponseWriter, r *http.Request, repo, name s
 			return
 		}
 	}
-	page, err := h.Store.Referrers(r.Context(), repo, d, query)
+	leave, err := h.enter(r, h.answers)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	defer leave()
+	page, err := h.store.Referrers(r.Context(), repo, d, query)
 	if err != nil {
 		h.fail(w, r, err)
 		return

@@ -42,7 +42,46 @@ func (f *fresh) mkdirAll(dir string) error {
 	if err := os.Mkdir(dir, dirMode); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
+	return f.makeRoom()
+}
+
+// maxFresh bounds the directories on record: those of uploads that are given up
+// are never settled.
+const maxFresh = 4096
+
+// makeRoom puts the name of a directory on the disk when there are too many on
+// record.
+func (f *fresh) makeRoom() error {
+	for dir, made := range f.surplus() {
+		// One that is on record and does not exist is just being made.
+		if _, err := os.Stat(dir); err != nil {
+			continue
+		}
+		if err := syncDir(filepath.Dir(dir)); err != nil {
+			return err
+		}
+		f.synced(dir, made)
+		break
+	}
 	return nil
+}
+
+// surplus returns some directories on record, none unless there are too many.
+func (f *fresh) surplus() map[string]uint64 {
+	const some = 8
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.dirs) <= maxFresh {
+		return nil
+	}
+	found := make(map[string]uint64, some)
+	for dir, made := range f.dirs {
+		if len(found) == some {
+			break
+		}
+		found[dir] = made
+	}
+	return found
 }
 
 // settle returns once a name, and the names of all directories that lead to it,

@@ -105,8 +105,15 @@ func (s *Store) content(ctx context.Context, canonical digest.Digest) (Manifest,
 	return m, err
 }
 
-// load is content without the cache.
+// load is content without the cache. As its manifests may be large, only some are
+// read at once, and of those that are large as many parsed as there are processors.
 func (s *Store) load(ctx context.Context, canonical digest.Digest) (Manifest, parsed, error) {
+	select {
+	case s.loading <- struct{}{}:
+	case <-ctx.Done():
+		return Manifest{}, parsed{}, ctx.Err()
+	}
+	defer func() { <-s.loading }()
 	data, err := s.driver.GetContent(ctx, blobData(canonical))
 	if missing(err) {
 		return Manifest{}, parsed{}, fault(ManifestUnknown, "the content of the manifest is gone: push it again")
@@ -118,12 +125,25 @@ func (s *Store) load(ctx context.Context, canonical digest.Digest) (Manifest, pa
 		s.log.Error("a manifest is damaged and not served", "digest", canonical)
 		return Manifest{}, parsed{}, fault(ManifestUnknown, "the content of the manifest is damaged: push it again")
 	}
-	p, err := parse(data, "")
+	p, err := s.parse(data, "")
 	if err != nil {
 		return Manifest{}, parsed{}, fault(ManifestUnknown, "the content is no manifest: %v", err)
 	}
 	return Manifest{Digest: canonical, MediaType: p.mediaType, Content: data}, p, nil
 }
+
+// parse is the function of this name, for content of any size.
+func (s *Store) parse(content []byte, declared string) (parsed, error) {
+	if len(content) > cachedManifest {
+		s.parsing <- struct{}{}
+		defer func() { <-s.parsing }()
+	}
+	return parse(content, declared)
+}
+
+// MaxDescriptors is how many blobs or manifests a manifest may name that is pushed.
+// Images have some hundred layers at most; each name is looked up.
+const MaxDescriptors = 10_000
 
 // Put is a manifest to be stored.
 type Put struct {
@@ -146,9 +166,12 @@ type Stored struct {
 //
 // Errors: ManifestInvalid, ManifestBlobUnknown, DigestInvalid, Denied.
 func (s *Store) PutManifest(ctx context.Context, p Put) (Stored, error) {
-	m, err := parse(p.Content, p.MediaType)
+	m, err := s.parse(p.Content, p.MediaType)
 	if err != nil {
 		return Stored{}, err
+	}
+	if n := len(m.blobs) + len(m.manifests); n > MaxDescriptors {
+		return Stored{}, fault(ManifestInvalid, "the manifest names %d blobs or manifests, and may name %d", n, MaxDescriptors)
 	}
 	canonical := digest.FromBytes(p.Content)
 	name, tag := canonical, p.Reference
@@ -203,8 +226,9 @@ func (s *Store) holdNamed(ctx context.Context, repo string, self digest.Digest, 
 
 // named returns the canonical digests of what a manifest names.
 //
-// Errors: ManifestBlobUnknown, with all that are missing.
+// Errors: ManifestBlobUnknown, with some that are missing.
 func (s *Store) named(ctx context.Context, repo string, m parsed) (named []digest.Digest, err error) {
+	const enough = 100 // to tell of
 	var lacks []digest.Digest
 	look := func(asked, canonical digest.Digest, err error) error {
 		var e *Error
@@ -216,6 +240,9 @@ func (s *Store) named(ctx context.Context, repo string, m parsed) (named []diges
 		return err
 	}
 	for _, d := range m.blobs {
+		if len(lacks) == enough {
+			break
+		}
 		b, err := s.find(ctx, repo, d.Digest)
 		if err == nil && b.Size != d.Size {
 			return nil, fault(ManifestInvalid, "the manifest gives %s the size %d, and it has %d", d.Digest, d.Size, b.Size)
@@ -225,6 +252,9 @@ func (s *Store) named(ctx context.Context, repo string, m parsed) (named []diges
 		}
 	}
 	for _, d := range m.manifests {
+		if len(lacks) == enough {
+			break
+		}
 		canonical, err := s.revision(ctx, repo, d.Digest)
 		if e := (*Error)(nil); errors.As(err, &e) {
 			// Caches of builds are indexes of blobs.

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"log/slog"
 	"path"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -46,6 +47,8 @@ type Store struct {
 	// manifestLocks is for who writes or removes a manifest; it is taken before
 	// the others.
 	manifestLocks stripes
+
+	loading, parsing chan struct{} // places for manifests, see load
 
 	tags         *lists
 	repositories *lists
@@ -91,6 +94,8 @@ func New(driver storagedriver.StorageDriver, opts Options) *Store {
 		manifests:  cache[digest.Digest, Manifest](cachedManifests),
 		tagged:     cache[string, digest.Digest](cachedLinks),
 	}
+	const loads = 32
+	s.loading, s.parsing = make(chan struct{}, loads), make(chan struct{}, runtime.GOMAXPROCS(0))
 	s.tags = newLists(s.readTags)
 	s.repositories = newLists(func(ctx context.Context, _ string) ([]string, error) { return s.readRepositories(ctx) })
 	s.referrers = newReferrers(s)

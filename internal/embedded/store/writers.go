@@ -2,9 +2,11 @@ package store
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
-	"time"
+
+	"github.com/berth-oci/berth/internal/embedded/quota"
 )
 
 // writers bounds the files, or the buffers of a service, that uploads have open.
@@ -12,80 +14,36 @@ import (
 // open, for a service that has to be asked where an upload stands takes its time;
 // the one that was used least recently makes way.
 type writers struct {
-	most, each int // slots, and of them for one client
-	patience   time.Duration
+	slots *quota.Quota
 
-	mu      sync.Mutex
-	used    int
-	clients map[string]int // those with slots
-	freed   chan struct{}  // closed when a slot becomes free; nil while nobody waits
-	idle    []*Upload      // with an open writer and no request; the last used at the end
+	mu   sync.Mutex
+	idle []*Upload // with an open writer and no request; the last used at the end
 }
 
 const (
 	defaultWriters = 256
 	maxIdleWriters = 32
-	// writerPatience is how long a request waits for its slot.
-	writerPatience = 10 * time.Second
 )
 
 func newWriters(n int) *writers {
 	if n <= 0 {
 		n = defaultWriters
 	}
-	return &writers{most: n, each: max(1, n/2), patience: writerPatience, clients: map[string]int{}}
+	return &writers{slots: quota.New(n)}
 }
 
 // enter waits for a slot.
 //
 // Errors: TooMany.
 func (ws *writers) enter(ctx context.Context, client string) error {
-	var late <-chan time.Time
-	for {
-		freed, ok := ws.try(client)
-		if ok {
-			return nil
-		}
-		if late == nil {
-			late = time.After(ws.patience)
-		}
-		select {
-		case <-freed:
-		case <-late:
-			return fault(TooMany, "too many uploads are being sent at once: come again")
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+	err := ws.slots.Enter(ctx, client)
+	if errors.Is(err, quota.ErrFull) {
+		return fault(TooMany, "too many uploads are being sent at once: come again")
 	}
+	return err
 }
 
-// try takes a slot, or else returns what to wait for.
-func (ws *writers) try(client string) (freed <-chan struct{}, ok bool) {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	if ws.used < ws.most && ws.clients[client] < ws.each {
-		ws.used++
-		ws.clients[client]++
-		return nil, true
-	}
-	if ws.freed == nil {
-		ws.freed = make(chan struct{})
-	}
-	return ws.freed, false
-}
-
-func (ws *writers) leave(client string) {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	ws.used--
-	if ws.clients[client]--; ws.clients[client] == 0 {
-		delete(ws.clients, client)
-	}
-	if ws.freed != nil {
-		close(ws.freed)
-		ws.freed = nil
-	}
-}
+func (ws *writers) leave(client string) { ws.slots.Leave(client) }
 
 // park keeps the writer of an upload open, and closes the one that was used least
 // recently when there are too many. The caller holds the upload.

@@ -1,0 +1,39 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/berth-oci/berth/internal/embedded/quota"
+	"github.com/berth-oci/berth/internal/embedded/store"
+)
+
+// Manifests and lists are held in memory, for as long as their client takes to
+// send or to read them. Of those that are large only so many are at once.
+const (
+	large          = 64 << 10
+	largeManifests = 16 // that are pushed, with what they are parsed into
+	largeAnswers   = 32 // lists of referrers among them, whatever their size
+)
+
+// clientOf returns the name that the request's client is counted by.
+func (h *Handler) clientOf(r *http.Request) string {
+	if h.Client == nil {
+		return ""
+	}
+	return h.Client(r)
+}
+
+// enter waits for a place of a quota.
+//
+// Errors: store.TooMany.
+func (h *Handler) enter(r *http.Request, q *quota.Quota) (leave func(), err error) {
+	client := h.clientOf(r)
+	switch err := q.Enter(r.Context(), client); {
+	case errors.Is(err, quota.ErrFull):
+		return nil, &store.Error{Code: store.TooMany, Message: "too many large manifests are under way: come again"}
+	case err != nil:
+		return nil, err
+	}
+	return func() { q.Leave(client) }, nil
+}
