@@ -34,7 +34,7 @@ var explanations = map[Code]Explanation{
 	Disabled:         {"`deployment = \"disabled\"`", "set it to `local` or `remote`"},
 	ProgramMissing:   {"the registry's program is not installed", "install it, or let the built-in one stand in with `--engine embedded`"},
 	PortInUse:        {"another process listens on the port; its name and pid are given", "stop it, or choose another port"},
-	AlreadyRunning:   {"this registry runs already", "`berth status`, `berth restart`"},
+	AlreadyRunning:   {"this registry runs already, or another one uses the same directories; its pid and `data_dir` are given", "`berth status`, `berth restart`; stop the other one, or choose another `rootdirectory`"},
 	Busy:             {"another command works on what this registry stores; or this one did, and the registry started", "wait for it to end; or run it again"},
 	NotRunning:       {"this registry does not run", "`berth up`"},
 	StartFailed:      {"the registry ended before it answered; its last words are shown", "mend what they say"},
