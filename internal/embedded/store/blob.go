@@ -26,6 +26,9 @@ func (s *Store) Blob(ctx context.Context, repo string, d digest.Digest) (Blob, e
 	if err != nil {
 		return b, err
 	}
+	if err := s.check(ctx, d, &b, nil); err != nil {
+		return b, err
+	}
 	s.claims.add(repo, b.Digest)
 	release := s.claims.hold(b.Digest) // waits when it is just being removed
 	defer release()
@@ -84,7 +87,11 @@ func (s *Store) OpenBlob(ctx context.Context, repo string, d digest.Digest) (Blo
 	if err != nil {
 		return b, nil, err
 	}
-	if file, ok := r.(io.ReadSeekCloser); ok {
+	file, isFile := r.(io.ReadSeekCloser)
+	if err := s.check(ctx, d, &b, file); err != nil {
+		return b, nil, errors.Join(err, r.Close())
+	}
+	if isFile {
 		return b, file, nil
 	}
 	return b, &seeker{ctx: ctx, driver: s.driver, path: blobData(b.Digest), size: b.Size, r: r}, nil

@@ -129,6 +129,7 @@ func (s *Store) load(ctx context.Context, canonical digest.Digest) (Manifest, pa
 	if err != nil {
 		return Manifest{}, parsed{}, fault(ManifestUnknown, "the content is no manifest: %v", err)
 	}
+	s.learn(p)
 	return Manifest{Digest: canonical, MediaType: p.mediaType, Content: data}, p, nil
 }
 
@@ -190,9 +191,14 @@ func (s *Store) PutManifest(ctx context.Context, p Put) (Stored, error) {
 	if tag != "" {
 		defer s.tagLocks.lock(p.Repo + ":" + tag)()
 	}
-	if err := s.writeManifest(ctx, p, m, canonical, name, tag); err != nil {
+	mended, err := s.writeManifest(ctx, p, m, canonical, name, tag)
+	if err == nil && mended && m.subject != "" {
+		err = s.referAgain(ctx, canonical)
+	}
+	if err != nil {
 		return Stored{}, err
 	}
+	s.learn(m)
 	s.claims.name(p.Repo, named...)
 	if tag == "" {
 		s.claims.add(p.Repo, canonical)
@@ -208,7 +214,7 @@ func (s *Store) PutManifest(ctx context.Context, p Put) (Stored, error) {
 func (s *Store) holdNamed(ctx context.Context, repo string, self digest.Digest, m parsed) (release func(), named []digest.Digest, err error) {
 	// First to learn the canonical digests, and then once more under the hold.
 	if named, err = s.named(ctx, repo, m); err != nil {
-		return nil, nil, err
+		return nil, nil, s.wrongSize(ctx, err)
 	}
 	held := append(slices.Clone(named), self, repositoryClaim(repo))
 	if m.subject != "" {
@@ -216,12 +222,16 @@ func (s *Store) holdNamed(ctx context.Context, repo string, self digest.Digest, 
 			held = append(held, subject)
 		}
 	}
-	release = s.claims.hold(held...)
+	unhold := s.claims.hold(held...)
+	defer func() {
+		if release == nil {
+			unhold()
+		}
+	}()
 	if named, err = s.named(ctx, repo, m); err != nil {
-		release()
 		return nil, nil, err
 	}
-	return release, named, nil
+	return unhold, named, nil
 }
 
 // named returns the canonical digests of what a manifest names.
@@ -245,7 +255,8 @@ func (s *Store) named(ctx context.Context, repo string, m parsed) (named []diges
 		}
 		b, err := s.find(ctx, repo, d.Digest)
 		if err == nil && b.Size != d.Size {
-			return nil, fault(ManifestInvalid, "the manifest gives %s the size %d, and it has %d", d.Digest, d.Size, b.Size)
+			e := fault(ManifestInvalid, "the manifest gives %s the size %d, and it has %d", d.Digest, d.Size, b.Size)
+			return nil, &sizeError{e, d.Digest, b}
 		}
 		if err := look(d.Digest, b.Digest, err); err != nil {
 			return nil, err
@@ -280,42 +291,45 @@ func (s *Store) named(ctx context.Context, repo string, m parsed) (named []diges
 }
 
 // writeManifest writes what the storage does not have yet, for the holder of
-// the claims and of the locks of manifest and tag.
-func (s *Store) writeManifest(ctx context.Context, p Put, m parsed, canonical, name digest.Digest, tag string) error {
+// the claims and of the locks of manifest and tag. mended is whether the repository
+// had the manifest, without its content.
+func (s *Store) writeManifest(ctx context.Context, p Put, m parsed, canonical, name digest.Digest, tag string) (mended bool, err error) {
 	before, err := s.tagBefore(ctx, p, tag)
 	if err != nil {
-		return err
+		return false, err
 	}
 	var writes []write
-	if _, err := s.content(ctx, canonical); err != nil {
+	lacks := !s.holds(ctx, canonical)
+	if lacks {
 		writes = append(writes, write{blobData(canonical), p.Content})
 	}
 	for _, d := range slices.Compact([]digest.Digest{canonical, name}) {
-		if _, err := s.revision(ctx, p.Repo, d); err != nil {
+		if s.hasRevision(ctx, p.Repo, d) {
+			mended = lacks
+		} else {
 			writes = append(writes, write{revisionLink(p.Repo, d), []byte(canonical)})
 		}
 	}
-	done := func(bool) {}
+	written := false
 	if m.subject != "" {
-		var first, last []write
-		first, last, done, err = s.referrers.add(ctx, p.Repo, m.subject, descriptor(m, name, int64(len(p.Content))), p.Content)
+		first, last, done, err := s.referrers.add(ctx, p.Repo, m.subject, descriptor(m, name, int64(len(p.Content))), p.Content)
 		if err != nil {
-			return err
+			return false, err
 		}
+		defer func() { done(written) }()
 		writes = slices.Concat(first, writes, last)
 	}
 	if tag != "" && before != canonical {
 		writes = append(writes, write{tagLink(p.Repo, tag), []byte(canonical)})
 	}
-	err = s.publish(ctx, "", "", writes...)
-	done(err == nil)
-	if err != nil {
+	if err = s.publish(ctx, "", "", writes...); err != nil {
 		// Some of it may be there all the same.
 		s.tagged.Remove(p.Repo + ":" + tag)
 		s.tags.forget(p.Repo)
 		s.repositories.forget("")
-		return err
+		return false, err
 	}
+	written = true
 	s.repositories.add("", p.Repo)
 	for _, d := range []digest.Digest{canonical, name} {
 		s.revisions.Add(at(p.Repo, d), canonical)
@@ -327,7 +341,30 @@ func (s *Store) writeManifest(ctx context.Context, p Put, m parsed, canonical, n
 			s.claims.add(p.Repo, before) // for those who are pulling it
 		}
 	}
-	return nil
+	return mended, nil
+}
+
+// holds reports whether the storage has the content of a manifest, whole. What is
+// remembered of a disk may have rotted there.
+func (s *Store) holds(ctx context.Context, canonical digest.Digest) bool {
+	var err error
+	if s.onDisk() {
+		_, _, err = s.load(ctx, canonical)
+	} else {
+		_, err = s.content(ctx, canonical)
+	}
+	return err == nil
+}
+
+// hasRevision reports whether a repository has a manifest, as holds does.
+func (s *Store) hasRevision(ctx context.Context, repo string, d digest.Digest) bool {
+	var err error
+	if s.onDisk() {
+		_, err = s.canonicalLink(ctx, revisionLink(repo, d), d)
+	} else {
+		_, err = s.revision(ctx, repo, d)
+	}
+	return err == nil
 }
 
 // tagBefore returns what a tag leads to before a PUT; "" for nothing.

@@ -90,7 +90,8 @@ func (s *Store) Scrub(ctx context.Context, o Scrub) (Scrubbed, error) {
 	}
 	defer s.scrubbing.Unlock()
 	began := time.Now()
-	p := &pass{s: s, o: o, buffer: make([]byte, 256<<10)}
+	p := newPass(s)
+	p.o = o
 	if o.Rate > 0 {
 		p.limit = rate.NewLimiter(rate.Limit(o.Rate), max(int(o.Rate), len(p.buffer)))
 	}
@@ -114,6 +115,8 @@ type pass struct {
 	at     position
 	saved  time.Time
 }
+
+func newPass(s *Store) *pass { return &pass{s: s, buffer: make([]byte, 256<<10)} }
 
 func (p *pass) restore() {
 	if p.o.Progress == nil {
@@ -264,11 +267,16 @@ func (p *pass) quarantine(ctx context.Context, d digest.Digest) error {
 	}
 	s.log.Error("a blob is damaged and not served any more: push it again", "digest", d)
 	err := s.driver.Move(ctx, blobData(d), quarantinePath(d))
-	// Whichever repositories have it, and whoever just looked at it.
-	defer s.blobLocks.lockAll()()
-	s.blobs.Purge()
+	s.forgetBlobs()
 	s.manifests.Remove(d)
 	return err
+}
+
+// forgetBlobs forgets what the storage may have otherwise now, whichever
+// repositories have it and whoever just looked at it.
+func (s *Store) forgetBlobs() {
+	defer s.blobLocks.lockAll()()
+	s.blobs.Purge()
 }
 
 // damage returns what is in quarantine and still needed, letting go of the rest,

@@ -275,24 +275,28 @@ func (u *Upload) Commit(ctx context.Context, r io.Reader, from int64, want diges
 	return b, nil
 }
 
-// publish makes the content a blob. Content that the storage has is not stored
-// again, and so not moved.
+// publish makes the content a blob. Content that the storage has, as far as that is
+// known, is not stored again, and so not moved.
 func (u *Upload) publish(ctx context.Context, b Blob, alias digest.Digest) (moved bool, err error) {
 	s := u.s
 	defer s.claims.hold(b.Digest, repositoryClaim(u.Repo))()
 	links := layerLinks(u.Repo, b.Digest, alias)
-	size, err := s.size(ctx, b.Digest)
-	var e *Error
+	size, keep, err := s.keeps(ctx, b)
 	switch {
-	case err == nil && size == b.Size:
+	case err != nil:
+		return false, err
+	case keep:
 		err = s.publish(ctx, "", "", links...)
-	case err == nil || errors.As(err, &e):
+	default:
 		if err = u.store(ctx); err == nil {
 			err = s.publish(ctx, uploadPath(u.Repo, u.ID), blobData(b.Digest), links...)
 		}
 		moved = err == nil
 	}
 	if err == nil {
+		if size != b.Size {
+			s.forgetBlobs()
+		}
 		s.linked(u.Repo, b, alias)
 	}
 	return moved, err

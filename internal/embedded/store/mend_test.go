@@ -1,0 +1,155 @@
+package store
+
+import (
+	"bytes"
+	"os"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// What is pushed again mends what the storage has, also where this process
+// remembers it as whole, in all repositories that have it.
+func TestPushMends(t *testing.T) {
+	for storage, driver := range map[string]func(testing.TB) *registry{
+		"files":     func(t testing.TB) *registry { return open(t, files(t)) },
+		"a service": func(t testing.TB) *registry { return open(t, memory(t)) },
+	} {
+		for name, how := range broken {
+			for i, what := range []string{"manifest", "config", "layer"} {
+				t.Run(name+" of a "+what+" in "+storage, func(t *testing.T) {
+					r := driver(t)
+					img := r.image("a", "v1", "image")
+					r.image("b", "v1", "image")
+					r.complete("a", "v1")
+					r.complete("b", "v1")
+					r.damage(img[i], how)
+					if !r.Store.onDisk() { // which is trusted with what is remembered
+						r.manifests.Purge()
+					}
+					r.image("a", "v1", "image")
+					for _, s := range []*registry{r, open(t, r.driver)} {
+						s.complete("a", "v1")
+						s.complete("b", "v1")
+						if damaged := s.scrub().Damaged; len(damaged) > 0 {
+							t.Errorf("%+v", damaged)
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
+// Links that are damaged are written again by a push, also where they are
+// remembered.
+func TestPushMendsLinks(t *testing.T) {
+	r := open(t, files(t))
+	img := r.image("a", "v1", "image")
+	r.complete("a", "v1")
+	for _, link := range []string{revisionLink("a", img[0].Digest), tagLink("a", "v1"), layerLink("a", img[2].Digest)} {
+		for _, content := range []string{"", digest.FromString("another").String()} {
+			r.must(r.driver.PutContent(r.ctx, link, []byte(content)))
+			r.image("a", "v1", "image")
+			r.complete("a", "v1")
+			open(t, r.driver).complete("a", "v1")
+		}
+	}
+}
+
+// A manifest that comes back is listed as a referrer in all repositories.
+func TestPushMendsReferrers(t *testing.T) {
+	r := open(t, files(t))
+	for _, repo := range []string{"a", "b"} {
+		subject := r.image(repo, "v1", "image")[0]
+		r.image(repo, "", "signature", refersTo(subject))
+	}
+	subject := r.image("a", "v1", "image")[0]
+	signature := r.image("a", "", "signature", refersTo(subject))[0]
+	r.damage(signature, broken["truncated"])
+	r = open(t, r.driver)
+	r.must(r.referrers.invalidate(r.ctx, "b"))
+	if list, err := r.Referrers(r.ctx, "b", subject.Digest, ReferrersQuery{}); err != nil || len(list.Manifests) != 0 {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	r.image("a", "", "signature", refersTo(subject))
+	list, err := r.Referrers(r.ctx, "b", subject.Digest, ReferrersQuery{})
+	if err != nil || len(list.Manifests) != 1 || list.Manifests[0].Digest != signature.Digest {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+// A blob whose size tells that it is damaged is said to be missing, so that a push
+// sends it again: whether the size is remembered, or only a manifest tells it.
+func TestWrongSize(t *testing.T) {
+	for name, how := range map[string]func([]byte) []byte{"truncated": broken["truncated"], "empty": broken["empty"], "longer": broken["longer"]} {
+		for _, known := range []string{"by its push", "by a manifest", "by its digest"} {
+			t.Run(name+", known "+known, func(t *testing.T) {
+				r := open(t, files(t))
+				img := r.image("a", "v1", "image")
+				r.damage(img[2], how)
+				switch known {
+				case "by a manifest":
+					r = open(t, r.driver)
+					_, err := r.Manifest(r.ctx, "a", "v1")
+					r.must(err)
+				case "by its digest":
+					if name != "empty" {
+						return
+					}
+					r = open(t, r.driver)
+				}
+				_, err := r.Blob(r.ctx, "a", img[2].Digest)
+				r.wants(err, BlobUnknown)
+				_, _, err = r.OpenBlob(r.ctx, "a", img[2].Digest)
+				r.wants(err, BlobUnknown)
+				r.image("a", "v1", "image")
+				r.complete("a", "v1")
+			})
+		}
+	}
+}
+
+// Of a manifest and a blob of different sizes, the one that is wrong is told of.
+func TestPutManifestOfDamagedBlob(t *testing.T) {
+	r := open(t, files(t))
+	config, layer := r.blob("a", "config"), r.blob("a", "layer")
+	r.damage(layer, broken["truncated"])
+	r = open(t, r.driver)
+	_, p := manifestPut("a", "v1", imageOf(config, []v1.Descriptor{layer}))
+	_, err := r.PutManifest(r.ctx, p)
+	r.wants(err, ManifestBlobUnknown)
+	_, err = r.Blob(r.ctx, "a", layer.Digest)
+	r.wants(err, BlobUnknown)
+	r.blob("a", "layer")
+	_, err = r.PutManifest(r.ctx, p)
+	r.must(err)
+
+	// A manifest that lies is refused as before, and the blob read only once.
+	lie := layer
+	lie.Size++
+	_, p = manifestPut("a", "v2", imageOf(config, []v1.Descriptor{lie}))
+	for range 3 {
+		_, err = r.PutManifest(r.ctx, p)
+		r.wants(err, ManifestInvalid)
+	}
+	r.complete("a", "v1")
+}
+
+// A pull that has begun reads what it began with while a push mends it.
+func TestMendWhilePulled(t *testing.T) {
+	r := open(t, files(t))
+	img := r.image("a", "v1", "image")
+	_, content, err := r.OpenBlob(r.ctx, "a", img[2].Digest)
+	r.must(err)
+	defer content.Close()
+	if _, ok := content.(*os.File); !ok {
+		t.Errorf("a %T cannot be sent by the kernel", content)
+	}
+	r.image("a", "v1", "image")
+	var got bytes.Buffer
+	if _, err := got.ReadFrom(content); err != nil || digest.FromBytes(got.Bytes()) != img[2].Digest {
+		t.Errorf("%q, %v", got.Bytes(), err)
+	}
+}
