@@ -199,7 +199,7 @@ func (l *lock) keep(log *slog.Logger) error {
 			log.Warn("the lock file was removed or replaced, and is put back", "file", filepath.Join(c.dir, lockFile))
 		} else if !c.told {
 			c.told = true
-			log.Warn("the lock file was removed or replaced, and cannot be put back", "file", filepath.Join(c.dir, lockFile))
+			log.Warn("the lock file is missing and cannot be made", "file", filepath.Join(c.dir, lockFile))
 		}
 	}
 	return nil

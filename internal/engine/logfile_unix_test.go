@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/testtool"
 )
 
 // What somebody else can have put in the place of the log is not written to.
@@ -33,7 +34,7 @@ func TestOpenLog(t *testing.T) {
 		"a directory":           {func(_ *testing.T, _, log string) error { return os.Mkdir(log, 0o700) }, 0o700, "is not a file"},
 		"another user's": {func(t *testing.T, _, log string) error {
 			if os.Geteuid() != 0 {
-				t.Skip("only root can give a file away")
+				testtool.Skip(t, "only root can give a file away")
 			}
 			return errors.Join(os.WriteFile(log, nil, 0o600), os.Chown(log, 1, -1))
 		}, 0o777, "belongs to user 1"},

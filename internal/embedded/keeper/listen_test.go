@@ -14,6 +14,7 @@ import (
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/embedded/settings"
+	"github.com/berth-oci/berth/internal/testtool"
 )
 
 // temporary makes another directory the system's for temporary files, with a
@@ -77,7 +78,7 @@ func TestForeignSocket(t *testing.T) {
 		"its group can":    func(_ *testing.T, dir string) error { return os.Chmod(dir, 0o770) },
 		"another user's": func(t *testing.T, dir string) error {
 			if os.Geteuid() != 0 {
-				t.Skip("only root can give a directory away")
+				testtool.Skip(t, "only root can give a directory away")
 			}
 			return os.Chown(dir, 1, -1)
 		},

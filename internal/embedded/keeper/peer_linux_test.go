@@ -11,13 +11,14 @@ import (
 	"testing"
 
 	"github.com/berth-oci/berth/internal/embedded/settings"
+	"github.com/berth-oci/berth/internal/testtool"
 )
 
 // asOther calls work as another user, on a thread that ends with that.
 func asOther(t *testing.T, work func() error) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("only root can become another user")
+		testtool.Skip(t, "only root can become another user")
 	}
 	done := make(chan error, 1)
 	go func() {

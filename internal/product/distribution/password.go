@@ -1,6 +1,7 @@
 package distribution
 
 import (
+	"bytes"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -54,7 +55,18 @@ func checkPassword(t *resolve.Target) diag.List {
 	if _, err := password(t); err != nil {
 		return diag.List{at(t, "password_path", err)}
 	}
+	if name := htpasswdFile(t); makesHtpasswd(t) && hasOthers(name) {
+		return diag.List{t.Fault(diag.FileExists, "password_path", "%s has more than one user, and was not written by berth", name).
+			WithHint("let htpasswd_path name it, or move it away: berth would replace it by one with the user of password_path")}
+	}
 	return nil
+}
+
+// hasOthers reports whether a password file has more lines than one of berth's: a
+// user would miss them.
+func hasOthers(name string) bool {
+	data, err := regular.ReadSmall(name)
+	return err == nil && bytes.Contains(bytes.TrimSpace(data), []byte("\n"))
 }
 
 // checkHtpasswd reads a password file that is not berth's.
