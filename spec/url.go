@@ -57,6 +57,15 @@ func (u *URL) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Shown returns what may be shown of a text that an attribute of the name holds, be
+// it of this package or of a schema that derives from one.
+func Shown(name, text string) string {
+	if slices.Contains(URLs(), name) {
+		return redact.URL(text)
+	}
+	return redact.Value(name, text)
+}
+
 // URLs returns the names of the attributes, of whatever schema, whose values or
 // elements are URLs, sorted.
 func URLs() []string {

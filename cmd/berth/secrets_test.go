@@ -283,7 +283,7 @@ func (m marked) use(dir string, config map[string]any) {
 		m.Fatal(err)
 	}
 	for _, args := range [][]string{
-		{"ls"}, {"pull", "kcl/x:v1"}, {"push", "kcl", dir, "--name", "x", "--version", "1.0.0"}, {"inspect", "kcl/x:v1"},
+		{"ls"}, {"pull", "kcl/x:v1"}, {"pull", "kcl/x:v1", "--format", "jsonl"}, {"push", "kcl", dir, "--name", "x", "--version", "1.0.0"}, {"inspect", "kcl/x:v1"},
 		{"tag", "kcl/x:v1", "v2"}, {"rm", "kcl/x:v1"}, {"copy", "kcl/x:v1", "kcl/y:v1"}, {"status"}, {"logs"}, {"down"},
 		{"gc"}, {"scrub"}, {"login", "-u", "me", "--password-stdin"}, {"cache", "ls"},
 	} {

@@ -28,6 +28,9 @@ func (c Credential) String() string { return "***" }
 // GoString hides the credential.
 func (c Credential) GoString() string { return "***" }
 
+// MarshalText hides the credential from every encoder.
+func (c Credential) MarshalText() ([]byte, error) { return []byte("***"), nil }
+
 // Store is a config.json and the helpers that it names. Every call reads the
 // file again.
 type Store struct {

@@ -14,6 +14,7 @@ import (
 	"github.com/berth-oci/berth/kcl/eval"
 	"github.com/berth-oci/berth/kcl/program"
 	"github.com/berth-oci/berth/kcl/syntax"
+	"github.com/berth-oci/berth/spec"
 )
 
 type object = map[string]any
@@ -149,7 +150,9 @@ func (g *generator) define(s *eval.Schema) object {
 			p["description"] = a.Doc
 		}
 		if v, ok := eval.ConstantValue(a.Default); ok {
-			p["default"] = v
+			if text, ok := v.(string); !ok || spec.Shown(a.Name, text) == text { // a schema goes from hand to hand
+				p["default"] = v
+			}
 		} else if a.Default == nil && !a.Optional {
 			required = append(required, a.Name)
 		}

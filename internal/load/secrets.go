@@ -16,12 +16,9 @@ func (c *Config) Value() *eval.Instance { return c.shown(c.value).(*eval.Instanc
 
 // shown returns a value as it may be shown.
 func (c *Config) shown(v eval.Value) eval.Value {
-	urls, secrets := spec.URLs(), c.secrets()
+	secrets := c.secrets()
 	return eval.ReplaceStrings(v, func(name, text string) string {
-		if slices.Contains(urls, name) {
-			return redact.URL(text)
-		}
-		return redact.Without(redact.Value(name, text), secrets)
+		return redact.Without(spec.Shown(name, text), secrets)
 	})
 }
 

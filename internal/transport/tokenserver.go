@@ -35,7 +35,16 @@ func (a *account) mayShow(x *exchange, req *http.Request) error {
 		return diag.Errorf(diag.RegistryRefused, "the registry leads to an address at %s with credentials of its own in it", req.URL.Host).
 			WithHint("let the registry name its token server, storage and uploads without user information")
 	}
-	if x == nil || !showsCredentials(req) || sameOrigin(x.url, req.URL) || !isOwn(a.target.Endpoint, x.url) {
+	if x == nil || !showsCredentials(req) {
+		return nil
+	}
+	own := a.target.Endpoint.URL()
+	if own.Scheme == "https" && req.URL.Scheme == "http" && sameHost(own, req.URL) {
+		// The auth client knows hosts by name and port alone.
+		return a.target.Fault(diag.Insecure, "tls_enabled", "the registry leads from TLS to plain HTTP at %s, and credentials do not go there", req.URL.Host).
+			WithHint("let the registry use https for its token server, uploads and storage")
+	}
+	if sameOrigin(x.url, req.URL) || !isOwn(a.target.Endpoint, x.url) {
 		return nil
 	}
 	named := a.target.Client.TokenServer

@@ -138,3 +138,39 @@ func TestWhoIsShownCredentials(t *testing.T) {
 		})
 	}
 }
+
+// What was shown to a registry over TLS is not sent to the same port in plain HTTP,
+// wherever the registry leads.
+func TestNoCredentialsFromTLSToPlainHTTP(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, _, shown := r.BasicAuth(); !shown {
+			w.Header().Set("Www-Authenticate", `Basic realm="r"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	}))
+	defer server.Close()
+	target := targetOf(t, server)
+	target.Client.VerifyTLS, target.Pull.AllowInsecure = false, true
+	target.Auth = resolve.Auth{Username: "me", Password: secretFile(t, "pw")}
+	client, err := New(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := fetchFrom(t, client, "https://"+target.Endpoint.HostPort()); err != nil {
+		t.Fatal(err)
+	}
+	wantCode(t, fetchFrom(t, client, "http://"+target.Endpoint.HostPort()), diag.Insecure)
+}
+
+func fetchFrom(t *testing.T, c *Client, address string) error {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address+"/v2/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := c.Do(req)
+	if err != nil {
+		return c.Err(err)
+	}
+	return resp.Body.Close()
+}
