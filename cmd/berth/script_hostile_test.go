@@ -33,7 +33,8 @@ func evilHeader(field string) string { return field + " \u009b2J\u202e\u200b\u20
 
 // hostile is a registry that answers with evil wherever it may say something. Its
 // repositories are those of every artifact; the tag 1 is an artifact, 2 one that has
-// a file with an evil name, 3 an index, and error fails, as unauthorized does.
+// a file with an evil name, 3 an index. The repository error fails, as unauthorized does,
+// and what is in endless has no end.
 type hostile struct {
 	blobs     map[string][]byte // by digest, and manifests by tag as well
 	types     map[string]string // of manifests
@@ -117,6 +118,10 @@ func (h *hostile) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/v2/" || strings.Contains(r.URL.Path, "/unauthorized/"):
 		w.Header().Set("WWW-Authenticate", `Basic realm="`+evilHeader("realm")+`"`)
 		h.fail(w, http.StatusUnauthorized)
+	case strings.Contains(r.URL.Path, "/endless/"):
+		for _, err := w.Write(make([]byte, 64<<10)); err == nil; {
+			_, err = w.Write(make([]byte, 64<<10))
+		}
 	case strings.Contains(r.URL.Path, "/error/"):
 		h.fail(w, http.StatusTeapot)
 	case last == "_catalog":
@@ -164,7 +169,6 @@ func startHostile(ts *testscript.TestScript, _ bool, args []string) {
 	server := httptest.NewServer(newHostile())
 	ts.Defer(server.Close)
 	ts.Setenv(args[0], server.URL[strings.LastIndexByte(server.URL, ':')+1:])
-	expand(ts, false, []string{"registry.yaml"})
 	// The break of a line would end a string, and begins one of a log.
 	text := strings.NewReplacer("\n", " ", "\r", " ").Replace(evil("evil-file"))
 	for _, name := range args[1:] {

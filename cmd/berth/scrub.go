@@ -167,7 +167,7 @@ func repairAll(ctx context.Context, s keeper.Store, source *resolve.Target, dama
 // has it.
 func repair(ctx context.Context, s keeper.Store, source *resolve.Target, d store.Damage) (err error) {
 	for _, p := range d.Places {
-		err = transfer.Fetch(ctx, source, p.Repository, d.Digest, func(r io.Reader) error { return s.Restore(ctx, d.Digest, r) })
+		err = transfer.Fetch(ctx, source, p.Repository, d.Digest, d.Size, func(r io.Reader) error { return s.Restore(ctx, d.Digest, r) })
 		if err == nil {
 			return nil
 		}

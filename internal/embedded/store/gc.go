@@ -122,7 +122,7 @@ func (c *collection) purgeParts(ctx context.Context) error {
 // repository removes what a repository does not need and notes what it does.
 func (c *collection) repository(ctx context.Context, repo string) error {
 	c.given = map[sum]struct{}{}
-	g, err := c.s.readGraph(ctx, repo)
+	g, err := c.s.readGraph(ctx, repo, nil)
 	if err != nil {
 		return fmt.Errorf("repository %s: %w", repo, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -20,6 +21,7 @@ type graph struct {
 	referrers map[sum][]*node                 // by subject
 	unsure    bool                            // something is damaged: what it leads to is not known
 	lost      []sum                           // manifests that tags lead to and the repository does not have
+	sizes     map[sum]int64                   // the largest that a manifest gives what is in it
 }
 
 func newGraph(repo string) *graph {
@@ -47,9 +49,11 @@ type node struct {
 	gone  bool
 }
 
-// readGraph reads the manifests and tags of a repository.
-func (s *Store) readGraph(ctx context.Context, repo string) (*graph, error) {
+// readGraph reads the manifests and tags of a repository. What manifests say of the
+// size of anything in sizes, which may be nil, is added there.
+func (s *Store) readGraph(ctx context.Context, repo string, sizes map[sum]int64) (*graph, error) {
 	g := newGraph(repo)
+	g.sizes = sizes
 	// Tags after manifests would miss one that is moved to a manifest read
 	// already; a push that does so holds the manifest.
 	tags, err := s.leads(ctx, repo)
@@ -127,8 +131,8 @@ func (s *Store) tag(ctx context.Context, g *graph, tags []lead) error {
 
 // connect adds what a manifest leads to.
 func (s *Store) connect(ctx context.Context, g *graph, m *node, p parsed) error {
-	blob := func(d digest.Digest) error {
-		canonical, err := s.canonicalLayer(ctx, g.repo, d)
+	blob := func(d v1.Descriptor) error {
+		canonical, err := s.canonicalLayer(ctx, g.repo, d.Digest)
 		switch {
 		case missing(err): // a client may have deleted it
 			g.unsure = g.unsure || errors.Is(err, errDamagedLink)
@@ -136,20 +140,22 @@ func (s *Store) connect(ctx context.Context, g *graph, m *node, p parsed) error 
 			return err
 		default:
 			m.blobs = append(m.blobs, sumOf(canonical))
+			g.sized(sumOf(canonical), d.Size)
 		}
 		return nil
 	}
 	for _, d := range p.blobs {
-		if err := blob(d.Digest); err != nil {
+		if err := blob(d); err != nil {
 			return err
 		}
 	}
 	for _, d := range p.manifests {
 		child := g.sum(d.Digest)
+		g.sized(child, d.Size)
 		m.children = append(m.children, child)
 		if n := g.bySum[child]; n != nil {
 			n.parents = append(n.parents, m)
-		} else if err := blob(d.Digest); err != nil { // caches of builds are indexes of blobs
+		} else if err := blob(d); err != nil { // caches of builds are indexes of blobs
 			return err
 		}
 	}
@@ -158,6 +164,13 @@ func (s *Store) connect(ctx context.Context, g *graph, m *node, p parsed) error 
 		g.referrers[m.subject] = append(g.referrers[m.subject], m)
 	}
 	return nil
+}
+
+// sized notes what a manifest says of a size that is asked for.
+func (g *graph) sized(of sum, size int64) {
+	if known, asked := g.sizes[of]; asked {
+		g.sizes[of] = max(known, size)
+	}
 }
 
 // sum returns that of a manifest by any of its digests.

@@ -14,6 +14,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/time/rate"
+
+	"github.com/berth-oci/berth/internal/oci"
 )
 
 // Scrub is one pass over all blobs.
@@ -34,7 +36,10 @@ type Progress interface {
 // kept in quarantine and not served.
 type Damage struct {
 	Digest digest.Digest `json:"digest"`
-	Places []Place       `json:"places"` // that need it; none when nothing does
+	// Size is what its content has at most, in bytes: what manifests say, else what is
+	// in quarantine or, where that is less, a manifest may have.
+	Size   int64   `json:"size"`
+	Places []Place `json:"places"` // that need it; none when nothing does
 }
 
 // Place is a repository that needs a blob.
@@ -306,6 +311,7 @@ func (s *Store) quarantined(ctx context.Context, repos []string) (all []Damage, 
 		return nil, err
 	}
 	slices.Sort(hexes)
+	sizes := map[sum]int64{}
 	for _, hex := range hexes {
 		d := digest.NewDigestFromEncoded(digest.SHA256, hex)
 		if d.Validate() != nil {
@@ -318,9 +324,10 @@ func (s *Store) quarantined(ctx context.Context, repos []string) (all []Damage, 
 			continue
 		}
 		all = append(all, Damage{Digest: d})
+		sizes[sumOf(d)] = 0
 	}
 	for _, repo := range repos {
-		g, err := s.readGraph(ctx, repo)
+		g, err := s.readGraph(ctx, repo, sizes)
 		if err != nil {
 			return nil, err
 		}
@@ -334,12 +341,27 @@ func (s *Store) quarantined(ctx context.Context, repos []string) (all []Damage, 
 	needed := all[:0]
 	for _, d := range all {
 		if len(d.Places) > 0 {
+			if d.Size = sizes[sumOf(d.Digest)]; d.Size == 0 {
+				if d.Size, err = s.keptSize(ctx, d.Digest); err != nil {
+					return nil, err
+				}
+			}
 			needed = append(needed, d)
 		} else if err := s.remove(ctx, quarantinePath(d.Digest)); err != nil {
 			return nil, err
 		}
 	}
 	return needed, nil
+}
+
+// keptSize bounds the size of damaged content that no manifest tells, as the one that
+// did is damaged as well.
+func (s *Store) keptSize(ctx context.Context, d digest.Digest) (int64, error) {
+	kept, err := s.driver.Stat(ctx, quarantinePath(d))
+	if err != nil {
+		return 0, err
+	}
+	return max(kept.Size(), oci.MaxManifest), nil
 }
 
 // Restore puts back the content of a blob or manifest that was lost.

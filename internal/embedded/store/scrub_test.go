@@ -15,6 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/berth-oci/berth/internal/oci"
 )
 
 // notebook is Progress in memory.
@@ -59,7 +61,11 @@ func TestScrubFindsDamage(t *testing.T) {
 				r.complete("a", "v1") // and remember all of it
 				r.damage(img[i], how)
 
-				want := []Damage{{Digest: img[i].Digest, Places: []Place{{Repository: "a", Tags: []string{"v1"}}}}}
+				size := img[i].Size
+				if i == 0 { // which nothing tells the size of
+					size = oci.MaxManifest
+				}
+				want := []Damage{{Digest: img[i].Digest, Size: size, Places: []Place{{Repository: "a", Tags: []string{"v1"}}}}}
 				for range 2 { // the second pass finds nothing new
 					s := r.scrub()
 					if diff := cmp.Diff(want, s.Damaged); diff != "" {
@@ -106,7 +112,7 @@ func TestScrubPlaces(t *testing.T) {
 	r.image("b", "v2", "child")
 	r.image("c", "", "child") // untagged
 	r.must(r.Mount(r.ctx, "d", "a", child[2].Digest))
-	want := []Damage{{Digest: child[2].Digest, Places: []Place{
+	want := []Damage{{Digest: child[2].Digest, Size: child[2].Size, Places: []Place{
 		{"a", []string{"latest", "v1"}}, {"b", []string{"v2"}}, {"c", nil}, {"d", nil},
 	}}}
 	r.damage(child[2], broken["truncated"])
