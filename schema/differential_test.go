@@ -26,7 +26,7 @@ var known = []kcltest.Known{
 		Why:  "the runtime blames the first entry of an instance, a check that cannot be evaluated, or what it evaluated last",
 	},
 	{
-		Kind: kcltest.OtherLine, Want: `Check failed on the condition: Invalid pull policy`, Got: `attribute policy of OCIPullPolicy is required`, Most: 2,
+		Kind: kcltest.OtherLine, Want: `Check failed on the condition: Invalid pull policy`, Got: `attribute policy of OCIPullPolicy is required`, Most: 2, Rare: true,
 		Why: "the runtime blames the check that uses the missing attribute; berth the attribute",
 	},
 	{
@@ -34,7 +34,7 @@ var known = []kcltest.Known{
 		Why: "the runtime blames where a dict is expanded; berth the entry in it",
 	},
 	{
-		Kind: kcltest.OtherVerdict, Want: `^$`, Got: `is required and cannot be None`, Source: `[:,] *null`, Most: 4,
+		Kind: kcltest.OtherVerdict, Want: `^$`, Got: `is required and cannot be None`, Source: `[:,] *null`, Most: 4, Rare: true,
 		Why: "the runtime takes null in data for absent; to berth it means None, in every format",
 	},
 	{
