@@ -130,7 +130,9 @@ func newServer(ctx context.Context, config *configuration.Configuration, s *Open
 	}
 	h := newHTTP(chain, t, log)
 	h.TLSConfig = tlsConfig
-	return &server{store: s, http: h, listener: listener, ended: make(chan struct{}), log: log}, nil
+	limited := newConnections(listener, maxConnections(descriptors()))
+	h.ConnState = limited.state
+	return &server{store: s, http: h, listener: limited, ended: make(chan struct{}), log: log}, nil
 }
 
 // ready is what /readyz asks. What the storage says is logged and not told: anyone

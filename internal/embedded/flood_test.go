@@ -1,6 +1,7 @@
 package embedded_test
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -161,6 +162,37 @@ func TestFloodOfSlowUploads(t *testing.T) {
 	}
 	if err := push(w.url+"demo", []byte("content"), true); err != nil {
 		t.Error(err)
+	}
+}
+
+// Connections that nobody uses make way for others, and leave files for what those
+// ask for.
+func TestFloodOfConnections(t *testing.T) {
+	const files, many = 128, 300
+	w := startWatched(t, files)
+	u, err := url.Parse(w.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range many {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", u.Host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(time.Minute)) // or it would wait for ever
+		if _, err := fmt.Fprintf(conn, "GET /v2/ HTTP/1.1\r\nHost: %s\r\n\r\n", u.Host); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+	}
+	each(t, 20, func(i int) error { return push(w.url+"demo", fmt.Append(nil, i), i%2 == 0) })
+	if used := w.look(); used.files > files*3/4 {
+		t.Errorf("%d files are open", used.files)
 	}
 }
 

@@ -19,9 +19,7 @@ const (
 //
 // What else bounds a client: the size of headers and the time for them are the
 // http.Server's; Timeouts cuts stalled bodies; the size of a manifest is checked
-// where it is stored, and a blob may have any. The number of connections is not
-// bounded: a limit is easier to exhaust than memory, and would lock everyone out
-// while idle connections held it. One that waits costs some 10 KiB and is cut.
+// where it is stored, and a blob may have any. Connections are the server's too.
 func Limits(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if len(r.RequestURI) > maxURL || len(r.URL.Path) > maxURL {
