@@ -51,6 +51,10 @@ func outside() map[string]string {
 // refused, soon, and says nothing of what is outside.
 func TestOutside(t *testing.T) {
 	const refused, imports = "error[file-refused]", "import lib\nx = lib.marker\n"
+	const remote = "deployment: remote\ntype: distribution\nendpoint: 127.0.0.1\nport: 1\ntls_enabled: false\nremote: {}\n"
+	pack := func(name, text string) map[string]string {
+		return map[string]string{"registry.yaml": remote, "x/a.k": "", name: text}
+	}
 	mod := func(path string) string { return "[dependencies]\nlib = { path = '" + path + "' }\n" }
 	lib := func(target string) map[string]string {
 		return map[string]string{"main.k": imports, "lib.k": link + target}
@@ -136,6 +140,16 @@ func TestOutside(t *testing.T) {
 		{name: "found pipe", files: map[string]string{"main.k": "x = 1\n", "p.k": pipe}, args: "kcl run", exit: 3, stderr: "named pipe"},
 		{name: "named link to a secret", files: map[string]string{"main.k": link + "../outside/secret.txt"}, args: "kcl run main.k", exit: 3, stderr: "name the file itself"},
 		{name: "named link to a device", files: map[string]string{"main.k": link + "/dev/zero"}, args: "kcl run main.k", exit: 3, stderr: "error[limit-exceeded]"},
+
+		// What is packed.
+		{name: "metadata is a pipe", files: pack("x/extension.yaml", pipe), args: "push extension x", exit: 2, stderr: "named pipe"},
+		{name: "metadata is sparse", files: pack("x/extension.yaml", sparse), args: "push extension x", exit: 2, stderr: "error[bad-metadata]"},
+		{name: "metadata outside", files: pack("x/extension.yaml", link+"../../outside/wrong.yaml"), args: "push extension x", exit: 2, stderr: "cannot read metadata"},
+		{name: "kcl.mod to push is a pipe", files: pack("x/kcl.mod", pipe), args: "push kcl x", exit: 2, stderr: "named pipe"},
+		{name: "kcl.mod to push is outside", files: pack("x/kcl.mod", link+"../../outside/mod.txt"), args: "push kcl x", exit: 2, stderr: "leads out of"},
+		{name: "pipe to push", files: pack("x/p", pipe), args: "push extension x --name x --version 1 --kind cluster", exit: 1, stderr: "a named pipe cannot be packed"},
+		{name: "layout of others", files: map[string]string{"l/oci-layout": `{"imageLayoutVersion": "1.0.0"}`, "l/index.json": link + "../../outside/registry.yaml", "registry.yaml": remote},
+			args: "copy oci:l:1 127.0.0.1:1/x:1", exit: 9, stderr: "leads out of the layout"},
 
 		// Configs.
 		{name: "found config", files: map[string]string{"registry.yaml": link + "../outside/wrong.yaml"}, args: "validate", exit: 3, stderr: refused},

@@ -16,6 +16,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/regular"
 	"github.com/berth-oci/berth/kcl/program"
 )
 
@@ -167,7 +168,7 @@ func moduleSum(ctx context.Context, dir string) (string, error) {
 		if err != nil || entry.IsDir() || ignored(rel) {
 			return err
 		}
-		f, err := os.Open(filepath.Join(dir, filepath.FromSlash(rel)))
+		f, _, err := regular.Open(filepath.Join(dir, filepath.FromSlash(rel)))
 		if err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/oci"
+	"github.com/berth-oci/berth/internal/regular"
 	"github.com/berth-oci/berth/internal/yaml"
 )
 
@@ -33,7 +34,7 @@ func ReadMetadata(typ *Type, dir string, over Metadata) (Metadata, error) {
 	doc := &document{values: map[string]value{}}
 	var err error
 	if typ.File != "" {
-		doc, err = parseMetadata(filepath.Join(dir, typ.File))
+		doc, err = parseMetadata(dir, typ.File)
 	} else {
 		var path string
 		path, err = filepath.Abs(dir)
@@ -89,18 +90,20 @@ type value struct {
 
 func metadataKeys() []string { return []string{"name", "version", "kind", "description"} }
 
-func parseMetadata(file string) (*document, error) {
+// parseMetadata reads the metadata file of a directory, in which it has to be: one
+// that leads out of it is somebody else's, and a fault would quote it.
+func parseMetadata(dir, name string) (*document, error) {
+	file := filepath.Join(dir, name)
 	doc := &document{file: file, values: map[string]value{}}
-	if info, err := os.Stat(file); err == nil && info.Size() > maxMetadata {
-		return nil, diag.Errorf(diag.BadMetadata, "%s has %d bytes; metadata may have %d", file, info.Size(), maxMetadata).
-			WithHint("keep nothing but name, version, kind and description in it")
-	}
-	data, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
+	data, err := readIn(dir, name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return doc, nil
-	}
-	if err != nil {
-		return nil, diag.Errorf(diag.BadMetadata, "cannot read metadata: %w", err).WithHint("make %s readable", file)
+	case regular.IsLimit(err):
+		return nil, diag.Errorf(diag.BadMetadata, "%s has more than %d MiB; metadata may not", file, maxMetadata>>20).
+			WithHint("keep nothing but name, version, kind and description in it")
+	case err != nil:
+		return nil, diag.Errorf(diag.BadMetadata, "cannot read metadata: %w", err).WithHint("%s must be a file in %s that can be read", name, dir)
 	}
 	doc.exists = true
 	parsed, err := yaml.Parse(data)
@@ -119,6 +122,15 @@ func parseMetadata(file string) (*document, error) {
 		}
 	}
 	return doc, nil
+}
+
+func readIn(dir, name string) ([]byte, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return regular.ReadIn(root, name, maxMetadata)
 }
 
 func (d *document) syntax(err error) error {

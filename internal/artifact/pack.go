@@ -23,6 +23,7 @@ import (
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/archive"
+	"github.com/berth-oci/berth/internal/regular"
 )
 
 // Annotations by which oras finds a layer that is a packed directory.
@@ -56,6 +57,7 @@ func PackLayer(ctx context.Context, w io.Writer, dir, name string, c Compression
 type packer struct {
 	ctx      context.Context
 	root     string
+	within   beneath // of root, while it is walked
 	name     string
 	names    names
 	tw       *tar.Writer
@@ -106,8 +108,11 @@ func (p *packer) walk(visit func(rel string, entry fs.DirEntry) error) error {
 	if !info.IsDir() {
 		return diag.Errorf(diag.BadArtifact, "%s is not a directory", p.root).WithHint("an artifact is a directory: push the one that holds the file")
 	}
-	root := os.DirFS(p.root)
-	return fs.WalkDir(root, ".", func(rel string, entry fs.DirEntry, err error) error {
+	if p.within, err = openDir(p.root); err != nil {
+		return fmt.Errorf("cannot pack: %w", err)
+	}
+	defer p.within.close()
+	return fs.WalkDir(os.DirFS(p.root), ".", func(rel string, entry fs.DirEntry, err error) error {
 		if err == nil {
 			err = p.ctx.Err()
 		}
@@ -144,16 +149,18 @@ func (p *packer) entry(rel string, entry fs.DirEntry) error {
 	}
 }
 
+// file packs a file, which is what it was listed as: no link that has taken its
+// place leads out of the directory, and no pipe is waited for.
 func (p *packer) file(rel string, header *tar.Header) error {
-	f, err := os.Open(filepath.Join(p.root, filepath.FromSlash(rel)))
+	parent, err := p.within.above(rel)
 	if err != nil {
-		return fmt.Errorf("cannot pack: %w", err)
+		return fmt.Errorf("cannot pack %s: %w", rel, err)
+	}
+	f, info, err := regular.OpenIn(parent, path.Base(rel))
+	if err != nil {
+		return fmt.Errorf("cannot pack %s: %w", rel, err)
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return fmt.Errorf("cannot pack: %w", err)
-	}
 	if info.Mode()&0o111 != 0 {
 		header.Mode = 0o755
 	}
@@ -169,9 +176,13 @@ func (p *packer) file(rel string, header *tar.Header) error {
 }
 
 func (p *packer) link(rel string, header *tar.Header) error {
-	target, err := os.Readlink(filepath.Join(p.root, filepath.FromSlash(rel)))
+	parent, err := p.within.above(rel)
 	if err != nil {
-		return fmt.Errorf("cannot pack: %w", err)
+		return fmt.Errorf("cannot pack %s: %w", rel, err)
+	}
+	target, err := parent.Readlink(path.Base(rel))
+	if err != nil {
+		return fmt.Errorf("cannot pack %s: %w", rel, err)
 	}
 	target = filepath.ToSlash(target)
 	if !archive.LinkStays(rel, target) {

@@ -1,32 +1,26 @@
 package layout
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/regular"
 )
 
 // dirTree is a directory. No name and no link in it leads out of it.
 type dirTree struct{ *os.Root }
 
 func (t *dirTree) file(name string) (extent, error) {
-	info, err := t.Stat(name) // before opening: a pipe would block
-	if err == nil && !info.Mode().IsRegular() {
+	f, info, err := regular.OpenIn(t.Root, name)
+	if _, other := errors.AsType[*regular.KindError](err); other {
 		return extent{}, diag.Errorf(diag.BadArtifact, "%s is not a file", filepath.Join(t.Name(), name)).WithHint("the layout has to be written again")
-	}
-	var f *os.File
-	if err == nil {
-		f, err = t.Open(name)
 	}
 	if err != nil {
 		return extent{}, t.fault(name, err)
-	}
-	if info, err = f.Stat(); err != nil {
-		f.Close()
-		return extent{}, unreadable(f.Name(), err)
 	}
 	return extent{f, info.Size(), f}, nil
 }

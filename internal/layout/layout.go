@@ -18,6 +18,7 @@ import (
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/oci"
+	"github.com/berth-oci/berth/internal/regular"
 )
 
 // Layout is content that is read. All its methods may be called at once, until
@@ -78,7 +79,7 @@ func Open(ctx context.Context, path string) (*Layout, error) {
 	case !info.Mode().IsRegular():
 		return nil, diag.Errorf(diag.BadArtifact, "%s is neither a directory nor a file", path).WithHint("name a directory or a tar")
 	}
-	file, err := os.Open(path)
+	file, _, err := regular.Open(path)
 	if err != nil {
 		return nil, unreadable(path, err)
 	}

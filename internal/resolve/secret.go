@@ -3,10 +3,10 @@ package resolve
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"strings"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/regular"
 )
 
 // Secret is a reference to a file that holds a password or token. The content
@@ -28,7 +28,7 @@ func (s Secret) File() string { return s.file }
 // Read returns the content of the file without its final line break. It fails
 // with diag.CredentialUnread when the file cannot be read or holds nothing.
 func (s Secret) Read() (string, error) {
-	data, err := os.ReadFile(s.file)
+	data, err := regular.ReadSmall(s.file)
 	if err != nil {
 		d := diag.Errorf(diag.CredentialUnread, "cannot read secret: %w", err)
 		if errors.Is(err, fs.ErrNotExist) {
