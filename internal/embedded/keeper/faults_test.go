@@ -104,11 +104,15 @@ func TestOnePassAtATime(t *testing.T) {
 	<-driver.begun
 	_, err := c.Scrub(t.Context())
 	wantCode(t, err, diag.Busy)
-	driver.fault <- nil
-	<-driver.begun // quarantine
-	driver.fault <- nil
-	if err := <-ended; err != nil {
-		t.Fatal(err)
+	for driver.fault <- nil; ; driver.fault <- nil { // blobs, and then quarantine
+		select {
+		case <-driver.begun:
+		case err := <-ended:
+			if err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/berth-oci/berth/internal/embedded/settings"
 	"github.com/berth-oci/berth/internal/embedded/store"
+	"github.com/berth-oci/berth/internal/oci"
 )
 
 // dial returns a client of a keeper that is there.
@@ -66,7 +67,7 @@ func TestScrubOverSocket(t *testing.T) {
 	}
 	c := dial(t, k.dir)
 	s, err := c.Scrub(t.Context())
-	want := []store.Damage{{Digest: damaged, Places: []store.Place{{Repository: "a"}}}}
+	want := []store.Damage{{Digest: damaged, Size: oci.MaxManifest, Places: []store.Place{{Repository: "a"}}}}
 	if diff := cmp.Diff(want, s.Damaged); err != nil || diff != "" || s.Blobs != 2 {
 		t.Errorf("%+v, %v (-want +got):\n%s", s, err, diff)
 	}
