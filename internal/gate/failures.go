@@ -9,13 +9,12 @@ import (
 // halfLife is how long a failed login counts in full, and then half, and so on.
 const halfLife = time.Minute
 
-// failures counts failed logins by client and by user name. Its size is fixed: what
-// shares a place by chance is counted together, which costs a turn and lets nobody
-// in or out.
+// failures counts failed logins by client and by user name, in memory of a fixed
+// size.
 type failures struct {
 	seed    maphash.Seed // chance that nobody outside can work out
-	clients [1 << 14]uint8
-	users   [1 << 14]uint8
+	clients sketch
+	users   sketch
 	faded   time.Time
 }
 
@@ -23,23 +22,16 @@ func newFailures(now time.Time) failures {
 	return failures{seed: maphash.MakeSeed(), faded: now}
 }
 
-func (f *failures) places(client netip.Prefix, user string) (c, u *uint8) {
-	return &f.clients[maphash.Comparable(f.seed, client)%uint64(len(f.clients))],
-		&f.users[maphash.String(f.seed, user)%uint64(len(f.users))]
-}
-
 // count is the client's, and one more if the name failed at all: who guesses the
 // passwords of a user must not be able to put that user behind everybody.
 func (f *failures) count(client netip.Prefix, user string) int {
-	c, u := f.places(client, user)
-	return int(*c) + min(int(*u), 1)
+	return f.clients.count(maphash.Comparable(f.seed, client)) + min(1, f.users.count(maphash.String(f.seed, user)))
 }
 
 func (f *failures) add(now time.Time, client netip.Prefix, user string) {
 	f.fade(now)
-	c, u := f.places(client, user)
-	*c = max(*c, *c+1) // as many as there is room for
-	*u = max(*u, *u+1)
+	f.clients.add(maphash.Comparable(f.seed, client))
+	f.users.add(maphash.String(f.seed, user))
 }
 
 // fade halves what was counted, once for each half-life that has passed.
@@ -49,8 +41,44 @@ func (f *failures) fade(now time.Time) {
 		return
 	}
 	f.faded = f.faded.Add(passed * halfLife)
-	for i := range f.clients {
-		f.clients[i] >>= min(passed, 8)
-		f.users[i] >>= min(passed, 8)
+	halvings := int(min(passed, 8)) // of eight bits
+	f.clients.fade(halvings)
+	f.users.fade(halvings)
+}
+
+// sketch counts hashes, each in a place of every row (count-min). What shares all
+// of its places with others by chance is counted with them: too much, never too
+// little.
+type sketch [rows][1 << 14]uint8
+
+const rows = 4
+
+func (s *sketch) places(hash uint64) (places [rows]*uint8) {
+	for i := range s {
+		places[i] = &s[i][hash%uint64(len(s[i]))]
+		hash >>= 16
+	}
+	return places
+}
+
+func (s *sketch) count(hash uint64) int {
+	least := uint8(255)
+	for _, place := range s.places(hash) {
+		least = min(least, *place)
+	}
+	return int(least)
+}
+
+func (s *sketch) add(hash uint64) {
+	for _, place := range s.places(hash) {
+		*place = max(*place, *place+1) // as many as there is room for
+	}
+}
+
+func (s *sketch) fade(halvings int) {
+	for i := range s {
+		for j := range s[i] {
+			s[i][j] >>= halvings
+		}
 	}
 }
