@@ -219,13 +219,18 @@ func (c *child) stop() {
 // lastWords returns the end of what c wrote to the log.
 func (c *child) lastWords(logFile string) string {
 	const most = 8 << 10
-	data, err := os.ReadFile(logFile)
-	if err != nil || int64(len(data)) <= c.offset {
+	f, err := os.Open(logFile)
+	if err != nil {
 		return "  (it wrote nothing)"
 	}
-	data = data[c.offset:]
-	data = data[max(0, len(data)-most):]
-	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || info.Size() <= c.offset {
+		return "  (it wrote nothing)"
+	}
+	data := make([]byte, min(most, info.Size()-c.offset))
+	n, _ := f.ReadAt(data, info.Size()-int64(len(data))) // fewer where it was truncated just now
+	lines := strings.Split(strings.TrimSpace(string(data[:n])), "\n")
 	lines = lines[max(0, len(lines)-10):]
 	return "  " + strings.Join(lines, "\n  ")
 }
