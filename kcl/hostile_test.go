@@ -3,8 +3,11 @@
 package kcl_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -56,6 +59,7 @@ func TestHostilePrograms(t *testing.T) {
 			"a: A39 = " + strings.Repeat("[", 39) + "1.5" + strings.Repeat("]", 39), diag.LimitExceeded},
 		"parents": {"schema A(B):\n    a: int = 1\nschema B(C):\n    b: int = 1\nschema C(A):\n    c: int = 1\na = A {}", diag.Cycle},
 
+		"imports":         {lines(0, 60_000, "import p%d\n", func(i int) []any { return []any{i} }), diag.LimitExceeded},
 		"many globals":    {lines(0, 20_000, "a%d = %d\n", func(i int) []any { return []any{i, i} }), ""},
 		"one key":         {"a = {\n" + strings.Repeat("k = 1\n", 20_000) + "}\n", ""},
 		"unknown names":   {lines(0, 50_000, "a%d = b%d\n", func(i int) []any { return []any{i, i} }), diag.UnknownName},
@@ -73,6 +77,34 @@ func TestHostilePrograms(t *testing.T) {
 			}
 			if took := time.Since(start); took > time.Minute {
 				t.Errorf("it took %v", took)
+			}
+		})
+	}
+}
+
+// TestHostileDirectories wants that a program of too much is refused before it is
+// parsed.
+func TestHostileDirectories(t *testing.T) {
+	for name, test := range map[string]struct {
+		files int
+		size  int64 // of each
+		text  string
+	}{
+		"files": {10_001, 0, "the program has more than 10000 files"},
+		"bytes": {5, 16 << 20, "the program has more than 64 MiB"},
+		"file":  {1, 16<<20 + 1, "has more than 16 MiB"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			for i := range test.files {
+				name := filepath.Join(dir, fmt.Sprintf("f%d.k", i))
+				if err := errors.Join(os.WriteFile(name, nil, 0o600), os.Truncate(name, test.size)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_, err := kcl.Run(kcl.Options{Files: []string{dir}})
+			if d, ok := errors.AsType[*diag.Diagnostic](err); !ok || d.Code != diag.LimitExceeded || !strings.Contains(d.Message, test.text) {
+				t.Errorf("%v, want %q", err, test.text)
 			}
 		})
 	}
