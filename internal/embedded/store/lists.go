@@ -39,6 +39,8 @@ const (
 	// listBytes bounds what is remembered: beyond it the lists go that were not
 	// asked for the longest, but the last one, or its next page would read all.
 	listBytes = 64 << 20
+	// maxChanges is how many are remembered beside a list that nobody asks for.
+	maxChanges = 1 << 16
 	// nameBytes is what a name takes beside its characters.
 	nameBytes = 16
 )
@@ -148,6 +150,9 @@ func (ls *lists) change(key, name string, added bool) {
 	defer l.mu.Unlock()
 	if l.loaded {
 		l.changes[name] = added
+		if len(l.changes) >= maxChanges {
+			l.merge()
+		}
 	}
 }
 

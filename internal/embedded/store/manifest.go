@@ -108,12 +108,11 @@ func (s *Store) content(ctx context.Context, canonical digest.Digest) (Manifest,
 // load is content without the cache. As its manifests may be large, only some are
 // read at once, and of those that are large as many parsed as there are processors.
 func (s *Store) load(ctx context.Context, canonical digest.Digest) (Manifest, parsed, error) {
-	select {
-	case s.loading <- struct{}{}:
-	case <-ctx.Done():
-		return Manifest{}, parsed{}, ctx.Err()
+	leave, err := s.enterLoading(ctx)
+	if err != nil {
+		return Manifest{}, parsed{}, err
 	}
-	defer func() { <-s.loading }()
+	defer leave()
 	data, err := s.driver.GetContent(ctx, blobData(canonical))
 	if missing(err) {
 		return Manifest{}, parsed{}, fault(ManifestUnknown, "the content of the manifest is gone: push it again")
@@ -131,6 +130,16 @@ func (s *Store) load(ctx context.Context, canonical digest.Digest) (Manifest, pa
 	}
 	s.learn(p)
 	return Manifest{Digest: canonical, MediaType: p.mediaType, Content: data}, p, nil
+}
+
+// enterLoading waits for a place to read something that belongs to manifests.
+func (s *Store) enterLoading(ctx context.Context) (leave func(), err error) {
+	select {
+	case s.loading <- struct{}{}:
+		return func() { <-s.loading }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // parse is the function of this name, for content of any size.

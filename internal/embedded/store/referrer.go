@@ -70,6 +70,11 @@ func entryName(subject, canonical digest.Digest) string {
 // entry reads one. It fails as the storage does when it is missing, and with
 // errReferrerDamaged.
 func (r *referrers) entry(ctx context.Context, repo, name string) (referrer, error) {
+	leave, err := r.s.enterLoading(ctx)
+	if err != nil {
+		return referrer{}, err
+	}
+	defer leave()
 	data, err := r.s.driver.GetContent(ctx, referrersEntry(repo, name))
 	if err != nil {
 		return referrer{}, err

@@ -334,6 +334,4 @@ func (s *Store) Tidy() {
 		u.rest(uploadIdle, func() {})
 	}
 	s.tags.tidy()
-	s.repositories.tidy()
-	s.referrers.names.tidy()
 }
