@@ -131,6 +131,11 @@ func (r *referrers) makeRoom() {
 // Its error may be that the storage takes no writes.
 func (r *referrers) hold(ctx context.Context, repo string) (st *referrersState, release func(), err error) {
 	st, done := r.use(repo)
+	defer func() {
+		if release == nil {
+			done()
+		}
+	}()
 	for {
 		st.mu.Lock()
 		if st.loaded {
@@ -138,7 +143,6 @@ func (r *referrers) hold(ctx context.Context, repo string) (st *referrersState, 
 		}
 		st.mu.Unlock()
 		if _, err := r.fit(ctx, st, repo); err != nil {
-			done()
 			return nil, nil, err
 		}
 	}
@@ -156,7 +160,7 @@ func (r *referrers) add(ctx context.Context, repo string, subject digest.Digest,
 		return nil, nil, nil, err
 	}
 	defer func() {
-		if err != nil {
+		if done == nil {
 			release()
 		}
 	}()

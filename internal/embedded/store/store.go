@@ -86,7 +86,7 @@ const (
 // New returns a store on a driver, which it owns from now on.
 func New(driver storagedriver.StorageDriver, opts Options) *Store {
 	s := &Store{
-		driver:     driver,
+		driver:     calmDriver(driver, opts.Log),
 		log:        opts.Log,
 		opts:       opts,
 		claims:     newClaims(opts.Delay),

@@ -250,11 +250,16 @@ func (us *uploads) snapshot() []*Upload {
 // close keeps what all uploads have.
 func (us *uploads) close() (err error) {
 	for _, u := range us.snapshot() {
-		u.mu.Lock()
-		err = errors.Join(err, u.pause())
-		u.mu.Unlock()
+		err = errors.Join(err, u.settle())
 	}
 	return err
+}
+
+// settle waits for the request that is at an upload, and keeps what the upload has.
+func (u *Upload) settle() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.pause()
 }
 
 // purge removes the uploads of a repository that are idle for as long as delay,
