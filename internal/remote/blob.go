@@ -9,6 +9,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/oci"
 )
 
@@ -79,7 +80,8 @@ func isPart(resp *http.Response, d ocispec.Descriptor, offset int64) error {
 	n, _ := fmt.Sscanf(text, "bytes %d-%d/%d", &first, &last, &size) // the size may be *
 	if n < 2 || first != offset {
 		// The query of a redirect may be a credential.
-		return fmt.Errorf("%s %s%s: asked for bytes from %d, and was given %q", resp.Request.Method, resp.Request.URL.Host, resp.Request.URL.Path, offset, text)
+		return diag.Errorf(diag.RegistryRefused, "%s was asked for the bytes of %s from %d on, and gave %.100q", resp.Request.URL.Host, resp.Request.URL.Path, offset, text).
+			WithHint("the registry, the storage that it leads to, or a proxy on the way serves parts wrongly: its log says more")
 	}
 	if n == 3 && size != d.Size {
 		return wrongSize(d, size)

@@ -136,7 +136,7 @@ func tooMany(at *url.URL) error { return unlisted(at, "it has more entries than 
 
 // unlisted is for a list of which what came is not all, or not to be used.
 func unlisted(at *url.URL, why string, args ...any) error {
-	return diag.Errorf(diag.RegistryRefused, "%s does not give a whole list at %s: %s", at.Host, at.Path, fmt.Sprintf(why, args...)).
+	return diag.Errorf(diag.RegistryRefused, "%s does not give a whole list at /%s: %s", at.Host, strings.TrimPrefix(at.Path, "/"), fmt.Sprintf(why, args...)).
 		WithHint("what it gave was not used; tell who runs the registry, and name what you want instead of having it looked for")
 }
 

@@ -89,6 +89,11 @@ func (r *Repository) getOnce(ctx context.Context, ref string) (ocispec.Descripto
 	if !oci.Names(d.Digest, data) {
 		return ocispec.Descriptor{}, nil, wrong(d.Digest, d.Digest.Algorithm().FromBytes(data))
 	}
+	if d.MediaType == "" { // the registry does not say: the manifest may
+		if m, err := oci.ParseManifest(data, ""); err == nil {
+			d.MediaType = m.MediaType
+		}
+	}
 	return d, data, nil
 }
 

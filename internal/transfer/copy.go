@@ -182,7 +182,7 @@ func (s *copySource) root(ctx context.Context, name, platform string) (d ocispec
 		data, err = s.Manifest(ctx, d)
 	}
 	if err == nil {
-		err = pinned(name, d, data)
+		err = asNamed(name, d, data)
 	}
 	if err != nil {
 		return d, nil, err

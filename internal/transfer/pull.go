@@ -117,7 +117,7 @@ func (c *cached) open(ctx context.Context, ref *artifact.Ref) (desc ocispec.Desc
 	if data, err = c.Manifest(ctx, desc); err != nil {
 		return desc, nil, nil, err
 	}
-	if err = pinned(nameOf(*ref), desc, data); err != nil {
+	if err = asNamed(nameOf(*ref), desc, data); err != nil {
 		return desc, nil, nil, err
 	}
 	if m, err = parseManifest(desc, data); err != nil {

@@ -119,18 +119,32 @@ func (s *session) root(ctx context.Context, ref *artifact.Ref, events Events) (d
 	if data, err = s.Manifest(ctx, d); err != nil {
 		return d, nil, err
 	}
-	return d, data, pinned(nameOf(*ref), d, data)
+	return d, data, asNamed(nameOf(*ref), d, data)
 }
 
-// pinned is the last look of whoever reads what a name leads to, from wherever it
+// asNamed is the last look of whoever reads what a name leads to, from wherever it
 // came: it fails with diag.DigestMismatch unless what came for a digest is what that
-// is of, and called so. A tag may lead to anything.
-func pinned(name string, d ocispec.Descriptor, data []byte) error {
+// is of, and called so, and with diag.BadArtifact where it came as a manifest of
+// another type than it says. A tag may lead to anything.
+func asNamed(name string, d ocispec.Descriptor, data []byte) error {
 	want := digest.Digest(name)
 	if !oci.IsDigest(name) || d.Digest == want && oci.Names(want, data) {
-		return nil
+		return asTyped(d, data)
 	}
 	return diag.Errorf(diag.DigestMismatch, "what came for %s is %s", want, want.Algorithm().FromBytes(data)).WithHint("%s", remote.DamagedHint)
+}
+
+// asTyped is asNamed for the type alone. What berth does not know says none.
+func asTyped(d ocispec.Descriptor, data []byte) error {
+	m, err := oci.ParseManifest(data, "")
+	if err != nil || m.MediaType == d.MediaType {
+		return nil
+	}
+	if told, err := oci.ParseManifest(data, d.MediaType); err == nil && told.MediaType == d.MediaType {
+		return nil // it says nothing, and has the form
+	}
+	return diag.Errorf(diag.BadArtifact, "manifest %s came as a %.200q, and is a %.200q", d.Digest, d.MediaType, m.MediaType).
+		WithHint("the registry or layout tells it wrongly: do not trust what else it says")
 }
 
 // nameOf returns what a reference asks a registry for: the digest, when it has

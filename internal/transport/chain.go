@@ -16,13 +16,20 @@ import (
 	"github.com/berth-oci/berth/spec"
 )
 
+// maxRedirects is how often a request is led on, as net/http has it.
+const maxRedirects = 10
+
 // checkRedirect drops credentials when redirects leave the registry, and for
 // good: who led away must not choose what they are shown to. net/http does so
 // too, but counts other ports, schemes and subdomains as the same host. Range and
 // all other headers stay.
 func checkRedirect(req *http.Request, via []*http.Request) error {
-	if len(via) >= 10 {
-		return errors.New("stopped after 10 redirects")
+	const hint = "the registry, or a proxy on the way, is set up wrongly: its log says more"
+	if len(via) >= maxRedirects {
+		return diag.Errorf(diag.RegistryRefused, "%s leads from one place to the next, %d times", via[0].URL.Host, len(via)).WithHint(hint)
+	}
+	if req.URL.Scheme != "http" && req.URL.Scheme != "https" {
+		return diag.Errorf(diag.RegistryRefused, "%s leads to a place of %.20q, and not of the web", via[0].URL.Host, req.URL.Scheme).WithHint(hint)
 	}
 	for _, hop := range append(via[1:len(via):len(via)], req) {
 		if !sameOrigin(hop.URL, via[0].URL) {

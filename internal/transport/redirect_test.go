@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/berth-oci/berth/internal/resolve"
+
+	"github.com/berth-oci/berth/diag"
 )
 
 // Storage gets the range that is asked for and nothing that proves who asks,
@@ -66,6 +68,25 @@ func TestRedirectKeepsRangeOnly(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Who is led on and on, or out of the web, is told by whom.
+func TestRedirectsEnd(t *testing.T) {
+	hops := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		hops++
+		http.Redirect(w, r, fmt.Sprintf("/hop/%d", hops), http.StatusTemporaryRedirect)
+	}))
+	defer server.Close()
+	_, err := get(t, targetOf(t, server))
+	wantCode(t, err, diag.RegistryRefused)
+	if hops > maxRedirects {
+		t.Errorf("%d requests", hops)
+	}
+	outside := httptest.NewServer(http.RedirectHandler("file:///etc/hostname", http.StatusFound))
+	defer outside.Close()
+	_, err = get(t, targetOf(t, outside))
+	wantCode(t, err, diag.RegistryRefused)
 }
 
 // The signature in a storage's address does not get into errors.
