@@ -22,17 +22,13 @@ import (
 
 // image is image [-sha512 PARTS] VAR DIR TAG TEXT [PLATFORM...].
 func image(ts *testscript.TestScript, _ bool, args []string) {
-	l, args := layoutOf(ts, args)
+	l, args := scriptLayout(ts, args)
 	name, text, platforms := args[2], args[3], args[4:]
 	var root ocispec.Descriptor
 	if len(platforms) == 0 {
 		root = l.image(text, "linux/amd64")
 	} else {
-		index := ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex}
-		for _, platform := range platforms {
-			index.Manifests = append(index.Manifests, l.image(text+platform, platform))
-		}
-		root = l.json(ocispec.MediaTypeImageIndex, index)
+		root = l.index(text, platforms...)
 	}
 	root.Platform = nil
 	if name != "-" {
@@ -44,23 +40,8 @@ func image(ts *testscript.TestScript, _ bool, args []string) {
 
 // refer is refer [-sha512 PARTS] VAR DIR DIGEST TYPE.
 func refer(ts *testscript.TestScript, _ bool, args []string) {
-	l, args := layoutOf(ts, args)
-	subject := digest.Digest(args[2])
-	info, err := os.Stat(l.file(subject))
-	ts.Check(err)
-	var kind struct{ MediaType string }
-	data, err := os.ReadFile(l.file(subject))
-	ts.Check(err)
-	ts.Check(json.Unmarshal(data, &kind))
-	root := l.json(ocispec.MediaTypeImageManifest, ocispec.Manifest{
-		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, ArtifactType: args[3],
-		Config:  l.blob(ocispec.MediaTypeEmptyJSON, []byte("{}")),
-		Layers:  []ocispec.Descriptor{l.blob("text/plain", []byte(args[3]+" of "+args[2]))},
-		Subject: &ocispec.Descriptor{MediaType: kind.MediaType, Digest: subject, Size: info.Size()},
-	})
-	root.ArtifactType = args[3]
-	l.add(root)
-	ts.Setenv(args[0], root.Digest.String())
+	l, args := scriptLayout(ts, args)
+	ts.Setenv(args[0], l.refer(digest.Digest(args[2]), args[3]).Digest.String())
 }
 
 // dockersave is dockersave FILE NAME:TAG TEXT.
@@ -109,13 +90,16 @@ func jsonLines(ts *testscript.TestScript, _ bool, args []string) {
 
 // imageLayout adds to an OCI layout in a directory.
 type imageLayout struct {
-	ts     *testscript.TestScript
+	ts     checker
 	dir    string
 	sha512 string // what has such a digest, of index, manifest, config and layer
 }
 
-// layoutOf reads the flag of image and refer, and the layout that they name.
-func layoutOf(ts *testscript.TestScript, args []string) (l imageLayout, rest []string) {
+// checker ends a test at an error: a script, or a test by itself.
+type checker interface{ Check(err error) }
+
+// scriptLayout reads the flag of image and refer, and the layout that they name.
+func scriptLayout(ts *testscript.TestScript, args []string) (l imageLayout, rest []string) {
 	flags := flag.NewFlagSet("image", flag.ContinueOnError)
 	flags.StringVar(&l.sha512, "sha512", "", "")
 	ts.Check(flags.Parse(args))
@@ -166,6 +150,31 @@ func (l imageLayout) image(text, platform string) ocispec.Descriptor {
 	return d
 }
 
+func (l imageLayout) index(text string, platforms ...string) ocispec.Descriptor {
+	index := ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex}
+	for _, platform := range platforms {
+		index.Manifests = append(index.Manifests, l.image(text+platform, platform))
+	}
+	return l.json(ocispec.MediaTypeImageIndex, index)
+}
+
+// refer adds what has a manifest of the layout as its subject.
+func (l imageLayout) refer(subject digest.Digest, artifactType string) ocispec.Descriptor {
+	data, err := os.ReadFile(l.file(subject))
+	l.ts.Check(err)
+	var kind struct{ MediaType string }
+	l.ts.Check(json.Unmarshal(data, &kind))
+	d := l.json(ocispec.MediaTypeImageManifest, ocispec.Manifest{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, ArtifactType: artifactType,
+		Config:  l.blob(ocispec.MediaTypeEmptyJSON, []byte("{}")),
+		Layers:  []ocispec.Descriptor{l.blob("text/plain", []byte(artifactType+" of "+subject.String()))},
+		Subject: &ocispec.Descriptor{MediaType: kind.MediaType, Digest: subject, Size: int64(len(data))},
+	})
+	d.ArtifactType = artifactType
+	l.add(d)
+	return d
+}
+
 // add makes d one of the layout's roots.
 func (l imageLayout) add(d ocispec.Descriptor) {
 	index := ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex}
@@ -180,7 +189,7 @@ func (l imageLayout) add(d ocispec.Descriptor) {
 	l.ts.Check(os.WriteFile(filepath.Join(l.dir, ocispec.ImageLayoutFile), []byte(`{"imageLayoutVersion":"1.0.0"}`), 0o666))
 }
 
-func layerOf(ts *testscript.TestScript, text string) []byte { return tarOf(ts, "text", text) }
+func layerOf(ts checker, text string) []byte { return tarOf(ts, "text", text) }
 
 func imageConfig(platform string, layer []byte) ocispec.Image {
 	parts := append(strings.Split(platform, "/"), "")
@@ -191,7 +200,7 @@ func imageConfig(platform string, layer []byte) ocispec.Image {
 }
 
 // tarOf makes a tar of names and contents.
-func tarOf(ts *testscript.TestScript, files ...string) []byte {
+func tarOf(ts checker, files ...string) []byte {
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
 	for i := 0; i < len(files); i += 2 {

@@ -1,0 +1,6 @@
+//go:build race
+
+package main
+
+// underRace is set where the race detector makes everything slow.
+const underRace = true
