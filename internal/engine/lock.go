@@ -22,6 +22,9 @@ const (
 	// stale can block a start.
 	lockFile = "berth.engine.lock"
 
+	// lockMode lets another user lock it later, such as one whom root came before.
+	lockMode = 0o644
+
 	// formerLockFile is what berth once locked in data_dir, where a lockfile of
 	// pulls may have that name. It is not made any more; one that is there, and
 	// empty, is locked as well, so that the older berth notices this one.
@@ -146,7 +149,7 @@ func (l *lock) claim(dir string) (taken string, err error) {
 	if c.self, err = filelock.TryDir(dir); c.self == nil && !errors.Is(err, errors.ErrUnsupported) {
 		return dir, lockFault(dir, err)
 	}
-	c.file, err = filelock.Try(filepath.Join(dir, lockFile), 0o600)
+	c.file, err = filelock.Try(filepath.Join(dir, lockFile), lockMode)
 	if c.file == nil && (c.self == nil || !isFull(err)) { // a full disk may need what is to be done here
 		c.release()
 		return dir, lockFault(dir, err)
@@ -218,7 +221,7 @@ func (c *claim) named() (bool, error) {
 func (c *claim) restore() error {
 	ctx, cancel := context.WithTimeout(context.Background(), lockPatience)
 	defer cancel()
-	file, err := filelock.Wait(ctx, filepath.Join(c.dir, lockFile), 0o600)
+	file, err := filelock.Wait(ctx, filepath.Join(c.dir, lockFile), lockMode)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return diag.Errorf(diag.StorageFailed, "another process has locked %s", c.dir).

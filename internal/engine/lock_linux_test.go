@@ -85,3 +85,13 @@ func TestLockFull(t *testing.T) {
 	l.release()
 	mustAcquire(t, u)
 }
+
+// What root has locked, another user can lock afterwards.
+func TestLockAfterRoot(t *testing.T) {
+	dir := t.TempDir()
+	mustAcquire(t, Unit{Dir: dir}).release()
+	info, err := os.Stat(filepath.Join(dir, lockFile))
+	if err != nil || info.Mode().Perm()&0o444 != 0o444 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+}

@@ -102,3 +102,14 @@ func TestLogFileLinked(t *testing.T) {
 		t.Error("a link is taken for the log")
 	}
 }
+
+// Nobody waits for a log that is a pipe.
+func TestLogsOfPipe(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "log")
+	if err := syscall.Mkfifo(name, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Logs(t.Context(), io.Discard, name, -1, false); codeOf(err) != diag.StorageFailed {
+		t.Errorf("got %v", err)
+	}
+}

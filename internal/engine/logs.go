@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/regular"
 )
 
 // followInterval is how often a followed log is looked at.
@@ -20,7 +21,7 @@ const followInterval = 200 * time.Millisecond
 // when the file is truncated or replaced by a new one, and returns nil then.
 // It fails with diag.NotFound when there is no log and none is waited for.
 func Logs(ctx context.Context, w io.Writer, name string, n int, follow bool) error {
-	f, err := os.Open(name)
+	f, _, err := regular.Open(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !follow:
 		return diag.Errorf(diag.NotFound, "there is no log yet: %w", err).WithHint("start the registry with berth up")
@@ -86,7 +87,7 @@ func (t *tail) reopen() {
 			return
 		}
 	}
-	if f, err := os.Open(t.name); err == nil {
+	if f, _, err := regular.Open(t.name); err == nil {
 		t.close()
 		t.file = f
 	}
