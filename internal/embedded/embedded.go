@@ -114,7 +114,7 @@ func newServer(ctx context.Context, config *configuration.Configuration, s *Open
 	if err != nil {
 		return nil, err
 	}
-	chain, err := gate.New(api.New(s.Store, api.Options{Log: log, Client: client, Relative: config.HTTP.RelativeURLs}), gate.Options{
+	chain, err := gate.New(api.New(s.Store, api.Options{Log: log, Client: client, Reads: maxConnections(descriptors()), Relative: config.HTTP.RelativeURLs}), gate.Options{
 		Log: log, Proxies: s.settings.TrustedProxies, Read: t.Read, Write: t.Write, Credentials: credentials, Ready: ready(s.Store, log), Headers: config.HTTP.Headers,
 	})
 	if err != nil {

@@ -19,8 +19,9 @@ import (
 type Handler struct {
 	Options
 	store *store.Store
-	// Large manifests that are held in memory, and large answers: so many at once.
-	manifests, answers *quota.Quota
+	// Blobs that are being read, large manifests that are held in memory, and large
+	// answers: so many at once.
+	blobs, manifests, answers *quota.Quota
 }
 
 // Options of a handler.
@@ -28,13 +29,22 @@ type Options struct {
 	Log *slog.Logger // of faults of the storage
 	// Client tells clients apart whose uploads are counted; nil: all are one.
 	Client func(*http.Request) string
+	// Reads is how many blobs may be read at once, half of them by one client; zero
+	// for a default. Each takes a file, or a connection to a service, and with HTTP/2
+	// a client may ask for many over one connection.
+	Reads int
 	// Relative leaves host and scheme out of the places that answers name.
 	Relative bool
 }
 
+const defaultReads = 1024
+
 // New returns a handler that serves a store.
 func New(s *store.Store, o Options) *Handler {
-	return &Handler{Options: o, store: s, manifests: quota.New(largeManifests), answers: quota.New(largeAnswers)}
+	if o.Reads <= 0 {
+		o.Reads = defaultReads
+	}
+	return &Handler{Options: o, store: s, blobs: quota.New(o.Reads), manifests: quota.New(largeManifests), answers: quota.New(largeAnswers)}
 }
 
 // route is what a path below /v2/ names.

@@ -84,6 +84,12 @@ func (h *Handler) headBlob(w http.ResponseWriter, r *http.Request, repo string, 
 // getBlob is end-2. http.ServeContent answers ranges and conditions, and lets
 // the system send a file by itself where the chain of writers allows it.
 func (h *Handler) getBlob(w http.ResponseWriter, r *http.Request, repo string, d digest.Digest) {
+	leave, err := h.enter(r, h.blobs)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	defer leave()
 	_, content, err := h.store.OpenBlob(r.Context(), repo, d)
 	if err != nil {
 		h.fail(w, r, err)

@@ -31,7 +31,7 @@ func (h *Handler) enter(r *http.Request, q *quota.Quota) (leave func(), err erro
 	client := h.clientOf(r)
 	switch err := q.Enter(r.Context(), client); {
 	case errors.Is(err, quota.ErrFull):
-		return nil, &store.Error{Code: store.TooMany, Message: "too many large manifests are under way: come again"}
+		return nil, &store.Error{Code: store.TooMany, Message: "too many requests of this kind are under way: come again"}
 	case err != nil:
 		return nil, err
 	}

@@ -45,6 +45,24 @@ func TestLargeManifests(t *testing.T) {
 	})
 }
 
+// Blobs that are being read are so many at once, and each gives its place back.
+func TestBlobReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t)
+		target := "/v2/a/blobs/" + c.blob("a", "content").String()
+		c.h.blobs = quota.New(2)
+		for range 3 {
+			c.do("GET", target, "").is(200, "")
+			c.do("GET", "/v2/b/blobs/"+digest.FromString("unknown").String(), "").is(404, "BLOB_UNKNOWN")
+		}
+		if err := c.h.blobs.Enter(t.Context(), ""); err != nil {
+			t.Fatal(err)
+		}
+		c.do("GET", target, "").is(429, "TOOMANYREQUESTS").has("Retry-After", "5")
+		c.do("HEAD", target, "").is(200, "")
+	})
+}
+
 // Before a place is there, no more of a large manifest is read.
 func TestLargeManifestWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
