@@ -84,6 +84,34 @@ func TestCollectDamaged(t *testing.T) {
 	}
 }
 
+// A manifest that another program stored and this registry does not know keeps its
+// repository only while something leads to it.
+func TestCollectOpaque(t *testing.T) {
+	for name, tag := range map[string]string{"tagged": "old", "untagged": ""} {
+		t.Run(name, func(t *testing.T) {
+			r := open(t, files(t))
+			garbage := r.image("a", "", "garbage")[0]
+			r.image("a", "v1", "live")
+			const schema1 = `{"schemaVersion":1,"name":"a","tag":"old"}`
+			d := digest.FromString(schema1)
+			r.must(r.driver.PutContent(r.ctx, blobData(d), []byte(schema1)))
+			r.must(r.driver.PutContent(r.ctx, revisionLink("a", d), []byte(d)))
+			if tag != "" {
+				r.must(r.driver.PutContent(r.ctx, tagLink("a", tag), []byte(d)))
+			}
+			r = open(t, r.driver)
+			r.later(2 * grace)
+			r.collect()
+			for _, d := range []v1.Descriptor{garbage, {Digest: d}} {
+				if kept := r.has(d); kept != (tag != "") {
+					t.Errorf("%s is kept: %t", d.Digest, kept)
+				}
+			}
+			r.complete("a", "v1")
+		})
+	}
+}
+
 // A tag that leads to no manifest is told of, and mended by a push or given up.
 func TestScrubLostTags(t *testing.T) {
 	for name, why := range map[string]string{

@@ -44,9 +44,10 @@ type node struct {
 	parents  []*node
 	subject  sum // zero for none
 
-	why   string // it stays; "" when it does not
-	swept bool
-	gone  bool
+	why    string // it stays; "" when it does not
+	swept  bool
+	gone   bool
+	opaque bool // it is whole, and what it names is not known
 }
 
 // readGraph reads the manifests and tags of a repository. What manifests say of the
@@ -86,7 +87,8 @@ func (s *Store) readGraph(ctx context.Context, repo string, sizes map[sum]int64)
 				_, read[i], err = s.load(loads, m.digest)
 				var e *Error
 				if errors.As(err, &e) {
-					damaged[i], err = true, nil
+					m.opaque = errors.Is(err, errNoManifest)
+					damaged[i], err = !m.opaque, nil
 				}
 				return err
 			})
@@ -195,6 +197,7 @@ func (c *collection) mark(ctx context.Context, g *graph) {
 			g.keep(m, "pushed, asked for or untagged of late")
 		}
 	}
+	g.unsure = g.unsure || slices.ContainsFunc(g.manifests, func(m *node) bool { return m.opaque && m.why != "" })
 	if g.unsure {
 		for _, m := range g.manifests {
 			g.keep(m, damagedMay)

@@ -105,6 +105,10 @@ func (s *Store) content(ctx context.Context, canonical digest.Digest) (Manifest,
 	return m, err
 }
 
+// errNoManifest is in the tree of an error beside ManifestUnknown: the content is
+// whole, and none that this registry takes, as another program may have stored it.
+var errNoManifest = errors.New("not a manifest")
+
 // load is content without the cache. As its manifests may be large, only some are
 // read at once, and of those that are large as many parsed as there are processors.
 func (s *Store) load(ctx context.Context, canonical digest.Digest) (Manifest, parsed, error) {
@@ -126,7 +130,7 @@ func (s *Store) load(ctx context.Context, canonical digest.Digest) (Manifest, pa
 	}
 	p, err := s.parse(data, "")
 	if err != nil {
-		return Manifest{}, parsed{}, fault(ManifestUnknown, "the content is no manifest: %v", err)
+		return Manifest{}, parsed{}, errors.Join(fault(ManifestUnknown, "the content is no manifest: %v", err), errNoManifest)
 	}
 	s.learn(p)
 	return Manifest{Digest: canonical, MediaType: p.mediaType, Content: data}, p, nil
