@@ -44,8 +44,11 @@ func (l Limits) Budget() *Budget {
 }
 
 // Take uses up the bytes of a file, before any of it is written. It fails with a
-// *Fault for more than are left.
+// *Fault for more than are left, and for less than none.
 func (b *Budget) Take(name string, size int64) error {
+	if size < 0 {
+		return &Fault{name, "is to have less than no bytes"}
+	}
 	if size > b.bytes {
 		return &Fault{name, "is too much: the archive unpacks to more bytes than allowed"}
 	}

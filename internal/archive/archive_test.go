@@ -149,6 +149,18 @@ func TestReaderRefuses(t *testing.T) {
 	})
 }
 
+func TestBudget(t *testing.T) {
+	b := Limits{Bytes: 10}.Budget()
+	for _, c := range []struct {
+		size int64
+		ok   bool
+	}{{6, true}, {-1 << 40, false}, {5, false}, {4, true}, {1, false}, {0, true}} {
+		if err := b.Take("x", c.size); (err == nil) != c.ok {
+			t.Errorf("%d bytes: %v", c.size, err)
+		}
+	}
+}
+
 func TestReaderTakes(t *testing.T) {
 	file := &tar.Header{Name: "./a/x", Typeflag: tar.TypeReg, Size: 10, Mode: 0o644}
 	data := append(pax('g', map[string]string{"comment": "0123"}, nil), tarOf(t,
