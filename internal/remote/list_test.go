@@ -85,6 +85,9 @@ func TestEndlessPages(t *testing.T) {
 			if n > c.most {
 				t.Errorf("%d requests, want %d", n, c.most)
 			}
+			if c.most == maxPages {
+				return // once is long enough: referrers come by the same pages
+			}
 			n = 0
 			_, err := r.Referrers(t.Context(), subject)
 			wantCode(t, err, diag.RegistryRefused)
