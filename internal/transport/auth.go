@@ -153,6 +153,7 @@ func authenticate(plain *http.Client, a *account) *auth.Client {
 // exchange is what the layers of one request tell each other.
 type exchange struct {
 	url        *url.URL
+	preset     bool   // the request came with its credentials: no challenge is answered
 	from       string // where the credentials for it are from, once they were looked up
 	attempts   int    // how often the last request was sent
 	challenged bool   // credentials were asked for
@@ -182,19 +183,31 @@ func (c challenges) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil || resp.StatusCode != http.StatusUnauthorized {
 		return resp, err
 	}
-	if x := exchangeOf(req.Context()); x != nil {
-		x.challenged = true
-	}
-	const header = "Www-Authenticate"
-	asked := resp.Header[header]
+	// Without a realm there is nobody to ask for a token, which RFC 6750, section 3,
+	// allows: the 401 is the answer.
+	asked := slices.DeleteFunc(resp.Header["Www-Authenticate"], func(c string) bool { return rank(c) == 0 && !namesRealm(c) })
 	slices.SortStableFunc(asked, func(a, b string) int { return rank(a) - rank(b) })
-	if len(asked) > 0 && rank(asked[0]) == 0 {
+	resp.Header["Www-Authenticate"] = asked
+	x := exchangeOf(req.Context())
+	if x == nil {
+		return resp, nil
+	}
+	if x.answers(req.URL) && len(asked) > 0 && rank(asked[0]) == 0 {
 		if err := checkRealm(req.URL, realmOf(asked[0])); err != nil {
 			resp.Body.Close()
 			return nil, err
 		}
 	}
+	x.challenged = true
 	return resp, nil
+}
+
+// answers reports whether the auth client answers a challenge of u: the first of an
+// exchange whose request came without credentials, from where that was sent. Others,
+// as those of a token server, are passed on.
+func (x *exchange) answers(u *url.URL) bool {
+	upgraded := x.url.Scheme == "http" && u.Scheme == "https" && strings.EqualFold(x.url.Hostname(), u.Hostname())
+	return !x.preset && !x.challenged && (sameOrigin(x.url, u) || upgraded)
 }
 
 // checkRealm fails for the address of a token server that cannot be asked, or not
@@ -224,8 +237,15 @@ func rank(challenge string) int {
 	return 2
 }
 
+var (
+	anyRealm    = regexp.MustCompile(`(?i)\brealm\s*=`)
+	quotedRealm = regexp.MustCompile(`(?i)\brealm="([^"]*)"`)
+)
+
+func namesRealm(challenge string) bool { return anyRealm.MatchString(challenge) }
+
 func realmOf(challenge string) string {
-	if m := regexp.MustCompile(`(?i)\brealm="([^"]*)"`).FindStringSubmatch(challenge); m != nil {
+	if m := quotedRealm.FindStringSubmatch(challenge); m != nil {
 		return m[1]
 	}
 	return ""

@@ -132,6 +132,11 @@ func TestWhoseCredentials(t *testing.T) {
 		"config, basic":           {asks: []string{basicAsk}, config: "pw"},
 		"config's token":          {asks: []string{bearerAsk}, token: "registry-token\nother", entry: wrong},
 		"config's wrong token":    {asks: []string{bearerAsk}, token: "guess", entry: right, want: diag.Unauthorized, hint: "auth_token_path"},
+		"wrong token, no realm":   {asks: []string{`Bearer error="invalid_token"`}, token: "guess", want: diag.Unauthorized, hint: "auth_token_path"},
+		"wrong token, a name":     {asks: []string{`Bearer realm="registry"`}, token: "guess", want: diag.Unauthorized, hint: "auth_token_path"},
+		"wrong token, Azure's":    {asks: []string{`Bearer authorization_uri="https://login.example/", resource_id="x"`}, token: "guess", want: diag.Unauthorized, hint: "auth_token_path"},
+		"no realm":                {asks: []string{"Bearer"}, config: "pw", want: diag.Unauthorized, hint: "berth login"},
+		"no realm, then basic":    {asks: []string{`Bearer error="invalid_token"`, basicAsk}, config: "pw"},
 		"config goes first":       {asks: []string{bearerAsk}, config: "pw", entry: wrong},
 		"wrong config goes first": {asks: []string{bearerAsk}, config: "guess", entry: right, want: diag.Unauthorized, hint: "password_path"},
 		"wrong config, basic":     {asks: []string{basicAsk}, config: "guess", entry: right, want: diag.Unauthorized, hint: "password_path"},
@@ -348,6 +353,22 @@ func TestTokenServerInPlainHTTP(t *testing.T) {
 			wantCode(t, fetch(t, target), diag.Insecure)
 		})
 	}
+}
+
+// What a token server asks for itself is not answered, and need not be right.
+func TestTokenServerChallenges(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		realm := "http://" + r.Host + "/token"
+		if r.URL.Path == "/token" {
+			realm = "tokens"
+		}
+		w.Header().Set("Www-Authenticate", `Bearer realm="`+realm+`"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	defer server.Close()
+	target := targetOf(t, server)
+	target.Auth = resolve.Auth{Username: "me", Password: secretFile(t, "guess")}
+	wantCode(t, fetch(t, target), diag.Unauthorized)
 }
 
 func TestVerify(t *testing.T) {

@@ -86,6 +86,7 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 		}
 		req.Header.Set("Authorization", "Bearer "+bearer)
 	}
+	x.preset = req.Header.Get("Authorization") != ""
 	resp, err := c.auth.Do(req)
 	if err == nil {
 		if isOwn(c.target.Endpoint, resp.Request.URL) {
