@@ -31,7 +31,7 @@ func (a *app) keep(ctx context.Context, task string, t *resolve.Target, config *
 		client, err := keeper.Dial(t.Local.DataDir)
 		if errors.Is(err, fs.ErrNotExist) {
 			return diag.Errorf(diag.Unsupported, "%s runs, and berth %s works on the built-in registry only", status.Product, task).
-				WithHint("stop it with berth down: berth %s works on what distribution stores while nothing serves it", task)
+				WithHint("stop it with berth down: berth %s works on what distribution stores while nothing serves it; if it is the built-in one, its log says why it has no socket", task)
 		}
 		if err != nil {
 			return err

@@ -30,7 +30,7 @@ type Keeper struct {
 	cancel context.CancelFunc
 	ctx    context.Context // of all work; done by cancel
 	work   sync.WaitGroup
-	server interface{ Close() error }
+	server interface{ Close() error } // nil without a socket
 
 	mu sync.Mutex // held while cancel is called, and while a command is let in
 }
@@ -42,16 +42,16 @@ const tidyEvery = time.Minute
 // for less than an interval each time.
 const firstCollection = 5 * time.Minute
 
-// Start begins to keep a store whose registry has its data directory in dir.
+// Start begins to keep a store whose registry has its data directory in dir. Where
+// no socket can be, which the log tells, commands cannot ask.
 func Start(s *store.Store, set settings.Settings, dir string, log *slog.Logger) (*Keeper, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	k := &Keeper{store: s, set: set, log: log, ctx: ctx, cancel: cancel}
-	l, err := listen(dir)
-	if err != nil {
-		cancel()
-		return nil, fmt.Errorf("the socket for berth gc and berth scrub: %w", err)
+	if l, err := listen(dir); err != nil {
+		log.Warn("no socket for berth gc and berth scrub", "error", err)
+	} else {
+		k.serve(l)
 	}
-	k.serve(l)
 	k.every(tidyEvery, tidyEvery, func(context.Context) { s.Tidy() })
 	if set.GC.Interval > 0 {
 		k.every(min(firstCollection, set.GC.Interval), set.GC.Interval, k.collect)
@@ -74,7 +74,10 @@ func (k *Keeper) Stop() error {
 	k.mu.Lock()
 	k.cancel()
 	k.mu.Unlock()
-	err := k.server.Close() // which removes the socket, and waits for no command
+	var err error
+	if k.server != nil {
+		err = k.server.Close() // which removes the socket, and waits for no command
+	}
 	k.work.Wait()
 	return err
 }
@@ -166,11 +169,12 @@ func (k *Keeper) untilScrub() time.Duration {
 const (
 	progressFile = "berth.scrub.json"
 	socketFile   = "berth.sock"
+	socketDir    = "berth.private"
 )
 
-// OwnFiles lists the files of a data directory that belong to the keeper.
+// OwnFiles lists what of a data directory belongs to the keeper.
 func OwnFiles(dir string) []string {
-	return []string{filepath.Join(dir, progressFile), filepath.Join(dir, socketFile)}
+	return []string{filepath.Join(dir, progressFile), filepath.Join(dir, socketFile), filepath.Join(dir, socketDir, "sock")}
 }
 
 // Progress keeps how far a scrub came in a directory.

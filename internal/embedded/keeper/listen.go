@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/berth-oci/berth/diag"
@@ -18,34 +19,48 @@ import (
 // maxSocket is the longest path of a socket that all systems take, in bytes.
 const maxSocket = 100
 
-// sockets returns where the keeper of a data directory may listen: in it, and in
-// a directory of this user's among the system's temporary ones, for where the
-// path is too long or others can write to the data directory.
-func sockets(dir string) (names []string) {
+// sockets returns where the keeper of a data directory may listen, the best place
+// first: in it; in a directory of its own there, for where others can write to the
+// data directory; and in one among the system's temporary ones, for where the path
+// is too long.
+func sockets(dir string, users []int) (names []string) {
 	if real, err := filepath.EvalSymlinks(dir); err == nil {
 		dir = real
 	}
-	if name := filepath.Join(dir, socketFile); len(name) <= maxSocket {
-		names = append(names, name)
+	inside := []string{filepath.Join(dir, socketFile)}
+	if tellsPeer { // or who can write there could put another directory in its place
+		inside = append(inside, filepath.Join(dir, socketDir, "sock"))
+	}
+	for _, name := range inside {
+		if len(name) <= maxSocket {
+			names = append(names, name)
+		}
 	}
 	sum := sha256.Sum256([]byte(dir))
-	return append(names, filepath.Join(os.TempDir(), "berth-"+strconv.Itoa(os.Getuid())+"-"+hex.EncodeToString(sum[:8]), "sock"))
+	for _, user := range users {
+		names = append(names, filepath.Join(os.TempDir(), "berth-"+strconv.Itoa(user)+"-"+hex.EncodeToString(sum[:8]), "sock"))
+	}
+	return names
 }
 
-// listen opens the socket of a data directory, for whoever holds its lock.
+// listen opens the socket of a data directory, for whoever holds its lock, at the
+// first place where that is possible.
 func listen(dir string) (net.Listener, error) {
 	var faults []error
-	for _, name := range sockets(dir) {
+	self := []int{os.Geteuid()}
+	for _, name := range sockets(dir, self) {
 		private := filepath.Dir(name)
-		if err := os.MkdirAll(private, 0o700); err != nil {
-			faults = append(faults, err)
-			continue
+		err := os.MkdirAll(private, 0o700)
+		if err == nil {
+			err = checkPrivate(private, self)
 		}
-		if err := checkPrivate(private); err != nil {
-			faults = append(faults, err)
-			continue
+		if err == nil {
+			var l net.Listener
+			if l, err = listenAt(name); err == nil {
+				return l, nil
+			}
 		}
-		return listenAt(name)
+		faults = append(faults, err)
 	}
 	return nil, errors.Join(faults...)
 }
@@ -86,7 +101,7 @@ func (l *private) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if checkPeer(conn) == nil {
+		if checkPeer(conn, []int{os.Geteuid()}) == nil {
 			return conn, nil
 		}
 		_ = conn.Close()
@@ -103,16 +118,28 @@ func (l *private) Close() error {
 	return err
 }
 
+// trusted returns the users beside root whose registry with a data directory may be
+// asked: this one, and for root, who may do anything, the one that has the directory.
+func trusted(dir string) []int {
+	users := []int{os.Geteuid()}
+	if users[0] == 0 {
+		if owner, ok := ownerOf(dir); ok && owner != 0 {
+			users = append(users, owner)
+		}
+	}
+	return users
+}
+
 // find returns the socket that the registry whose data directory is dir listens
-// at. It fails with fs.ErrNotExist when there is none, and with
-// diag.StorageFailed when it could be somebody else's.
-func find(dir string) (string, error) {
+// at, if that is one of users. It fails with fs.ErrNotExist when there is none, and
+// with diag.StorageFailed when it could be somebody else's.
+func find(dir string, users []int) (string, error) {
 	var fault error
-	for _, name := range sockets(dir) {
+	for _, name := range sockets(dir, users) {
 		if _, err := os.Lstat(name); err != nil {
 			continue
 		}
-		err := checkPrivate(filepath.Dir(name))
+		err := checkPrivate(filepath.Dir(name), users)
 		if err == nil {
 			return name, nil
 		}
@@ -125,10 +152,10 @@ func find(dir string) (string, error) {
 	return "", fault
 }
 
-// checkPeer fails when a user other than this one and root is at the other end of
-// a connection, where the system tells.
-func checkPeer(conn net.Conn) error {
-	if uid, ok := peer(conn); ok && uid != 0 && uid != os.Geteuid() {
+// checkPeer fails when none of users, nor root, is at the other end of a connection,
+// where the system tells.
+func checkPeer(conn net.Conn, users []int) error {
+	if uid, ok := peer(conn); ok && uid != 0 && !slices.Contains(users, uid) {
 		return fmt.Errorf("the other end of the socket belongs to user %d", uid)
 	}
 	return nil

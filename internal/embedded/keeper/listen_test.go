@@ -26,26 +26,39 @@ func temporary(t *testing.T) string {
 	return dir
 }
 
-// The socket is in the data directory, unless its path is too long or others can
-// write there, and by each name of the directory the same one.
+// The socket is in the data directory, in a directory of its own there where others
+// can write to that, or among the temporary files where the path is too long; and by
+// each name of the directory the same one.
 func TestSocket(t *testing.T) {
 	base := shortDir(t)
 	temp := temporary(t)
-	short, long, shared := filepath.Join(base, "short"), filepath.Join(base, strings.Repeat("x", maxSocket)), filepath.Join(base, "shared")
+	short, long := filepath.Join(base, "short"), filepath.Join(base, strings.Repeat("x", maxSocket))
+	shared, ofGroup := filepath.Join(base, "shared"), filepath.Join(base, "group")
 	link := filepath.Join(base, "link")
 	if err := os.Symlink(long, link); err != nil {
 		t.Fatal(err)
 	}
-	for dir, mode := range map[string]fs.FileMode{short: 0o755, long: 0o700, shared: 0o777} {
-		if err := errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, mode)); err != nil {
+	for dir, test := range map[string]struct {
+		mode fs.FileMode
+		at   string // where the socket is
+	}{
+		short:   {0o755, short},
+		long:    {0o700, temp},
+		shared:  {0o777, filepath.Join(shared, socketDir)},
+		ofGroup: {0o770 | fs.ModeSetgid, filepath.Join(ofGroup, socketDir)},
+	} {
+		if err := errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, test.mode)); err != nil {
 			t.Fatal(err)
 		}
 		k := start(t, dir, settings.Settings{GC: settings.GC{Delay: time.Hour}}, "", nil)
-		socket, err := find(dir)
+		socket, err := find(dir, self)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if inside := strings.HasPrefix(socket, realPath(t, temp)) || strings.HasPrefix(socket, temp); inside == (dir == short) {
+		if !tellsPeer && dir != short {
+			test.at = temp
+		}
+		if !strings.HasPrefix(realPath(t, socket), realPath(t, test.at)+string(filepath.Separator)) {
 			t.Errorf("the socket of %s is %s", dir, socket)
 		}
 		info, err := os.Stat(socket)
@@ -58,6 +71,20 @@ func TestSocket(t *testing.T) {
 	}
 	if _, err := dial(t, link).Collect(t.Context(), true, nil, nil); err != nil {
 		t.Errorf("by another name: %v", err)
+	}
+}
+
+// A registry serves where no socket can be, as on a volume that others can write to
+// beside a file system that nobody can.
+func TestNoPlaceForASocket(t *testing.T) {
+	dir := shortDir(t)
+	if err := errors.Join(os.Chmod(dir, 0o770), os.WriteFile(filepath.Join(dir, socketDir), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TMPDIR", filepath.Join(dir, socketDir))
+	start(t, dir, settings.Settings{}, "", nil)
+	if _, err := Dial(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v", err)
 	}
 }
 
@@ -95,7 +122,7 @@ func TestForeignSocket(t *testing.T) {
 				t.Fatal(err)
 			}
 			var d *diag.Diagnostic
-			if _, err := Dial(dir); !errors.As(err, &d) || d.Code != diag.StorageFailed || d.Hint == "" {
+			if _, err := find(dir, self); !errors.As(err, &d) || d.Code != diag.StorageFailed || d.Hint == "" {
 				t.Errorf("it is asked: %v", err)
 			}
 			other, err := listen(dir)
@@ -106,9 +133,16 @@ func TestForeignSocket(t *testing.T) {
 			if socket := other.Addr().String(); filepath.Dir(socket) == dir {
 				t.Errorf("it listens at %s", socket)
 			}
-			// Where the other place is spoiled too, there is none.
-			if err := spoil(t, filepath.Dir(other.Addr().String())); err != nil {
-				t.Fatal(err)
+			// Where the other places are spoiled too, there is none.
+			for range sockets(dir, self)[1:] {
+				other, err := listen(dir)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer other.Close()
+				if err := spoil(t, filepath.Dir(other.Addr().String())); err != nil {
+					t.Fatal(err)
+				}
 			}
 			if l, err := listen(dir); err == nil {
 				l.Close()
@@ -123,7 +157,7 @@ func TestLinkedPrivate(t *testing.T) {
 	temporary(t)
 	dir := filepath.Join(shortDir(t), strings.Repeat("x", maxSocket))
 	mine := t.TempDir()
-	if err := os.Symlink(mine, filepath.Dir(sockets(dir)[0])); err != nil {
+	if err := os.Symlink(mine, filepath.Dir(sockets(dir, self)[0])); err != nil {
 		t.Fatal(err)
 	}
 	if l, err := listen(dir); err == nil {
@@ -138,7 +172,7 @@ func TestStaleSocket(t *testing.T) {
 	if _, err := Dial(dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("nobody is there: %v", err)
 	}
-	l, err := new(net.ListenConfig).Listen(t.Context(), "unix", sockets(dir)[0])
+	l, err := new(net.ListenConfig).Listen(t.Context(), "unix", sockets(dir, self)[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,13 +201,13 @@ func TestReplacedSocket(t *testing.T) {
 	if err := old.Close(); err != nil {
 		t.Error(err)
 	}
-	if _, err := find(dir); err != nil {
+	if _, err := find(dir, self); err != nil {
 		t.Errorf("the other's socket is gone: %v", err)
 	}
 	if err := l.Close(); err != nil {
 		t.Error(err)
 	}
-	if _, err := find(dir); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := find(dir, self); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("its own socket is left: %v", err)
 	}
 }

@@ -7,6 +7,9 @@ import (
 	"syscall"
 )
 
+// tellsPeer is whether the system tells who is at the other end of a socket.
+const tellsPeer = true
+
 // peer returns the user at the other end of a connection on a socket; ok is false
 // when the system does not tell.
 func peer(conn net.Conn) (uid int, ok bool) {

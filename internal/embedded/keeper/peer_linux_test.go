@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -39,7 +40,7 @@ func asOther(t *testing.T, work func() error) {
 func TestPeerConnects(t *testing.T) {
 	dir := shortDir(t)
 	k := start(t, dir, settings.Settings{}, "", nil)
-	socket := sockets(k.dir)[0]
+	socket := sockets(k.dir, nil)[0]
 	if err := os.Chmod(socket, 0o666); err != nil {
 		t.Fatal(err)
 	}
@@ -81,5 +82,38 @@ func TestPeerListens(t *testing.T) {
 	}
 	if _, err := dial(t, dir).Scrub(t.Context()); err == nil || !strings.Contains(err.Error(), "belongs to user 1") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Root may ask the registry of whoever has the data directory.
+func TestRootAsks(t *testing.T) {
+	if os.Geteuid() != 0 {
+		testtool.Skip(t, "only root may ask another user's registry")
+	}
+	const other = 1
+	for name, at := range map[string]func(dir string) string{
+		"in the data directory": func(dir string) string { return filepath.Join(dir, socketFile) },
+		"elsewhere":             func(dir string) string { return sockets(dir, []int{other})[2] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			temp, dir := temporary(t), shortDir(t)
+			if err := errors.Join(os.Chown(dir, other, -1), os.Chown(temp, other, -1)); err != nil {
+				t.Fatal(err)
+			}
+			asOther(t, func() error {
+				socket := at(dir)
+				if err := os.MkdirAll(filepath.Dir(socket), 0o700); err != nil {
+					return err
+				}
+				l, err := new(net.ListenConfig).Listen(context.Background(), "unix", socket)
+				if err == nil {
+					answerOnce(t, l, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"+`{"scrubbed":{"blobs":7}}{"done":true}`)
+				}
+				return err
+			})
+			if _, err := dial(t, dir).Scrub(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }

@@ -67,7 +67,7 @@ type line struct {
 	Done     bool            `json:"done,omitempty"`  // the last one, after success
 }
 
-// serve answers on the socket, which only this user can open.
+// serve answers on the socket, which only this user and root can open.
 func (k *Keeper) serve(l net.Listener) {
 	o := Offline{Store: k.store, Settings: k.set}
 	mux := http.NewServeMux()
@@ -169,7 +169,8 @@ type Client struct{ http *http.Client }
 // with fs.ErrNotExist where no keeper listens, which only the built-in registry
 // has, and with diag.StorageFailed where somebody else could.
 func Dial(dir string) (*Client, error) {
-	socket, err := find(dir)
+	users := trusted(dir)
+	socket, err := find(dir, users)
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +180,7 @@ func Dial(dir string) (*Client, error) {
 			if err != nil {
 				return nil, err
 			}
-			if err := checkPeer(conn); err != nil {
+			if err := checkPeer(conn, users); err != nil {
 				return nil, errors.Join(err, conn.Close())
 			}
 			return conn, nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"net"
 	"os"
 	"strings"
 	"testing"
@@ -123,6 +124,10 @@ func serveOnce(t *testing.T, dir, answer string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	answerOnce(t, l, answer)
+}
+
+func answerOnce(t *testing.T, l net.Listener, answer string) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
