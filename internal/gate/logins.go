@@ -22,9 +22,9 @@ const everyOldest = 4
 
 // logins verifies passwords, a few at a time and those of one client one after the
 // other. Next is the login whose client, and then whose user name, has failed least
-// of late: who guesses passwords goes behind who does not, from wherever, and a first right
-// login is not held up by a flood of wrong ones from other addresses, nor by one
-// for other names from its own. Whether there is such a user changes nothing.
+// of late. So who guesses passwords, from wherever, goes behind who does not: a
+// flood of wrong logins holds up no first right one, neither from other addresses
+// nor, for other names, from its own. Whether there is such a user changes nothing.
 //
 // Its memory has bounds, whatever comes. It is safe for concurrent use.
 type logins struct {

@@ -51,10 +51,10 @@ func (r *Reader) Fail(format string, args ...any) {
 	}
 }
 
-// Object reads an object. member is called with the name of each member, to be
-// cloned where it is kept, and has to read its value. No name may be there twice, nor one of known in other
-// letters: encoding/json takes "Layers" for "layers", and others do not. A member
-// of known that is null counts as missing.
+// Object reads an object. member is called with the name of each member and has to
+// read its value; it clones a name that it keeps. No name may be there twice, nor
+// one of known in other letters: encoding/json takes "Layers" for "layers", and
+// others do not. A member of known that is null counts as missing.
 func (r *Reader) Object(known []string, member func(name string)) {
 	if !r.open('{', "an object") {
 		return

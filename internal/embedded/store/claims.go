@@ -264,9 +264,9 @@ func (c *claims) undrop(repo string, d digest.Digest) {
 	delete(c.dropped, at("", d))
 }
 
-// freshIn reports whether a digest that nothing names has to stay because of
-// what happened in a repository, "" for content that no repository has. written is when the storage got it, for what
-// happened before this process began.
+// freshIn reports whether a digest that nothing names has to stay because of what
+// happened in a repository, "" for content that no repository has. written is when
+// the storage got it, for what happened before this process began.
 func (c *claims) freshIn(repo string, d digest.Digest, written func() time.Time, delay time.Duration) bool {
 	c.mu.Lock()
 	f, now := c.fresh[repo], c.now()

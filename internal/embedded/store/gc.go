@@ -57,8 +57,9 @@ type Report struct {
 // stays, see claims. It is stopped between two removals when ctx is done; what
 // is left then is whole.
 //
-// It needs some 20 bytes of memory for each blob that stays, three times that for
-// each that goes, and for one repository at a time some hundred for each manifest. It waits for another run to end.
+// It waits for another run to end. Its memory is some 20 bytes for each blob that
+// stays, three times that for each that goes, and some hundred for each manifest of
+// one repository at a time.
 func (s *Store) Collect(ctx context.Context, c Collection) (Report, error) {
 	select {
 	case s.collecting <- struct{}{}:
