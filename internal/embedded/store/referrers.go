@@ -106,11 +106,13 @@ func (r *referrers) use(repo string) (st *referrersState, done func()) {
 		r.repos[repo] = st
 	}
 	st.users++
-	return st, func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		st.users--
-	}
+	return st, func() { r.leave(st) }
+}
+
+func (r *referrers) leave(st *referrersState) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	st.users--
 }
 
 // makeRoom forgets any repository when there are too many.

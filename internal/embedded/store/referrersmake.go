@@ -48,7 +48,8 @@ func (r *referrers) fit(ctx context.Context, st *referrersState, repo string) (n
 	}
 }
 
-// begin begins a making, which has ended already when the store has.
+// begin begins a making, which has ended already when the store has. The making is
+// at work with the state, whoever waits for it, so that there is one for all.
 func (r *referrers) begin(st *referrersState, repo string) *making {
 	m := &making{done: make(chan struct{})}
 	r.mu.Lock()
@@ -57,8 +58,10 @@ func (r *referrers) begin(st *referrersState, repo string) *making {
 		close(m.done)
 		return m
 	}
+	st.users++
 	r.making.Go(func() {
 		defer close(m.done)
+		defer r.leave(st)
 		r.compare(st, repo, m)
 	})
 	return m

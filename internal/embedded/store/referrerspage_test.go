@@ -178,6 +178,15 @@ func TestReferrersMadeOnce(t *testing.T) {
 	if err := <-left; !errors.Is(err, context.Canceled) {
 		t.Errorf("who goes away: %v", err)
 	}
+	// What is being made is not forgotten either, whatever else is asked for.
+	made := r.referrers.repos["a"]
+	for i := range 2 * cachedStates {
+		_, done := r.referrers.use(fmt.Sprint("r", i))
+		done()
+	}
+	if r.referrers.repos["a"] != made {
+		t.Error("the repository was forgotten")
+	}
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
