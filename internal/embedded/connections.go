@@ -22,6 +22,7 @@ type connections struct {
 	open   int        // and the one that is being accepted
 	idle   *list.List // of net.Conn; the last used at the end
 	where  map[net.Conn]*list.Element
+	going  map[net.Conn]bool // closed to make room; open until the server tells otherwise
 }
 
 // maxConnections returns how many there may be, by how many descriptors: each may
@@ -32,7 +33,7 @@ func maxConnections(descriptors int) int {
 }
 
 func newConnections(l net.Listener, most int) *connections {
-	c := &connections{Listener: l, most: most, idle: list.New(), where: map[net.Conn]*list.Element{}}
+	c := &connections{Listener: l, most: most, idle: list.New(), where: map[net.Conn]*list.Element{}, going: map[net.Conn]bool{}}
 	c.change.L = &c.mu
 	return c
 }
@@ -66,9 +67,10 @@ func (c *connections) enter() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.open >= c.most && !c.closed {
-		if oldest := c.idle.Front(); oldest != nil {
+		if oldest := c.idle.Front(); oldest != nil && c.open-len(c.going) >= c.most {
 			conn := oldest.Value.(net.Conn)
 			c.busy(conn)
+			c.going[conn] = true
 			// The server learns of it, and tells state.
 			if secure, ok := conn.(*tls.Conn); ok {
 				conn = secure.NetConn() // whose peer need not be told
@@ -105,6 +107,7 @@ func (c *connections) state(conn net.Conn, s http.ConnState) {
 		c.where[conn] = c.idle.PushBack(conn)
 		c.change.Broadcast()
 	case http.StateClosed, http.StateHijacked:
+		delete(c.going, conn)
 		c.leave()
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"testing"
+	"testing/synctest"
 )
 
 // While all connections are busy the next one waits, until one is idle.
@@ -64,4 +65,42 @@ func TestConnections(t *testing.T) {
 	if err := <-ended; !errors.Is(err, net.ErrClosed) {
 		t.Errorf("%v, want that it is closed", err)
 	}
+}
+
+// For one that waits one makes way, however often connections change meanwhile.
+func TestConnectionsMakeWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newConnections(nil, 3)
+		var all []net.Conn
+		for range c.most {
+			c.enter()
+			conn, peer := net.Pipe()
+			defer peer.Close()
+			defer conn.Close()
+			c.state(conn, http.StateIdle)
+			all = append(all, conn)
+		}
+		entered := false
+		go func() { entered = c.enter() }()
+		synctest.Wait()
+		for range 2 {
+			c.state(all[2], http.StateActive)
+			c.state(all[2], http.StateIdle)
+			synctest.Wait()
+		}
+		if n := c.idle.Len(); n != 2 || entered {
+			t.Errorf("%d are left before the first has ended; %v", n, entered)
+		}
+		c.state(all[0], http.StateClosed)
+		synctest.Wait()
+		if n := c.idle.Len(); n != 2 || !entered {
+			t.Errorf("%d are left; %v", n, entered)
+		}
+		go c.enter() // for which another one makes way
+		synctest.Wait()
+		if n := c.idle.Len(); n != 1 {
+			t.Errorf("%d are left with two more", n)
+		}
+		c.state(all[1], http.StateClosed)
+	})
 }
