@@ -14,11 +14,3 @@ func client(r *http.Request) string {
 	}
 	return gate.Client(r.Context()).String()
 }
-
-// writers returns how many uploads may be written at once. Each of them takes a
-// descriptor beside that of its connection; the rest is for other requests and
-// for what the registry itself does.
-func writers(descriptors int) int {
-	const most = 1024
-	return max(1, min(most, descriptors/4))
-}

@@ -25,13 +25,6 @@ type connections struct {
 	going  map[net.Conn]bool // closed to make room; open until the server tells otherwise
 }
 
-// maxConnections returns how many there may be, by how many descriptors: each may
-// ask for a file, and some are for what the registry itself does.
-func maxConnections(descriptors int) int {
-	const least, others = 16, 64
-	return max(least, (descriptors-others)/2)
-}
-
 func newConnections(l net.Listener, most int) *connections {
 	c := &connections{Listener: l, most: most, idle: list.New(), where: map[net.Conn]*list.Element{}, going: map[net.Conn]bool{}}
 	c.change.L = &c.mu

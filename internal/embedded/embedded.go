@@ -101,7 +101,7 @@ func OpenStore(ctx context.Context, u engine.Unit, log *slog.Logger) (*OpenedSto
 	if err != nil {
 		return nil, err
 	}
-	options := store.Options{Log: log, Delay: set.GC.Delay, Untagged: set.GC.Untagged, Writers: writers(descriptors()),
+	options := store.Options{Log: log, Delay: set.GC.Delay, Untagged: set.GC.Untagged, Writers: divide(descriptors()).writes,
 		Purge: func(ctx context.Context, before time.Time) (int, error) {
 			return storage.PurgeMultiparts(ctx, driver, before)
 		}}
@@ -114,7 +114,8 @@ func newServer(ctx context.Context, config *configuration.Configuration, s *Open
 	if err != nil {
 		return nil, err
 	}
-	chain, err := gate.New(api.New(s.Store, api.Options{Log: log, Client: client, Reads: maxConnections(descriptors()), Relative: config.HTTP.RelativeURLs}), gate.Options{
+	files := divide(descriptors())
+	chain, err := gate.New(api.New(s.Store, api.Options{Log: log, Client: client, Reads: files.reads, Relative: config.HTTP.RelativeURLs}), gate.Options{
 		Log: log, Proxies: s.settings.TrustedProxies, Read: t.Read, Write: t.Write, Credentials: credentials, Ready: ready(s.Store, log), Headers: config.HTTP.Headers,
 	})
 	if err != nil {
@@ -130,7 +131,7 @@ func newServer(ctx context.Context, config *configuration.Configuration, s *Open
 	}
 	h := newHTTP(chain, t, log)
 	h.TLSConfig = tlsConfig
-	limited := newConnections(listener, maxConnections(descriptors()))
+	limited := newConnections(listener, files.connections)
 	h.ConnState = limited.state
 	return &server{store: s, http: h, listener: limited, ended: make(chan struct{}), log: log}, nil
 }

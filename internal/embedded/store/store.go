@@ -68,8 +68,9 @@ type Options struct {
 	// Purge ends what the storage service keeps of interrupted uploads since before
 	// a time, and returns how many; nil where there is no such thing.
 	Purge func(ctx context.Context, before time.Time) (int, error)
-	// Writers is how many uploads may be written at once, half of them by one
-	// client; zero for a default. Each takes a file, or a connection to a service.
+	// Writers is how many uploads may have a file open, or a connection to a service:
+	// most of them those that are sent, half of them by one client, and few others.
+	// Zero is for a default.
 	Writers int
 	// Untagged makes manifests garbage that no tag, index or live subject leads to.
 	Untagged bool

@@ -164,16 +164,16 @@ func TestNothingKept(t *testing.T) {
 // Uploads that nobody is at have few files open, however many there are.
 func TestUploadFiles(t *testing.T) {
 	d := &openWriters{StorageDriver: files(t)}
-	r := openWith(t, d, Options{Delay: grace, Writers: 2})
-	const many = 200
+	const many, writers = 200, 8
+	r := openWith(t, d, Options{Delay: grace, Writers: writers})
 	all := make([]*Upload, many)
 	for i := range all {
 		all[i] = r.StartUpload("a")
 		_, err := all[i].Append(r.ctx, reader("abc"), 0)
 		r.must(err)
 	}
-	if d.now > maxIdleWriters {
-		t.Errorf("%d are open", d.now)
+	if d.most > writers {
+		t.Errorf("%d were open", d.most)
 	}
 	for i, u := range all {
 		content := fmt.Sprint("abc", i)
@@ -189,7 +189,7 @@ func TestUploadFiles(t *testing.T) {
 // openWriters counts those of a storage.
 type openWriters struct {
 	storagedriver.StorageDriver
-	now int
+	now, most int
 }
 
 func (o *openWriters) Writer(ctx context.Context, path string, resume bool) (storagedriver.FileWriter, error) {
@@ -198,6 +198,7 @@ func (o *openWriters) Writer(ctx context.Context, path string, resume bool) (sto
 		return nil, err
 	}
 	o.now++
+	o.most = max(o.most, o.now)
 	return &openWriter{FileWriter: w, o: o}, nil
 }
 

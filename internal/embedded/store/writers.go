@@ -15,6 +15,7 @@ import (
 // the one that was used least recently makes way.
 type writers struct {
 	slots *quota.Quota
+	rests int // how many stay open between two requests
 
 	mu   sync.Mutex
 	idle []*Upload // with an open writer and no request; the last used at the end
@@ -25,11 +26,13 @@ const (
 	maxIdleWriters = 32
 )
 
+// newWriters bounds them to n in all.
 func newWriters(n int) *writers {
 	if n <= 0 {
 		n = defaultWriters
 	}
-	return &writers{slots: quota.New(n)}
+	rests := max(1, min(maxIdleWriters, n/4))
+	return &writers{slots: quota.New(max(1, n-rests)), rests: rests}
 }
 
 // enter waits for a slot.
@@ -51,7 +54,7 @@ func (ws *writers) park(u *Upload) {
 	ws.mu.Lock()
 	ws.idle = append(ws.idle, u)
 	var old *Upload
-	if len(ws.idle) > maxIdleWriters {
+	if len(ws.idle) > ws.rests {
 		old = ws.idle[0]
 		ws.idle = slices.Delete(ws.idle, 0, 1)
 	}
