@@ -35,11 +35,12 @@ import (
 // take something else for it, run for ever, take memory without bound or show its
 // credentials to others. Which fail, and how, is in testdata/liar.golden, for people
 // to judge; BERTH_TEST_UPDATE writes it anew. That is more than a thousand programs:
-// outside CI each lie meets a third of the commands, and each command a third of the lies.
+// each lie meets a seventh of the commands, and each command a seventh of the lies,
+// unless BERTH_TEST_ALL_LIES is set, as CI does once.
 func TestLiar(t *testing.T) {
 	seed, golden, got := newSeed(t), readFailures(t), failures{}
-	part, update := 3, os.Getenv("BERTH_TEST_UPDATE") != ""
-	if update || os.Getenv("BERTH_TEST_NO_SKIP") == "1" {
+	part, update := 7, os.Getenv("BERTH_TEST_UPDATE") != ""
+	if update || os.Getenv("BERTH_TEST_ALL_LIES") == "1" {
 		part = 1
 	}
 	var mu sync.Mutex

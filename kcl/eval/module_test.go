@@ -170,7 +170,7 @@ func TestBounds(t *testing.T) {
 		if faults.Err() == nil && len(got) > 1000 {
 			t.Errorf("%s is accepted: %.80s", c.expr, got)
 		}
-		if took := time.Since(start); took > 20*time.Second {
+		if took := time.Since(start); took > 2*time.Minute { // without a bound: hours
 			t.Errorf("%s took %v", c.expr, took)
 		}
 	}

@@ -170,7 +170,7 @@ func testMissing(t *testing.T, d storagedriver.StorageDriver) {
 			"Move": d.Move(ctx, p, "/missing/dest"), "Delete": d.Delete(ctx, p),
 			"Walk": d.Walk(ctx, p, func(storagedriver.FileInfo) error { return nil }),
 		} {
-			if _, ok := err.(storagedriver.PathNotFoundError); !ok {
+			if !errors.As(err, new(storagedriver.PathNotFoundError)) {
 				t.Errorf("%s(%s): %v", method, p, err)
 			}
 		}
