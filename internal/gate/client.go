@@ -2,8 +2,11 @@ package gate
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"net/netip"
+	"strings"
+	"sync"
 )
 
 // caller is what the handlers know of who sent a request.
@@ -11,7 +14,7 @@ type caller struct {
 	client netip.Addr // without zone; not valid for a connection that has no address
 	named  string     // client for the log, with the port where it is known
 	// Where the client believes to be: http or https, and host or host:port. Host
-	// is empty if the client names none that could be one.
+	// is empty if the client names none that could be one, or that is in doubt.
 	scheme, host string
 	user         string // see User
 }
@@ -21,14 +24,44 @@ type callerKey struct{}
 // Clients finds out who sends a request, for all handlers behind it: see Client
 // and Origin. That is the other end of the connection, unless this is one of the
 // trusted proxies. Then it is what they tell, see caller.forwarded.
-func Clients(next http.Handler, trusted []netip.Prefix) http.Handler {
+//
+// Who is not trusted and tells that the client is elsewhere than the connection says
+// may be a proxy all the same: the log has it, once, and Origin no host.
+func Clients(next http.Handler, trusted []netip.Prefix, log *slog.Logger) http.Handler {
+	others := &untrusted{log: log, seen: map[netip.Prefix]bool{}}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := direct(r)
 		if trusts(trusted, c.client) {
 			c = c.forwarded(r.Header, trusted)
+		} else if told := c.forwarded(r.Header, nil); told.scheme != c.scheme || !strings.EqualFold(told.host, c.host) {
+			others.tell(&c, told.scheme+"://"+told.host)
+			c.host = ""
 		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, &c)))
 	})
+}
+
+// untrusted are those who tell as proxies do and whose word does not count.
+type untrusted struct {
+	log *slog.Logger
+
+	mu   sync.Mutex
+	seen map[netip.Prefix]bool // by the network of the client
+}
+
+// maxUntrusted bounds how many of them are told of: anybody can be one.
+const maxUntrusted = 64
+
+func (u *untrusted) tell(c *caller, origin string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	network := c.network()
+	if u.seen[network] || len(u.seen) == maxUntrusted {
+		return
+	}
+	u.seen[network] = true
+	u.log.Warn("a proxy is not trusted", "proxy", c.client, "says", origin,
+		"hint", "if it is yours, name it in local.http_config.trusted_proxies")
 }
 
 // direct is the caller at the other end of the connection.
@@ -88,7 +121,9 @@ func (c *caller) network() netip.Prefix {
 }
 
 // Origin returns scheme, http or https, and host with port, if there is one, at
-// which the client believes to be. The host is empty if the client named none.
+// which the client believes to be. The host is empty if the client named none, and
+// where it is not known for a proxy that is not trusted: a path is all that is right
+// then (RFC 9110, section 10.2.2).
 func Origin(r *http.Request) (scheme, host string) {
 	_, c := withCaller(r)
 	return c.scheme, c.host

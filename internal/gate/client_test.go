@@ -2,6 +2,8 @@ package gate_test
 
 import (
 	"crypto/tls"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -24,7 +26,7 @@ func told(remote, host string, secure bool, headers ...string) string {
 	h := gate.Clients(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		scheme, host := gate.Origin(r)
 		got = gate.Client(r.Context()).String() + " " + scheme + "://" + host
-	}), proxies())
+	}), proxies(), slog.New(slog.DiscardHandler))
 	r := httptest.NewRequest(http.MethodGet, "/v2/", nil)
 	r.RemoteAddr, r.Host = remote, host
 	if secure {
@@ -78,15 +80,18 @@ func TestHost(t *testing.T) {
 }
 
 func TestForwarded(t *testing.T) {
-	const here = " http://r.example"
+	const here, doubtful = " http://r.example", " http://"
 	for _, test := range []struct {
 		remote  string
 		headers []string
 		want    string
 	}{
 		// From whom nobody trusts.
-		{"198.51.100.7:1", []string{"X-Forwarded-For", "203.0.113.9", "X-Forwarded-Proto", "https", "X-Forwarded-Host", "evil.example"}, "198.51.100.7/32" + here},
-		{"198.51.100.7:1", []string{"Forwarded", "for=203.0.113.9;proto=https;host=evil.example"}, "198.51.100.7/32" + here},
+		{"198.51.100.7:1", []string{"X-Forwarded-For", "203.0.113.9", "X-Forwarded-Proto", "https", "X-Forwarded-Host", "evil.example"}, "198.51.100.7/32" + doubtful},
+		{"198.51.100.7:1", []string{"Forwarded", "for=203.0.113.9;proto=https;host=evil.example"}, "198.51.100.7/32" + doubtful},
+		{"198.51.100.7:1", []string{"X-Forwarded-Proto", "https"}, "198.51.100.7/32" + doubtful},
+		{"198.51.100.7:1", []string{"X-Forwarded-For", "203.0.113.9", "X-Forwarded-Proto", "http", "X-Forwarded-Host", "R.example"}, "198.51.100.7/32" + here},
+		{"198.51.100.7:1", []string{"Forwarded", "nonsense"}, "198.51.100.7/32" + here},
 
 		// The older headers.
 		{"10.0.0.1:1", nil, "10.0.0.1/32" + here},
@@ -176,6 +181,37 @@ func TestForwardedLog(t *testing.T) {
 	}
 }
 
+// A proxy that nobody has named breaks pushes where it speaks TLS: the log says once
+// what to do. Others, who make that up, cannot fill it.
+func TestUntrustedLog(t *testing.T) {
+	log := new(safeBuffer)
+	h := gate.Clients(http.NotFoundHandler(), proxies(), logTo(log))
+	ask := func(remote string) {
+		r := httptest.NewRequest(http.MethodPost, "/v2/a/blobs/uploads/", nil)
+		r.RemoteAddr = remote
+		r.Header.Set("X-Forwarded-Proto", "https")
+		h.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	ask("10.0.0.1:1")
+	if log.String() != "" {
+		t.Errorf("of a trusted one: %s", log)
+	}
+	for range 3 {
+		ask("198.51.100.7:1")
+	}
+	first := log.String()
+	if strings.Count(first, "\n") != 1 || !strings.Contains(first, "198.51.100.7") || !strings.Contains(first, "https://example.com") ||
+		!strings.Contains(first, "local.http_config.trusted_proxies") {
+		t.Errorf("logged: %s", first)
+	}
+	for i := range 1000 {
+		ask(fmt.Sprintf("198.51.%d.%d:1", i/250, i%250))
+	}
+	if lines := strings.Count(log.String(), "\n"); lines > 100 {
+		t.Errorf("%d lines", lines)
+	}
+}
+
 func FuzzForwarded(f *testing.F) {
 	f.Add("for=203.0.113.9;proto=https", "203.0.113.9", "https", "outer.example")
 	f.Add(`for="[2001:db8::1]:80";x="\"", for=_x`, "a,b", ",", "[::1]:1")
@@ -190,8 +226,11 @@ func FuzzForwarded(f *testing.F) {
 				if _, err := netip.ParsePrefix(network); err != nil {
 					t.Errorf("%q: client %s", headers, network)
 				}
-				if remote == "198.51.100.7:1" && got != "198.51.100.7/32 http://r.example" {
-					t.Errorf("%q is believed: %s", headers, got)
+				if remote == "198.51.100.7:1" {
+					if got != "198.51.100.7/32 http://r.example" && got != "198.51.100.7/32 http://" {
+						t.Errorf("%q is believed: %s", headers, got)
+					}
+					continue
 				}
 				r, err := http.NewRequest(http.MethodGet, origin, nil)
 				if err != nil || r.URL.User != nil || r.URL.Path != "" || r.URL.Scheme != "http" && r.URL.Scheme != "https" {

@@ -20,6 +20,9 @@ type hop struct{ from, scheme, host string }
 // Proxies hand on the headers that they do not know. If both kinds are there and
 // name different clients, or Forwarded cannot be read, none of them counts.
 func (c caller) forwarded(h http.Header, trusted []netip.Prefix) caller {
+	if len(h["X-Forwarded-For"])+len(h["X-Forwarded-Proto"])+len(h["X-Forwarded-Host"])+len(h["Forwarded"]) == 0 {
+		return c
+	}
 	older := c.walk(olderHops(h), trusted)
 	if len(h["Forwarded"]) == 0 {
 		return older

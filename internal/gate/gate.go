@@ -67,7 +67,7 @@ func New(next http.Handler, o Options) (http.Handler, error) {
 	h = Recover(h, log)
 	h = AccessLog(h, log)
 	// All of them speak of the same client.
-	h = Clients(h, o.Proxies)
+	h = Clients(h, o.Proxies, log)
 	// Outermost, for the answers of all the others go to the same client.
 	return Timeouts(h, o.Read, o.Write), nil
 }

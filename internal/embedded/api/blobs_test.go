@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
@@ -159,9 +160,13 @@ func TestLocation(t *testing.T) {
 		tls     bool
 		want    string
 	}{
-		"direct":         {"http://example.com", nil, false, "http://example.com"},
-		"TLS":            {"http://example.com", nil, true, "https://example.com"},
-		"trusted proxy":  {"http://example.com", []string{"X-Forwarded-For", "203.0.113.9", "X-Forwarded-Proto", "https", "X-Forwarded-Host", "r.example:8443"}, false, "https://r.example:8443"},
+		"direct":        {"http://example.com", nil, false, "http://example.com"},
+		"TLS":           {"http://example.com", nil, true, "https://example.com"},
+		"trusted proxy": {"http://example.com", []string{"X-Forwarded-For", "203.0.113.9", "X-Forwarded-Proto", "https", "X-Forwarded-Host", "r.example:8443"}, false, "https://r.example:8443"},
+		// Its word does not count, but it may be right: a path is, wherever the client is.
+		"another proxy":  {"http://example.com", []string{"X-Forwarded-Proto", "https"}, false, ""},
+		"its other name": {"http://example.com", []string{"Forwarded", "host=r.example"}, false, ""},
+		"it agrees":      {"http://example.com", []string{"X-Forwarded-Proto", "http", "X-Forwarded-Host", "example.com"}, false, "http://example.com"},
 		"no host":        {"", nil, false, ""},
 		"no host at all": {"http://a{b", nil, false, ""},
 	} {
@@ -181,8 +186,11 @@ func TestLocation(t *testing.T) {
 				for i := 0; i < len(test.headers); i += 2 {
 					r.Header.Set(test.headers[i], test.headers[i+1])
 				}
+				if name == "trusted proxy" {
+					r.RemoteAddr = "192.0.2.2:1"
+				}
 				w := httptest.NewRecorder()
-				gate.Clients(c.h, []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}).ServeHTTP(w, r)
+				gate.Clients(c.h, []netip.Prefix{netip.MustParsePrefix("192.0.2.2/32")}, slog.New(slog.DiscardHandler)).ServeHTTP(w, r)
 				if got := w.Header().Get("Location"); w.Code != 202 || !strings.HasPrefix(got, want+"/v2/a/blobs/uploads/") {
 					t.Errorf("%d %s, want it at %q", w.Code, got, want)
 				}
