@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -15,13 +16,13 @@ import (
 )
 
 func (h *Handler) manifest(w http.ResponseWriter, r *http.Request, repo, reference string) {
-	_, err := store.CheckDigest(reference)
-	byDigest := err == nil
+	_, noDigest := store.CheckDigest(reference)
+	byDigest := noDigest == nil
 	if !byDigest {
-		if store.CheckTag(reference) != nil {
+		if err := store.CheckTag(reference); err != nil {
 			// A tag has no colon, so that it was meant for a digest.
-			if err = store.CheckTag(reference); hasColon(reference) {
-				_, err = store.CheckDigest(reference)
+			if strings.Contains(reference, ":") {
+				err = noDigest
 			}
 			h.fail(w, r, err)
 			return
@@ -37,15 +38,6 @@ func (h *Handler) manifest(w http.ResponseWriter, r *http.Request, repo, referen
 	default:
 		h.refuse(w, r, "GET, HEAD, PUT, DELETE")
 	}
-}
-
-func hasColon(s string) bool {
-	for i := range len(s) {
-		if s[i] == ':' {
-			return true
-		}
-	}
-	return false
 }
 
 // getManifest is end-3. What the client accepts is not looked at: a manifest has

@@ -2,7 +2,6 @@ package store
 
 import (
 	"fmt"
-	"regexp"
 
 	"github.com/opencontainers/go-digest"
 
@@ -43,20 +42,12 @@ func fault(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-var (
-	nameForm = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
-	tagForm  = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
-)
-
-// maxName is the longest name of a repository that all common clients take.
-const maxName = 255
-
 // CheckName fails with NameInvalid for what is no name of a repository.
 func CheckName(name string) error {
-	if len(name) > maxName {
-		return fault(NameInvalid, "a repository name has at most %d characters", maxName)
+	if len(name) > oci.MaxRepository {
+		return fault(NameInvalid, "a repository name has at most %d characters", oci.MaxRepository)
 	}
-	if !nameForm.MatchString(name) {
+	if !oci.IsRepository(name) {
 		return fault(NameInvalid, "not a repository name: lower-case letters, digits, and . _ - between them, in parts divided by /")
 	}
 	return nil
@@ -64,7 +55,7 @@ func CheckName(name string) error {
 
 // CheckTag fails with TagInvalid for what is no tag.
 func CheckTag(tag string) error {
-	if !tagForm.MatchString(tag) {
+	if !oci.IsTag(tag) {
 		return fault(TagInvalid, "not a tag: at most 128 letters, digits, _ . and -, the first none of the last two")
 	}
 	return nil
