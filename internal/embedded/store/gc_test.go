@@ -280,7 +280,7 @@ func TestCollectUploads(t *testing.T) {
 				r = open(t, r.driver)
 			}
 			if test.busy {
-				u.mu.Lock()
+				u.take()
 			}
 			for _, dry := range []bool{true, false} {
 				report, err := r.Collect(r.ctx, Collection{Delay: test.delay, DryRun: dry})
@@ -290,7 +290,7 @@ func TestCollectUploads(t *testing.T) {
 				}
 			}
 			if test.busy {
-				u.mu.Unlock()
+				u.release()
 			}
 			again, err := r.Upload(r.ctx, "a", u.ID)
 			if test.purged == 1 {

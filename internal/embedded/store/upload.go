@@ -20,9 +20,11 @@ type Upload struct {
 	ID   string
 	Repo string
 
-	s       *Store
-	mu      sync.Mutex  // held by a request, for as long as its body lasts
-	pausing atomic.Bool // it is held for a moment, and by no request
+	s  *Store
+	mu sync.Mutex // held by a request, for as long as its body lasts, or by another for a moment
+	// busy is whether a request is at it: it has mu, or waits for who has it for a
+	// moment.
+	busy atomic.Bool
 
 	client string // that began it, from its first byte on
 	known  bool   // to uploads: something of it has come
@@ -42,17 +44,20 @@ type Upload struct {
 // take holds an upload for a request, until release. It is false when another
 // request is at it.
 func (u *Upload) take() bool {
-	if u.mu.TryLock() {
-		return true
+	if !u.busy.CompareAndSwap(false, true) {
+		return false
 	}
-	if u.pausing.Load() {
-		u.mu.Lock()
-		return true
-	}
-	return u.mu.TryLock()
+	u.mu.Lock()
+	return true
 }
 
 func (u *Upload) release() {
+	u.busy.Store(false)
+	u.leave()
+}
+
+// leave gives back what the holder of mu used, and mu.
+func (u *Upload) leave() {
 	if u.slot {
 		u.slot = false
 		u.s.writers.leave(u.slotOf)
@@ -73,8 +78,6 @@ func (u *Upload) rest(idle time.Duration, then func()) {
 	if time.Since(u.used) < idle {
 		return
 	}
-	u.pausing.Store(true)
-	defer u.pausing.Store(false)
 	_ = u.pause()
 	then()
 }

@@ -200,6 +200,60 @@ func TestUploadParallel(t *testing.T) {
 	r.must(err)
 }
 
+// Between two requests of an upload its file may just be closed for idleness: the
+// second one waits for that, and is not told of another request.
+func TestUploadRests(t *testing.T) {
+	r := open(t, memory(t))
+	u := r.StartUpload("a")
+	_, err := u.Append(r.ctx, reader("a"), 0)
+	r.must(err)
+	over := make(chan struct{})
+	var tidying sync.WaitGroup
+	tidying.Go(func() {
+		for {
+			select {
+			case <-over:
+				return
+			default:
+				u.rest(0, func() {})
+			}
+		}
+	})
+	for i := range int64(3000) {
+		if _, err := u.Append(r.ctx, reader(""), 1); err != nil {
+			t.Errorf("request %d: %v", i, err)
+			break
+		}
+	}
+	close(over)
+	tidying.Wait()
+}
+
+// Nor does a request wait for the body of another one, whatever is done to their
+// upload as they come.
+func TestUploadParallelRests(t *testing.T) {
+	r := open(t, memory(t))
+	u := r.StartUpload("a")
+	body, write := io.Pipe()
+	ended := make(chan error, 2)
+	u.rest(0, func() {
+		for range 2 {
+			go func() {
+				_, err := u.Append(r.ctx, body, 0)
+				ended <- err
+			}()
+		}
+		select {
+		case err := <-ended:
+			r.wants(err, BlobUploadInvalid)
+		case <-time.After(10 * time.Second):
+			t.Error("two requests wait for one upload")
+		}
+	})
+	r.must(write.Close())
+	r.must(<-ended)
+}
+
 // Many who look for the same upload after a restart get the same one.
 func TestUploadFoundOnce(t *testing.T) {
 	r := open(t, files(t))

@@ -104,7 +104,7 @@ var errUploadUnknown = fault(BlobUploadUnknown, "no such upload: it was finished
 func (us *uploads) stored(ctx context.Context, repo, id string) (*Upload, error) {
 	u := &Upload{ID: id, Repo: repo, s: us.s, client: clientOf(ctx), known: true, used: time.Now()}
 	u.mu.Lock()
-	defer u.release()
+	defer u.leave()
 	if err := u.enter(ctx); err != nil {
 		return nil, err
 	}
