@@ -304,6 +304,61 @@ func TestCollectUploads(t *testing.T) {
 	}
 }
 
+// What a client was told that it sent is not lost because an upload cannot be
+// opened just now: another collection removes it.
+func TestCollectUploadsThatFail(t *testing.T) {
+	for name, fault := range map[string]error{"storage": errStorage, "too many": fault(TooMany, "too many")} {
+		t.Run(name, func(t *testing.T) {
+			fails := false
+			r := open(t, &around{StorageDriver: files(t), before: func(op, _ string) error {
+				if fails && op == "Writer" {
+					return fault
+				}
+				return nil
+			}})
+			u := r.StartUpload("a")
+			_, err := u.Append(r.ctx, reader("content"), 0)
+			r.must(err)
+			r.must(r.Close())
+			r = open(t, r.driver)
+			purge := func(want int) {
+				t.Helper()
+				report, err := r.Collect(r.ctx, Collection{})
+				r.must(err)
+				if report.Freed.Uploads != want {
+					t.Errorf("%d uploads were freed, want %d", report.Freed.Uploads, want)
+				}
+			}
+			fails = true
+			purge(0)
+			fails = false
+			again, err := r.Upload(r.ctx, "a", u.ID)
+			r.must(err)
+			if n := again.Offset(r.ctx); n != 7 {
+				t.Errorf("it is at %d, want 7", n)
+			}
+			r.must(r.Close())
+			r = open(t, r.driver)
+			purge(1)
+		})
+	}
+}
+
+// Uploads of another program, which are directories, go as well.
+func TestCollectForeignUploads(t *testing.T) {
+	r := open(t, files(t))
+	const id = "01234567-89ab-cdef-0123-456789abcdef"
+	r.must(r.driver.PutContent(r.ctx, uploadPath("a", id)+"/data", []byte("content")))
+	report, err := r.Collect(r.ctx, Collection{})
+	r.must(err)
+	if report.Freed.Uploads != 1 {
+		t.Errorf("%d uploads were freed", report.Freed.Uploads)
+	}
+	if left, err := r.list(r.ctx, uploadsPath("a")); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
 func TestCollectEmptyRepositories(t *testing.T) {
 	r := open(t, files(t))
 	r.image("gone", "v1", "dead")

@@ -263,7 +263,8 @@ func (u *Upload) settle() error {
 }
 
 // purge removes the uploads of a repository that are idle for as long as delay,
-// and returns how many there were. Those that a request is at are not.
+// and returns how many there were. Those that a request is at are not, and those
+// that cannot be opened now are left to another time.
 func (us *uploads) purge(ctx context.Context, repo string, delay time.Duration, dryRun bool) (n int, err error) {
 	ids, err := us.s.list(ctx, uploadsPath(repo))
 	if err != nil {
@@ -277,31 +278,51 @@ func (us *uploads) purge(ctx context.Context, repo string, delay time.Duration, 
 		if !old {
 			continue
 		}
+		if !dryRun {
+			gone, err := us.abandon(ctx, repo, id)
+			if err != nil {
+				return n, err
+			}
+			if !gone {
+				continue
+			}
+		}
 		n++
-		if dryRun {
-			continue
-		}
-		if err := us.abandon(ctx, repo, id); err != nil {
-			return n, err
-		}
 	}
 	return n, nil
 }
 
-// abandon removes an upload, unless somebody came back to it.
-func (us *uploads) abandon(ctx context.Context, repo, id string) error {
+// abandon removes an upload, unless somebody came back to it, and reports whether
+// it is gone. One that is merely hard to open has what its client was told that it
+// has, and stays.
+func (us *uploads) abandon(ctx context.Context, repo, id string) (gone bool, err error) {
 	u := us.get(repo, id)
 	if u == nil {
-		var err error
 		if u, err = us.stored(ctx, repo, id); err != nil {
-			return us.s.remove(ctx, uploadPath(repo, id))
+			return us.abandonClosed(ctx, repo, id, err)
 		}
 	}
 	if !u.take() {
-		return nil
+		return false, nil
 	}
 	defer u.release()
-	return u.cancel(ctx)
+	return true, u.cancel(ctx)
+}
+
+// abandonClosed is abandon for an upload that cannot be opened, and why. It is
+// nobody's if the storage has none of it, or a directory, as other programs make it.
+func (us *uploads) abandonClosed(ctx context.Context, repo, id string, why error) (gone bool, err error) {
+	if !errors.Is(why, errUploadUnknown) {
+		info, err := us.s.driver.Stat(ctx, uploadPath(repo, id))
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		if err != nil || !info.IsDir() {
+			us.s.log.Warn("an abandoned upload cannot be opened, and is left to the next collection", "repository", repo, "error", why)
+			return false, nil
+		}
+	}
+	return true, us.s.remove(ctx, uploadPath(repo, id))
 }
 
 func (us *uploads) idle(ctx context.Context, repo, id string, delay time.Duration) (bool, error) {
