@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -105,6 +106,27 @@ var steps = map[string]step{
 		do:     func(r *registry) error { return r.tryDelete("a", madeOf("new", refersTo(nameOf(old)))) },
 		after:  func(r *registry) { r.lacks("a", madeOf("new", refersTo(nameOf(old)))) },
 	},
+	"delete a damaged referrer": {
+		before: func(r *registry) {
+			img := r.image("a", "", "new", refersTo(nameOf(old)))
+			r.damage(img[0], broken["truncated"])
+		},
+		do:    func(r *registry) error { return r.tryDelete("a", madeOf("new", refersTo(nameOf(old)))) },
+		after: func(r *registry) { r.lacks("a", madeOf("new", refersTo(nameOf(old)))) },
+	},
+	"push a damaged referrer": {
+		before: func(r *registry) { r.loseReferrer(madeOf("new", refersTo(nameOf(old)))) },
+		do:     func(r *registry) error { return r.tryPut("a", "", madeOf("new", refersTo(nameOf(old)))) },
+		after:  func(r *registry) { r.leads("a", "", madeOf("new", refersTo(nameOf(old)))) },
+	},
+	"restore a referrer": {
+		before: func(r *registry) { r.loseReferrer(madeOf("new", refersTo(nameOf(old)))) },
+		do: func(r *registry) error {
+			d, p := manifestPut("a", "", madeOf("new", refersTo(nameOf(old))))
+			return r.Restore(r.ctx, d.Digest, bytes.NewReader(p.Content))
+		},
+		after: func(r *registry) { r.leads("a", "", madeOf("new", refersTo(nameOf(old)))) },
+	},
 	"collect": {
 		before: func(r *registry) {
 			subject := r.image("a", "", "subject")
@@ -149,6 +171,26 @@ var steps = map[string]step{
 		},
 		after: func(r *registry) { r.holds("a", "layer of new", digest.SHA256) },
 	},
+}
+
+// loseReferrer damages a referrer that the repositories a and b have, and makes their
+// indexes without it.
+func (r *registry) loseReferrer(m v1.Manifest) {
+	r.t.Helper()
+	for _, repo := range []string{"a", "b"} {
+		r.damage(r.image(repo, "", "new", func(n *v1.Manifest) { n.Subject = m.Subject })[0], broken["empty"])
+	}
+	r.manifests.Purge()
+	for _, repo := range []string{"a", "b"} {
+		r.must(r.referrers.invalidate(r.ctx, repo))
+		list, err := r.referring(repo, m.Subject.Digest)
+		r.must(err)
+		for _, d := range list {
+			if d.Digest == nameOf(m).Digest {
+				r.t.Fatal("what is damaged is still listed")
+			}
+		}
+	}
 }
 
 // madeOf is the manifest that registry.image pushes.
@@ -228,7 +270,7 @@ func (r *registry) sound(repo string, but ...string) {
 		}
 	}
 	want, got := map[digest.Digest][]v1.Descriptor{}, map[digest.Digest][]v1.Descriptor{}
-	ask := []digest.Digest{}
+	ask, damaged := []digest.Digest{}, map[digest.Digest]bool{}
 	r.must(r.eachRevision(r.ctx, repo, func(canonical digest.Digest, names []digest.Digest) error {
 		ask = append(ask, canonical)
 		m, p, err := r.load(r.ctx, canonical)
@@ -236,11 +278,13 @@ func (r *registry) sound(repo string, but ...string) {
 			want[p.subject] = append(want[p.subject], descriptor(p, names[len(names)-1], int64(len(m.Content))))
 			ask = append(ask, p.subject)
 		}
-		return err
+		damaged[canonical] = code(err) == ManifestUnknown // it may still be listed
+		return unless(ManifestUnknown, err)
 	}))
 	for _, d := range ask {
 		list, err := r.referring(repo, d)
 		r.must(err)
+		list = slices.DeleteFunc(list, func(l v1.Descriptor) bool { return damaged[l.Digest] })
 		if len(list) > 0 {
 			slices.SortFunc(list, func(a, b v1.Descriptor) int { return cmp.Compare(a.Digest, b.Digest) })
 			got[d] = list

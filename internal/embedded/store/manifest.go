@@ -305,7 +305,7 @@ func (s *Store) named(ctx context.Context, repo string, m parsed) (named []diges
 
 // writeManifest writes what the storage does not have yet, for the holder of
 // the claims and of the locks of manifest and tag. mended is whether the repository
-// had the manifest, without its content.
+// had the manifest, or may have had it, without its content.
 func (s *Store) writeManifest(ctx context.Context, p Put, m parsed, canonical, name digest.Digest, tag string) (mended bool, err error) {
 	before, err := s.tagBefore(ctx, p, tag)
 	if err != nil {
@@ -317,10 +317,15 @@ func (s *Store) writeManifest(ctx context.Context, p Put, m parsed, canonical, n
 		writes = append(writes, write{blobData(canonical), p.Content})
 	}
 	for _, d := range slices.Compact([]digest.Digest{canonical, name}) {
-		if s.hasRevision(ctx, p.Repo, d) {
-			mended = lacks
-		} else {
+		err := s.hasRevision(ctx, p.Repo, d)
+		if err != nil {
 			writes = append(writes, write{revisionLink(p.Repo, d), []byte(canonical)})
+		}
+		mended = mended || lacks && !missing(err)
+	}
+	if mended && m.subject != "" {
+		if err := s.referAgain(ctx, canonical); err != nil {
+			return false, err
 		}
 	}
 	written := false
@@ -369,15 +374,14 @@ func (s *Store) holds(ctx context.Context, canonical digest.Digest) bool {
 	return err == nil
 }
 
-// hasRevision reports whether a repository has a manifest, as holds does.
-func (s *Store) hasRevision(ctx context.Context, repo string, d digest.Digest) bool {
-	var err error
-	if s.onDisk() {
-		_, err = s.canonicalLink(ctx, revisionLink(repo, d), d)
-	} else {
-		_, err = s.revision(ctx, repo, d)
+// hasRevision fails unless a repository has a manifest, as holds does. That the
+// storage has none is missing.
+func (s *Store) hasRevision(ctx context.Context, repo string, d digest.Digest) error {
+	if !s.onDisk() && s.revisions.Contains(at(repo, d)) {
+		return nil
 	}
-	return err == nil
+	_, err := s.canonicalLink(ctx, revisionLink(repo, d), d)
+	return err
 }
 
 // tagBefore returns what a tag leads to before a PUT; "" for nothing.

@@ -137,7 +137,11 @@ func (s *Store) removeRevision(ctx context.Context, repo string, canonical diges
 	case err != nil && !errors.As(err, &e):
 		return err
 	case err != nil: // it may be a referrer of anything
-		return errors.Join(unlink(), s.referrers.invalidate(ctx, repo))
+		// Before it is gone: the index would list it for good if this ended in between.
+		if err := s.referrers.invalidate(ctx, repo); err != nil {
+			return err
+		}
+		return unlink()
 	case p.subject != "":
 		return s.referrers.remove(ctx, repo, p.subject, canonical, unlink)
 	}

@@ -391,6 +391,9 @@ func (u *Upload) restore(ctx context.Context, want digest.Digest) error {
 	if err := u.store(ctx); err != nil {
 		return err
 	}
+	if err := u.s.referAgain(ctx, want); err != nil {
+		return err
+	}
 	if err := u.s.publish(ctx, uploadPath(u.Repo, u.ID), blobData(want)); err != nil {
 		return err
 	}
@@ -402,8 +405,9 @@ func (u *Upload) restore(ctx context.Context, want digest.Digest) error {
 	return u.s.referAgain(ctx, want)
 }
 
-// referAgain makes the index of referrers anew where a manifest is one that came
-// back, which an index made without it does not have.
+// referAgain makes the index of referrers anew where a manifest is one that comes
+// back, which an index made without it does not have. It is called before, as this
+// process may end in between, and after, as the index may be made in between.
 func (s *Store) referAgain(ctx context.Context, canonical digest.Digest) error {
 	var repos []string
 	if err := s.eachRepository(ctx, func(repo string, _ []string) { repos = append(repos, repo) }); err != nil {
