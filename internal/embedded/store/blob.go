@@ -133,12 +133,16 @@ func (s *Store) unlinkBlob(ctx context.Context, repo string, d digest.Digest) er
 	return err
 }
 
-// Mount gives a repository a blob that another one has.
+// Mount gives a repository a blob that another one has, and that is not damaged, as
+// far as its size tells.
 //
 // Errors: BlobUnknown.
 func (s *Store) Mount(ctx context.Context, repo, from string, d digest.Digest) error {
 	b, err := s.find(ctx, from, d)
 	if err != nil {
+		return err
+	}
+	if err := s.check(ctx, d, &b, nil); err != nil {
 		return err
 	}
 	defer s.claims.hold(b.Digest, repositoryClaim(repo))()

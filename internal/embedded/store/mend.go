@@ -77,25 +77,34 @@ func (s *Store) check(ctx context.Context, asked digest.Digest, b *Blob, file io
 }
 
 // doubt verifies a blob that does not have the size it should, and puts it into
-// quarantine if it is damaged. A sound one is read once only, whoever is wrong
-// about it.
+// quarantine if it is damaged. It is read once only, whoever is wrong about it and
+// however many ask at once. Where a push or a collection is at it, a damaged one
+// stays where it is: the next push replaces it, or else a scrub finds it.
 func (s *Store) doubt(ctx context.Context, canonical digest.Digest, size int64) (damaged bool, err error) {
-	if was, ok := s.sound.Get(canonical); ok && was == size {
-		return false, nil
+	leave, err := s.verdicts.enter(ctx, canonical)
+	if err != nil {
+		return false, err
+	}
+	defer leave()
+	sound, known := s.verdicts.get(canonical, size)
+	if known {
+		return !sound, nil
 	}
 	p := newPass(s)
-	n, ok, err := p.verify(ctx, canonical)
+	n, sound, err := p.verify(ctx, canonical)
 	switch {
 	case missing(err):
 		s.forgetBlobs()
 		return true, nil
 	case err != nil:
 		return false, err
-	case ok:
-		s.sound.Add(canonical, n)
+	}
+	s.verdicts.add(canonical, n, sound)
+	if sound {
 		return false, nil
 	}
-	return true, p.quarantine(ctx, canonical)
+	_, err = p.setAside(ctx, canonical)
+	return true, err
 }
 
 // sizeError is the fault of a manifest that gives a blob another size than the

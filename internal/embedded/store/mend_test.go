@@ -2,8 +2,12 @@ package store
 
 import (
 	"bytes"
+	"context"
 	"os"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -104,11 +108,69 @@ func TestWrongSize(t *testing.T) {
 				r.wants(err, BlobUnknown)
 				_, _, err = r.OpenBlob(r.ctx, "a", img[2].Digest)
 				r.wants(err, BlobUnknown)
+				r.wants(r.Mount(r.ctx, "b", "a", img[2].Digest), BlobUnknown)
 				r.image("a", "v1", "image")
 				r.complete("a", "v1")
 			})
 		}
 	}
+}
+
+// Nor is it mounted, so that the client sends it.
+func TestMountWrongSize(t *testing.T) {
+	r := open(t, files(t))
+	base := r.image("a", "v1", "image")[2]
+	r.damage(base, broken["truncated"])
+	r.wants(r.Mount(r.ctx, "b", "a", base.Digest), BlobUnknown)
+	r.blob("b", "layer of image")
+	r.put("b", "v1", imageOf(r.blob("b", "config"), []v1.Descriptor{base}))
+	r.complete("b", "v1")
+}
+
+// Who asks for a damaged blob does not wait for the end of a collection, in which it
+// cannot be put into quarantine, and it is not read for each who asks.
+func TestWrongSizeWhileCollecting(t *testing.T) {
+	var reads atomic.Int32
+	d := &around{StorageDriver: files(t), before: func(op, path string) error {
+		if op == "Reader" {
+			reads.Add(1)
+		}
+		return nil
+	}}
+	r := open(t, d)
+	config, layer := r.blob("a", "config"), r.blob("a", "layer")
+	r.claims.begin()
+	r.must(r.Mount(r.ctx, "b", "a", layer.Digest))
+	r.damage(layer, broken["truncated"])
+	ctx, cancel := context.WithTimeout(r.ctx, 10*time.Second)
+	defer cancel()
+	const many = 20
+	reads.Store(0)
+	var all sync.WaitGroup
+	for range many {
+		all.Go(func() {
+			_, _, err := r.OpenBlob(ctx, "a", layer.Digest)
+			if code(err) != BlobUnknown {
+				t.Errorf("%v, want %s", err, BlobUnknown)
+			}
+		})
+	}
+	all.Wait()
+	if n := reads.Load(); n != many+1 { // each opens it before its size is known
+		t.Errorf("%d looks at one blob read it %d times", many, n-many)
+	}
+	r.blobs.Purge()
+	_, p := manifestPut("a", "v1", imageOf(config, []v1.Descriptor{layer}))
+	_, err := r.PutManifest(ctx, p)
+	r.wants(err, ManifestBlobUnknown)
+	r.claims.end()
+	if damaged := r.scrub().Damaged; len(damaged) != 1 {
+		t.Errorf("a scrub finds %+v", damaged)
+	}
+	r.blob("a", "layer")
+	_, err = r.PutManifest(r.ctx, p)
+	r.must(err)
+	r.complete("a", "v1")
 }
 
 // Of a manifest and a blob of different sizes, the one that is wrong is told of.

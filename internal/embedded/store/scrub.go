@@ -254,27 +254,38 @@ func (p *pass) verify(ctx context.Context, d digest.Digest) (n int64, ok bool, e
 	}
 }
 
-// quarantine takes a damaged blob out of the way.
+// quarantine takes a damaged blob out of the way as soon as nobody is at it.
 func (p *pass) quarantine(ctx context.Context, d digest.Digest) error {
 	const wait = 20 * time.Millisecond
-	s := p.s
-	for !s.claims.condemn(d) { // a push looks at it
+	for {
+		if done, err := p.setAside(ctx, d); done || err != nil {
+			return err
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(wait):
 		}
 	}
+}
+
+// setAside takes a damaged blob out of the way. It does not, and is not done, while
+// a push looks at it, nor before the end of a collection in which one did.
+func (p *pass) setAside(ctx context.Context, d digest.Digest) (done bool, err error) {
+	s := p.s
+	if !s.claims.condemn(d) {
+		return false, nil
+	}
 	defer s.claims.spare(d)
 	// Those who were at it may have mended or removed it.
 	if _, ok, err := p.verify(ctx, d); ok || missing(err) {
-		return nil
+		return true, nil
 	}
 	s.log.Error("a blob is damaged and not served any more: push it again", "digest", d)
-	err := s.driver.Move(ctx, blobData(d), quarantinePath(d))
+	err = s.driver.Move(ctx, blobData(d), quarantinePath(d))
 	s.forgetBlobs()
 	s.manifests.Remove(d)
-	return err
+	return true, err
 }
 
 // forgetBlobs forgets what the storage may have otherwise now, whichever
@@ -399,6 +410,7 @@ func (u *Upload) restore(ctx context.Context, want digest.Digest) error {
 	}
 	u.end()
 	u.s.manifests.Remove(want)
+	u.s.verdicts.forget(want)
 	if err := u.s.remove(ctx, quarantinePath(want)); err != nil {
 		return err
 	}

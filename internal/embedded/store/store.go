@@ -41,7 +41,7 @@ type Store struct {
 	manifests *lru.Cache[digest.Digest, Manifest] // small ones, by canonical digest
 	tagged    *lru.Cache[string, digest.Digest]   // by repository:tag
 	sizes     *lru.Cache[digest.Digest, int64]    // of blobs, as manifests have them, which name them by any digest
-	sound     *lru.Cache[digest.Digest, int64]    // sizes of blobs that were doubted, and verified
+	verdicts  *verdicts                           // on blobs that were doubted
 
 	// Where a cache is filled from storage, or storage changes, one of these is
 	// held: or a slow reader could put back what a writer has just replaced.
@@ -97,7 +97,7 @@ func New(driver storagedriver.StorageDriver, opts Options) *Store {
 		manifests:  cache[digest.Digest, Manifest](cachedManifests),
 		tagged:     cache[string, digest.Digest](cachedLinks),
 		sizes:      cache[digest.Digest, int64](cachedLinks),
-		sound:      cache[digest.Digest, int64](cachedLinks),
+		verdicts:   newVerdicts(),
 	}
 	const loads = 32
 	s.loading, s.parsing = make(chan struct{}, loads), make(chan struct{}, runtime.GOMAXPROCS(0))

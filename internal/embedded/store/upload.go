@@ -293,6 +293,7 @@ func (u *Upload) publish(ctx context.Context, b Blob, alias digest.Digest) (move
 	default:
 		if err = u.store(ctx); err == nil {
 			err = s.publish(ctx, uploadPath(u.Repo, u.ID), blobData(b.Digest), links...)
+			s.verdicts.forget(b.Digest)
 		}
 		moved = err == nil
 	}
