@@ -71,6 +71,10 @@ func TestParseManifest(t *testing.T) {
 		}
 		return strings.Replace(text, was, is, 1)
 	}
+	manyAnnotations := `{"annotations":{"a":""`
+	for i := range 10_000 {
+		manyAnnotations += `,"` + strconv.Itoa(i) + `":""`
+	}
 	for name, c := range map[string]struct {
 		content, declared string
 		want              string // the media type, or a part of the message
@@ -120,6 +124,7 @@ func TestParseManifest(t *testing.T) {
 		"a platform in other letters":     {with(index, `"size":0`, `"size":0,"platform":{"OS":"linux"}`), "", "is spelled"},
 		"two annotations":                 {with(image, `{`, `{"annotations":{"a":"1","a":"2"},`), "", `two members "a"`},
 		"two unknown members, far inside": {with(image, `{`, `{"x":[{"y":{"z":1,"z":1}}],`), "", `two members "z"`},
+		"too many annotations":            {with(image, `{`, manyAnnotations+`},`), "", "more than 10000 members"},
 		"trailing data":                   {image + `{}`, "", "something follows"},
 		"a second manifest":               {image + image, "", "something follows"},
 		"a byte order mark":               {"\ufeff" + image, "", "an object has to be"},

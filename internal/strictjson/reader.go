@@ -19,6 +19,10 @@ import (
 // have four levels, and what tools add to them few more.
 const maxDepth = 64
 
+// maxMembers bounds the members of one object: the larger it is, the longer each of
+// its names takes to compare. Manifests have some dozen annotations.
+const maxMembers = 10_000
+
 // Reader reads one text from its beginning. After a fault its methods do nothing
 // and return zero values, so that only Read has to look at it.
 type Reader struct {
@@ -82,6 +86,10 @@ func (r *Reader) Object(known []string, member func(name string)) {
 func (r *Reader) once(name string, first int, many map[string]struct{}) map[string]struct{} {
 	const few = 16
 	twice := false
+	if len(many) == maxMembers {
+		r.Fail("an object has more than %d members", maxMembers)
+		return many
+	}
 	switch own := r.names[first:]; {
 	case many != nil:
 		_, twice = many[name]

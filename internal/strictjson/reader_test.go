@@ -24,6 +24,14 @@ func TestRead(t *testing.T) {
 		many[strings.Repeat("x", i)] = i
 	}
 	wide, _ := json.Marshal(many)
+	most := make(map[int]int)
+	for i := range maxMembers {
+		most[i] = i
+	}
+	widest, _ := json.Marshal(most)
+	if err := skip("[" + string(widest) + "," + string(widest) + "]"); err != nil {
+		t.Errorf("two objects of %d members: %v", maxMembers, err)
+	}
 	if err := skip(string(wide)); err != nil {
 		t.Errorf("%s: %v", wide, err)
 	}
@@ -40,6 +48,7 @@ func TestRead(t *testing.T) {
 		strings.Replace(string(wide), `"xx":`, `"xxx":`, 1):               `two members "xxx"`,
 		strings.Repeat("[", maxDepth+1) + strings.Repeat("]", maxDepth+1): "deeper than",
 		strings.Repeat(`{"a":`, 1<<20):                                    "deeper than",
+		strings.Replace(string(widest), "{", `{"x":0,`, 1):                "more than 10000 members",
 	} {
 		if err := skip(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.50q: %v, want %q", text, err, want)
