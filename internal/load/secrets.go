@@ -45,11 +45,14 @@ type secretFinder struct {
 	found []string
 }
 
-// add takes what is secret of the text that something of the name holds.
+// add takes what is secret of the text that something of the name holds, unless it
+// is a word that may stand elsewhere for itself: at its own name it is hidden anyway.
 func (s *secretFinder) add(name, text string) {
 	switch {
-	case redact.Name(name) && text != "":
-		s.found = append(s.found, text)
+	case redact.Name(name):
+		if redact.Telling(text) {
+			s.found = append(s.found, text)
+		}
 	case slices.Contains(s.urls, name):
 		s.found = append(s.found, redact.Parts(text)...)
 	}

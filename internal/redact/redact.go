@@ -65,12 +65,12 @@ func Parts(value string) []string {
 		parts = append(parts, hidden)
 		parts = append(parts, strings.FieldsFunc(hidden, func(r rune) bool { return strings.ContainsRune(":/?&=#", r) })...)
 	}
-	return slices.DeleteFunc(parts, func(p string) bool { return !telling(p) })
+	return slices.DeleteFunc(parts, func(p string) bool { return !Telling(p) })
 }
 
-// telling reports whether a text is of such a form that its other occurrences are
+// Telling reports whether a text is of such a form that its other occurrences are
 // the same secret: words are not.
-func telling(s string) bool {
+func Telling(s string) bool {
 	return len(s) >= 6 && strings.ContainsFunc(s, func(r rune) bool { return r < 'a' || r > 'z' })
 }
 
