@@ -124,7 +124,7 @@ func (a *Ahead) open(ctx context.Context) bool {
 	err := u.Tags(ctx, Page{Limit: 1}, func([]string) error { return errTagged })
 	free := err == nil || Missing(err)
 	if u.location != nil {
-		u.uncertain, u.doubtful = true, true
+		u.uncertain, u.doubtful, u.inherited = true, true, true
 		return free
 	}
 	return free && a.begin(ctx)
@@ -140,7 +140,7 @@ func (a *Ahead) begin(ctx context.Context) bool {
 }
 
 // find asks how much the registry has, and begins anew where it does not know the
-// upload any more.
+// upload any more, or another process's cannot be asked about.
 func (a *Ahead) find(ctx context.Context) bool {
 	u := a.upload
 	offset, err := u.where(ctx)
@@ -148,11 +148,11 @@ func (a *Ahead) find(ctx context.Context) bool {
 	case err == nil:
 		u.offset, u.uncertain = offset, false
 		return true
-	case !gone(err) || u.fresh >= maxFresh:
+	case transport.Transient(err) || !gone(err) && !u.inherited || u.fresh >= maxFresh:
 		return false
 	}
 	u.fresh++
-	u.location, u.uncertain = nil, false
+	u.disinherit()
 	return a.begin(ctx)
 }
 
@@ -206,6 +206,6 @@ func (a *Ahead) drop(ctx context.Context) {
 			discard(resp)
 		}
 	}
-	u.location, u.offset, u.uncertain, u.doubtful = nil, 0, false, false
+	u.disinherit()
 	a.note.forget()
 }

@@ -191,6 +191,25 @@ func TestSendAheadGoesOn(t *testing.T) {
 	}
 }
 
+// What another process has sent ahead and nobody can go on with is sent again.
+func TestSendAheadUnusable(t *testing.T) {
+	_, data, _ := content(aheadSize)
+	for name, hook := range unusable {
+		t.Run(name, func(t *testing.T) {
+			f, address, dir := killed(t, data)
+			f.mu.Lock()
+			f.hook = hook
+			f.mu.Unlock()
+			s := sendAhead(t.Context(), t, f, address, dir, data, 2*piece+1)
+			s.finish()
+			s.ahead.Close(t.Context(), Published)
+			if list := notes(t, dir); len(list) > 0 {
+				t.Errorf("left: %v", list)
+			}
+		})
+	}
+}
+
 // TestSendAheadAfter: what the next process does with what one that was killed has
 // left, by what happened meanwhile.
 func TestSendAheadAfter(t *testing.T) {

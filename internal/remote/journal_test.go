@@ -1,8 +1,10 @@
 package remote
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -143,6 +145,84 @@ func TestJournal(t *testing.T) {
 			}
 		})
 	}
+}
+
+// unusable is what may have become of the upload that another process has begun,
+// at a registry that takes new ones.
+var unusable = map[string]func(w http.ResponseWriter, r *http.Request) bool{
+	"credentials": times(always, "", "/u0", answer(http.StatusUnauthorized)),
+	"forbidden":   times(always, "", "/u0", answer(http.StatusForbidden)),
+	"broken":      times(always, "", "/u0", answer(http.StatusInternalServerError)),
+	"conflict":    times(always, "", "/u0", answer(http.StatusConflict)),
+	"not a word": times(always, "", "/u0", func(http.ResponseWriter, *http.Request) {
+		panic(http.ErrAbortHandler)
+	}),
+	"no place": times(always, "GET", "/u0", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", "http://[::1")
+		w.WriteHeader(http.StatusNoContent)
+	}),
+	"takes no piece": times(always, "PATCH", "/u0", answer(http.StatusForbidden)),
+	"takes no user":  times(always, "PATCH", "/u0", answer(http.StatusUnauthorized)),
+}
+
+// An upload that another process has begun and nobody can go on with is lost, and
+// keeps no content from being sent.
+func TestJournalUnusable(t *testing.T) {
+	for name, hook := range unusable {
+		t.Run(name, func(t *testing.T) {
+			f, address, dir := interrupted(t)
+			f.hook = hook
+			finish(t, f, address, dir)
+			f.wantRequests(t, 1, "POST", "")
+			if list := notes(t, dir); len(list) > 0 {
+				t.Errorf("left: %v", list)
+			}
+		})
+	}
+}
+
+// An upload's host may be gone, which the registry is not.
+func TestJournalElsewhere(t *testing.T) {
+	f, address, dir := interrupted(t)
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	name := notes(t, dir)[0]
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, bytes.ReplaceAll(data, []byte(address), []byte(gone.URL)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	finish(t, f, address, dir)
+	f.wantRequests(t, 1, "POST", "")
+}
+
+// While nothing can be begun anew what was noted stays, for when all is well again.
+func TestJournalOutage(t *testing.T) {
+	f, address, dir := interrupted(t)
+	f.hook = times(always, "", "", answer(http.StatusUnauthorized))
+	d, _, open := content(large)
+	r := repository(t, address, Uploads{Journal: OpenJournal(dir)})
+	if _, err := r.PutBlob(t.Context(), d, open, ""); err == nil {
+		t.Fatal("it was sent")
+	}
+	f.hook, f.log = nil, nil
+	finish(t, f, address, dir)
+	f.wantRequests(t, 0, "POST", "")
+	f.wantRequests(t, 0, "PATCH", " 0-")
+}
+
+// An upload that can be asked about and takes nothing fails once, not each time.
+func TestJournalStuck(t *testing.T) {
+	f, address, dir := interrupted(t)
+	f.hook = times(always, "PATCH", "/u0", answer(http.StatusInternalServerError))
+	d, _, open := content(large)
+	r := repository(t, address, Uploads{Journal: OpenJournal(dir)})
+	if _, err := r.PutBlob(t.Context(), d, open, ""); err == nil {
+		t.Fatal("it was sent")
+	}
+	finish(t, f, address, dir)
 }
 
 // TestJournalKeepsSecrets: what is noted is for the user alone.

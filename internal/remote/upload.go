@@ -66,7 +66,7 @@ func (u *upload) remember() (done func()) {
 	if u.location == nil {
 		u.location, u.least = u.note.location(), u.note.read().Least
 		u.piece = max(u.piece, u.least)
-		u.uncertain = u.location != nil
+		u.uncertain, u.inherited = u.location != nil, u.location != nil
 	}
 	return done
 }
@@ -75,6 +75,9 @@ func (u *upload) remember() (done func()) {
 func (u *upload) run(ctx context.Context) (mounted bool, err error) {
 	for !u.done {
 		if err := u.client.Retry(ctx, func() error { return u.step(ctx) }); err != nil {
+			if u.inherited && status(err) >= http.StatusInternalServerError {
+				u.note.forget() // it can be asked, and takes nothing more
+			}
 			return false, err
 		}
 		if u.failed != nil {
@@ -102,6 +105,7 @@ type upload struct {
 	asked     bool  // right before the last request
 	damaged   bool  // the registry received something else once
 	doubtful  bool  // another process began it, before the digest was known
+	inherited bool  // another process was told the location, and nothing was taken there since
 	fresh     int   // how often it began anew or went back
 	done      bool
 	mounted   bool
@@ -189,7 +193,13 @@ func (u *upload) refused(ctx context.Context, err error) error {
 		return u.anew(err)
 	}
 	switch code := status(err); code {
-	case 0, http.StatusUnauthorized, http.StatusForbidden:
+	case http.StatusUnauthorized, http.StatusForbidden:
+		if u.inherited {
+			u.disinherit()
+			return nil
+		}
+		return err
+	case 0:
 		return err
 	case http.StatusTooManyRequests: // which the transport has repeated
 		u.failed = err
@@ -233,9 +243,16 @@ func (u *upload) anew(cause error) error {
 		return cause
 	}
 	u.whole = u.whole || u.fresh >= 2
-	u.location, u.offset, u.uncertain = nil, 0, false
+	u.location, u.offset, u.uncertain, u.inherited = nil, 0, false, false
 	u.note.forget()
 	return nil
+}
+
+// disinherit lets an upload begin anew that another process has begun and this one
+// cannot go on with: who may do so, and where, are the registry's and may have
+// changed. The note stays until the new one is opened, for when nothing can be.
+func (u *upload) disinherit() {
+	u.location, u.offset, u.uncertain, u.doubtful, u.inherited = nil, 0, false, false, false
 }
 
 func isDigestInvalid(err error) bool {
@@ -295,6 +312,10 @@ func (u *upload) ask(ctx context.Context) error {
 	if err != nil {
 		if gone(err) {
 			return u.lost(ctx, err)
+		}
+		if u.inherited && ctx.Err() == nil {
+			u.disinherit()
+			return nil
 		}
 		return err
 	}
@@ -390,7 +411,7 @@ func (u *upload) patch(ctx context.Context) error {
 	if has := received(resp); has > u.offset && has < sent {
 		sent = has
 	}
-	u.offset = sent
+	u.offset, u.inherited = sent, false
 	u.note.record(u)
 	if time.Since(began) < pieceTime {
 		u.piece = min(4*u.piece, largestPiece)
