@@ -84,6 +84,30 @@ func TestPushMendsReferrers(t *testing.T) {
 	}
 }
 
+// So is one that comes back while the index is being made without it.
+func TestRestoreWhileIndexIsMade(t *testing.T) {
+	d := interrupt(memory(t))
+	r := open(t, d)
+	subject := r.image("a", "v1", "image")[0]
+	_, p := manifestPut("a", "", madeOf("signature", refersTo(subject)))
+	signature := r.image("a", "", "signature", refersTo(subject))[0]
+	r.damage(signature, broken["truncated"])
+	r = open(t, d)
+	r.must(r.referrers.invalidate(r.ctx, "a"))
+	d.behind("GetContent", blobData(signature.Digest), func() {
+		r.must(r.Restore(r.ctx, signature.Digest, bytes.NewReader(p.Content)))
+	})
+	for _, s := range []*registry{r, open(t, d)} {
+		list, err := s.referring("a", subject.Digest)
+		if err != nil || len(list) != 1 || list[0].Digest != signature.Digest {
+			t.Errorf("%+v, %v", list, err)
+		}
+	}
+	if d.pending() {
+		t.Error("the index was not made")
+	}
+}
+
 // A blob whose size tells that it is damaged is said to be missing, so that a push
 // sends it again: whether the size is remembered, or only a manifest tells it.
 func TestWrongSize(t *testing.T) {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -69,13 +70,15 @@ func (r *referrers) begin(st *referrersState, repo string) *making {
 
 // compare is the work of a making.
 func (r *referrers) compare(st *referrersState, repo string, m *making) {
+	changed := ""
 	for {
 		st.mu.Lock()
 		doubts, broken := st.doubts, st.broken
 		st.mu.Unlock()
 		found, why, err := r.stored(r.ctx, repo)
-		if broken && why == "" {
-			why = "an entry is damaged"
+		why = cmp.Or(why, changed)
+		if broken {
+			why = cmp.Or(why, "an entry is damaged")
 		}
 		if err == nil && why != "" {
 			found, err = r.make(r.ctx, repo, why, m)
@@ -83,7 +86,8 @@ func (r *referrers) compare(st *referrersState, repo string, m *making) {
 		st.mu.Lock()
 		if st.doubts != doubts && err == nil && m.unstored == nil {
 			st.mu.Unlock()
-			continue // it changed meanwhile
+			changed = changedMeanwhile
+			continue
 		}
 		m.err, st.made = err, nil
 		if err == nil && m.unstored == nil {
@@ -122,6 +126,10 @@ func (r *referrers) stored(ctx context.Context, repo string) (found entrySet, wh
 // entriesMissing is what a state does not say that looks as if all were well.
 const entriesMissing = "entries are missing"
 
+// changedMeanwhile is why an index that was just made does not fit, although its
+// state, written by who made it, says so.
+const changedMeanwhile = "manifests changed while it was made"
+
 func setOf(names []string) entrySet {
 	s := entrySet{Version: referrersVersion}
 	for _, name := range names {
@@ -137,7 +145,7 @@ func (r *referrers) make(ctx context.Context, repo, why string, m *making) (entr
 	if err != nil {
 		return entrySet{}, err
 	}
-	if why == entriesMissing { // or a half-made index could come to fit
+	if why == entriesMissing || why == changedMeanwhile { // or a half-made index could come to fit
 		m.unstored = r.s.driver.PutContent(ctx, referrersStatePath(repo), []byte(unfinished))
 	}
 	r.entries.purge()
