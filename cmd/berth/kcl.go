@@ -3,7 +3,6 @@ package main
 import (
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -90,7 +89,7 @@ func (a *app) kclRun(opts kcl.Options, format, path string) error {
 // writeOutput replaces a file as a whole. What is no regular file, such as a
 // pipe, is written to.
 func writeOutput(path, text string) error {
-	if target, err := filepath.EvalSymlinks(path); err == nil {
+	if target, err := atomicfile.Target(path); err == nil {
 		path = target
 	}
 	info, err := os.Stat(path)

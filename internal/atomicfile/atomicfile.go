@@ -1,4 +1,5 @@
-// Package atomicfile replaces files in one step, and makes directories for them.
+// Package atomicfile replaces files in one step, alone or among others that change
+// them, and makes directories for them.
 package atomicfile
 
 import (
@@ -8,8 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-
-	"github.com/berth-oci/berth/diag"
 )
 
 // Write replaces the content of a file atomically and durably: after a crash at
@@ -18,11 +17,10 @@ import (
 func Write(name string, data []byte, mode fs.FileMode) error {
 	err := MkdirAll(filepath.Dir(name))
 	if err == nil {
-		err = replace(name, data, mode)
+		err = replace(name, beside(name, rand.Text()), data, mode, func() error { return nil })
 	}
 	if err != nil {
-		return diag.Errorf(diag.StorageFailed, "cannot write %s: %w", name, err).
-			WithHint("%s must be in a directory that this user can write to, with space left", filepath.Base(name))
+		return failed(name, err)
 	}
 	return nil
 }
@@ -49,9 +47,9 @@ func MkdirAll(dir string) error {
 	return nil
 }
 
-func replace(name string, data []byte, mode fs.FileMode) error {
+// replace writes a new file, temp, and gives it the name if it may still have that.
+func replace(name, temp string, data []byte, mode fs.FileMode, still func() error) error {
 	// A mode that is set later would not obey the umask.
-	temp := filepath.Join(filepath.Dir(name), "."+filepath.Base(name)+"."+rand.Text())
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
@@ -59,6 +57,9 @@ func replace(name string, data []byte, mode fs.FileMode) error {
 	defer os.Remove(f.Name()) // fails once it was renamed
 	_, err = f.Write(data)
 	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = still()
+	}
 	if err != nil {
 		return err
 	}

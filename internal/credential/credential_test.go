@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -158,14 +159,14 @@ func wantFault(t *testing.T, err error, code diag.Code, file string) {
 
 func TestHelperThatMisbehaves(t *testing.T) {
 	for name, test := range map[string]struct{ script, want string }{
-		"fails":            {"echo 'the keychain is locked' >&2; exit 3", "exit status 3: the keychain is locked"},
-		"fails on stdout":  {"echo 'no such vault'; exit 1", "no such vault"},
-		"hangs":            {"exec sleep 60", "no answer within"},
-		"leaves a child":   {"sleep 60 & wait", "no answer within"},
-		"says nothing":     {"exit 0", "not JSON"},
-		"says another":     {"echo topsecret", "not JSON"},
-		"answers and dies": {`echo '{"Secret":"topsecret"}'; exit 1`, "exit status 1"},
-		"floods":           {`while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done`, "no answer within"},
+		"fails":             {"echo 'the keychain is locked' >&2; exit 3", "exit status 3: the keychain is locked"},
+		"fails on stdout":   {"echo 'no such vault'; exit 1", "no such vault"},
+		"hangs":             {"exec sleep 60", "no answer within"},
+		"waits for a child": {"sleep 60 & wait", "no answer within"},
+		"says nothing":      {"exit 0", "not JSON"},
+		"says another":      {"echo topsecret", "not JSON"},
+		"answers and dies":  {`echo '{"Secret":"topsecret"}'; exit 1`, "exit status 1"},
+		"floods":            {`while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done`, "no answer within"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			helperIs(t, test.script)
@@ -310,6 +311,137 @@ func TestLinkStaysOne(t *testing.T) {
 	wantFile(t, real, `{"auths": {"r.example": {"auth":"bWU6cHc="}}}`)
 }
 
+// A link that leads to nothing yet stays one, and is written through.
+func TestDanglingLink(t *testing.T) {
+	s := storeOf(t, "")
+	real := filepath.Join(t.TempDir(), "dotfiles", "real.json")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(s.File), 0o700), os.Symlink(real, s.File)); err != nil {
+		testtool.Skip(t, fmt.Sprint("no symbolic links: ", err))
+	}
+	if _, _, err := s.Put(t.Context(), []string{"r.example"}, Credential{Username: "me", Password: "pw"}); err != nil {
+		t.Fatal(err)
+	}
+	if link, err := os.Readlink(s.File); err != nil || link != real {
+		t.Errorf("the link is %q, %v", link, err)
+	}
+	wantFile(t, real, "{\n\t\"auths\": {\n\t\t\"r.example\": {\n\t\t\t\"auth\": \"bWU6cHc=\"\n\t\t}\n\t}\n}\n")
+}
+
+// Who logs in and out at once loses nothing of the others.
+func TestPutAtOnce(t *testing.T) {
+	s := storeOf(t, `{"auths": {}}`)
+	var group sync.WaitGroup
+	for i := range 12 {
+		group.Go(func() {
+			if _, _, err := s.Put(t.Context(), []string{fmt.Sprint("r", i)}, Credential{Username: "me", Password: "pw"}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	for i := range 12 {
+		if c, _, err := s.Get(t.Context(), []string{fmt.Sprint("r", i)}); err != nil || c.Password != "pw" {
+			t.Errorf("the login to r%d is lost: %v", i, err)
+		}
+	}
+	for i := range 12 {
+		group.Go(func() {
+			if found, err := s.Erase(t.Context(), []string{fmt.Sprint("r", i)}); !found || err != nil {
+				t.Errorf("r%d: %v, %v", i, found, err)
+			}
+		})
+	}
+	group.Wait()
+	wantFile(t, s.File, `{"auths": {}}`)
+	if rest, _ := os.ReadDir(filepath.Dir(s.File)); len(rest) != 1 {
+		t.Errorf("left behind: %v", rest)
+	}
+}
+
+// What another program writes while a helper is at work stays.
+func TestChangeDuringHelper(t *testing.T) {
+	s := storeOf(t, `{"credsStore": "fake"}`)
+	t.Setenv("FILE", s.File)
+	helperIs(t, `cat >/dev/null; echo '{"credsStore": "fake", "auths": {"other": {}}}' > "$FILE"`)
+	if _, _, err := s.Put(t.Context(), []string{"r.example"}, Credential{Username: "me", Password: "pw"}); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(s.File)
+	if err != nil || !strings.Contains(string(data), `"other"`) || !strings.Contains(string(data), `"r.example"`) {
+		t.Errorf("%s (%v)", data, err)
+	}
+}
+
+// What a login left that was killed, with its password, goes with the next login or
+// logout, whatever that finds.
+func TestKilledPut(t *testing.T) {
+	keys := []string{"r.example"}
+	for name, next := range map[string]func(Store) error{
+		"login": func(s Store) error {
+			_, _, err := s.Put(t.Context(), keys, Credential{Username: "me", Password: "pw"})
+			return err
+		},
+		"logout":         func(s Store) error { _, err := s.Erase(t.Context(), []string{"other"}); return err },
+		"logout of none": func(s Store) error { _, err := s.Erase(t.Context(), keys); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := storeOf(t, `{"auths": {"other": {}}}`)
+			dir := filepath.Dir(s.File)
+			for _, left := range []string{".config.json.new", ".config.json.guard"} {
+				if err := os.WriteFile(filepath.Join(dir, left), []byte("secret"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := next(s); err != nil {
+				t.Fatal(err)
+			}
+			if rest, _ := os.ReadDir(dir); len(rest) != 1 {
+				t.Errorf("left behind: %v", rest)
+			}
+		})
+	}
+}
+
+// A file that each reader may read differently is not edited: what an edit misses
+// would stay there.
+func TestAmbiguousFile(t *testing.T) {
+	for name, text := range map[string]string{
+		"auths twice":   `{"auths": {"r.example": {"auth": "eDp5"}}, "auths": {}}`,
+		"other letters": `{"Auths": {"r.example": {"auth": "eDp5"}}}`,
+		"entry twice":   `{"auths": {"r.example": {"auth": "eDp5"}, "r.example": {}}}`,
+		"helpers twice": `{"credHelpers": {"r.example": "fake"}, "credHelpers": {}}`,
+		"store":         `{"CredsStore": "fake"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, keys := storeOf(t, text), []string{"r.example"}
+			_, _, err := s.Put(t.Context(), keys, Credential{Username: "me", Password: "pw"})
+			wantFault(t, err, diag.CredentialUnread, s.File)
+			_, err = s.Erase(t.Context(), keys)
+			wantFault(t, err, diag.CredentialUnread, s.File)
+			if data, _ := os.ReadFile(s.File); string(data) != text {
+				t.Errorf("the file has %s", data)
+			}
+		})
+	}
+}
+
+// What a helper answers counts, even if something that it started lives on.
+func TestHelperThatLeavesAChild(t *testing.T) {
+	helperIs(t, `sleep 60 & echo $! > "$CHILD"; echo '{"Username":"me","Secret":"pw"}'`)
+	child := filepath.Join(t.TempDir(), "child")
+	t.Setenv("CHILD", child)
+	c, _, err := storeOf(t, `{"credsStore": "fake"}`).Get(t.Context(), []string{"r.example"})
+	if err != nil || c != (Credential{Username: "me", Password: "pw"}) {
+		t.Errorf("got another: %v", err)
+	}
+	var pid int
+	text, _ := os.ReadFile(child)
+	_, _ = fmt.Sscan(string(text), &pid)
+	if p, err := os.FindProcess(pid); pid > 0 && err == nil {
+		_ = p.Kill()
+	}
+}
+
 func TestCredentialIsHidden(t *testing.T) {
 	c := Credential{Username: "me", Password: "pw"}
 	if text := fmt.Sprintf("%v %+v %#v %s", c, c, c, c); strings.Contains(text, "pw") {
@@ -324,7 +456,7 @@ func FuzzEdit(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var before map[string]json.RawMessage
-		if json.Unmarshal(data, &before) != nil || before == nil {
+		if json.Unmarshal(data, &before) != nil || before == nil || (Store{}).unambiguous(data) != nil {
 			return
 		}
 		set, err := setMember(data, "auths", "r", []byte(`{"auth":"x"}`))
@@ -347,6 +479,10 @@ func FuzzEdit(f *testing.F) {
 		removed, err := removeMember(set, "auths", "r")
 		if err != nil || !json.Valid(removed) {
 			t.Fatalf("%v: %s", err, removed)
+		}
+		var rest struct{ Auths map[string]json.RawMessage }
+		if json.Unmarshal(removed, &rest) == nil && rest.Auths["r"] != nil {
+			t.Errorf("not removed: %s", removed)
 		}
 	})
 }

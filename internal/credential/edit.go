@@ -4,15 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
-
-	"github.com/berth-oci/berth/diag"
+	"slices"
 )
 
 // Editing the text rather than writing what was parsed leaves everything else
-// in the file as it is: what berth does not know, the order, the indentation.
+// in the file as it is: what berth does not know, the order, the indentation. No
+// object of a text has a name twice: see unambiguous.
 
 // member is one name and value of a JSON object, as places in the text.
 type member struct {
@@ -52,73 +49,59 @@ func members(data []byte, from int) (list []member, closing int, err error) {
 	return list, from + int(dec.InputOffset()) - 1, nil
 }
 
-// named returns the last member of that name, which is the one that counts.
-func named(list []member, name string) (found member, ok bool) {
-	for _, m := range list {
-		if m.name == name {
-			found, ok = m, true
-		}
-	}
-	return found, ok
+// named returns where in the list the member of that name is, -1 for nowhere.
+func named(list []member, name string) int {
+	return slices.IndexFunc(list, func(m member) bool { return m.name == name })
 }
 
-// setMember gives object.name a value, in the text of an object or in no text.
+// setMember gives object.name a value, in the text of an object.
 func setMember(data []byte, object, name string, value []byte) ([]byte, error) {
-	if data == nil {
-		data = []byte("{\n}\n")
-	}
 	list, closing, err := members(data, 0)
 	if err != nil {
 		return nil, err
 	}
-	outer, ok := named(list, object)
-	if ok && string(data[outer.value:outer.end]) != "null" {
-		inner, closing, err := members(data, outer.value)
+	i := named(list, object)
+	if i >= 0 && string(data[list[i].value:list[i].end]) != "null" {
+		inner, closing, err := members(data, list[i].value)
 		if err != nil {
 			return nil, err
 		}
-		if m, ok := named(inner, name); ok {
-			return splice(data, m.value, m.end, indented(data, value, 2)), nil
+		if i := named(inner, name); i >= 0 {
+			return splice(data, inner[i].value, inner[i].end, indented(data, value, 2)), nil
 		}
 		return insert(data, inner, closing, name, value, 2), nil
 	}
 	empty := []byte("{" + newline(data, 1) + "}")
 	made := insert(empty, nil, len(empty)-1, name, value, 2)
-	if ok {
-		return splice(data, outer.value, outer.end, made), nil
+	if i >= 0 {
+		return splice(data, list[i].value, list[i].end, made), nil
 	}
 	return insert(data, list, closing, object, made, 1), nil
 }
 
-// removeMember removes object.name, every one of it.
+// removeMember removes object.name, if it is there.
 func removeMember(data []byte, object, name string) ([]byte, error) {
-	for {
-		list, _, err := members(data, 0)
-		if err != nil {
-			return nil, err
-		}
-		outer, ok := named(list, object)
-		if !ok {
-			return data, nil
-		}
-		inner, closing, err := members(data, outer.value)
-		if err != nil {
-			return nil, err
-		}
-		i := 0
-		for i < len(inner) && inner[i].name != name {
-			i++
-		}
-		switch {
-		case i == len(inner):
-			return data, nil
-		case i+1 < len(inner): // with the comma that follows
-			data = splice(data, inner[i].start, inner[i+1].start, nil)
-		case i > 0: // with the comma before
-			data = splice(data, inner[i-1].end, inner[i].end, nil)
-		default:
-			data = splice(data, len(bytes.TrimRight(data[:inner[i].start], " \t\r\n")), closing, nil)
-		}
+	list, _, err := members(data, 0)
+	if err != nil {
+		return nil, err
+	}
+	outer := named(list, object)
+	if outer < 0 {
+		return data, nil
+	}
+	inner, closing, err := members(data, list[outer].value)
+	if err != nil {
+		return nil, err
+	}
+	switch i := named(inner, name); {
+	case i < 0:
+		return data, nil
+	case i+1 < len(inner): // with the comma that follows
+		return splice(data, inner[i].start, inner[i+1].start, nil), nil
+	case i > 0: // with the comma before
+		return splice(data, inner[i-1].end, inner[i].end, nil), nil
+	default:
+		return splice(data, len(bytes.TrimRight(data[:inner[i].start], " \t\r\n")), closing, nil), nil
 	}
 }
 
@@ -160,41 +143,4 @@ func splice(data []byte, from, to int, text []byte) []byte {
 	out = append(out, data[:from]...)
 	out = append(out, text...)
 	return append(out, data[to:]...)
-}
-
-// write replaces the file, readable by its owner only: it holds passwords. A
-// symbolic link stays one.
-func (s Store) write(data []byte) error {
-	name, err := filepath.EvalSymlinks(s.File)
-	if errors.Is(err, fs.ErrNotExist) {
-		name, err = s.File, os.MkdirAll(filepath.Dir(s.File), 0o700)
-	}
-	if err == nil {
-		err = replace(name, data)
-	}
-	if err != nil {
-		return diag.Errorf(diag.StorageFailed, "cannot store credentials: %w", err).
-			WithHint("check the permissions of %s, or set DOCKER_CONFIG to another directory", filepath.Dir(s.File))
-	}
-	return nil
-}
-
-// replace leaves the old file or the new one, never half.
-func replace(name string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // nothing is there after the rename
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), name)
 }

@@ -1,17 +1,22 @@
 package credential
 
 import (
+	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/atomicfile"
 	"github.com/berth-oci/berth/internal/regular"
+	"github.com/berth-oci/berth/internal/strictjson"
 )
 
 // document is the part of config.json that is about credentials.
@@ -36,28 +41,90 @@ const maxFile = 4 << 20
 
 // read returns the text of the file and what it says. No file says nothing.
 func (s Store) read() ([]byte, document, error) {
-	var doc document
+	data, err := s.text()
+	if err != nil {
+		return nil, document{}, err
+	}
+	doc, err := s.parse(data)
+	return data, doc, err
+}
+
+// text returns the text of the file, nil for none.
+func (s Store) text() ([]byte, error) {
 	if s.File == "" {
-		return nil, doc, nil
+		return nil, nil
 	}
 	data, err := regular.Read(s.File, maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, doc, nil
+		return nil, nil
 	}
 	if regular.IsLimit(err) {
-		return nil, doc, s.broken(fmt.Errorf("it is larger than %d MiB", maxFile>>20))
+		return nil, s.broken(fmt.Errorf("it is larger than %d MiB", maxFile>>20))
 	}
 	if err != nil {
-		return nil, doc, diag.Errorf(diag.CredentialUnread, "cannot read Docker's credentials: %w", err).
+		return nil, diag.Errorf(diag.CredentialUnread, "cannot read Docker's credentials: %w", err).
 			WithHint("make %s readable by the user that runs berth, or set DOCKER_CONFIG to another directory", s.File)
 	}
-	if strings.TrimSpace(string(data)) == "" { // some tools create it so
-		return nil, doc, nil
+	return data, nil
+}
+
+func (s Store) parse(data []byte) (doc document, err error) {
+	if isBlank(data) {
+		return doc, nil
 	}
 	if err := json.Unmarshal(data, &doc); err != nil {
-		return nil, doc, s.broken(err)
+		return document{}, s.broken(err)
 	}
-	return data, doc, nil
+	return doc, nil
+}
+
+// isBlank reports whether the file says nothing: some tools create it so.
+func isBlank(data []byte) bool { return len(bytes.TrimSpace(data)) == 0 }
+
+// unambiguous fails for a text in which an edit could miss what readers see: of two
+// members of one name, or one in other letters, each reader takes what it wants.
+func (s Store) unambiguous(data []byte) error {
+	if isBlank(data) {
+		return nil
+	}
+	err := strictjson.Read(data, func(r *strictjson.Reader) {
+		r.Object([]string{"auths", "credHelpers", "credsStore"}, func(string) { r.Skip() })
+	})
+	if err != nil {
+		return s.broken(err)
+	}
+	return nil
+}
+
+// update changes the file, readable by its owner only: it holds passwords.
+func (s Store) update(ctx context.Context, edit func(data []byte, doc document) ([]byte, error)) error {
+	name, err := atomicfile.Target(s.File)
+	if err == nil {
+		err = atomicfile.MkdirAll(filepath.Dir(name))
+	}
+	if err != nil {
+		return s.unstored(err)
+	}
+	err = atomicfile.Update(ctx, s.File, 0o600, s.text, func(data []byte) ([]byte, error) {
+		doc, err := s.parse(data)
+		if err == nil {
+			err = s.unambiguous(data)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return edit(data, doc)
+	})
+	if d, ok := errors.AsType[*diag.Diagnostic](err); ok && d.Code == diag.StorageFailed {
+		return s.unstored(err)
+	}
+	return err
+}
+
+// unstored says that the file cannot be changed.
+func (s Store) unstored(err error) error {
+	return diag.Errorf(diag.StorageFailed, "cannot store credentials: %w", err).
+		WithHint("check the permissions of %s, or set DOCKER_CONFIG to another directory", filepath.Dir(s.File))
 }
 
 // broken says what is wrong with the file. Errors of encoding/json quote at most

@@ -7,6 +7,7 @@ import (
 	"errors"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/atomicfile"
 )
 
 // Get returns the credential of a registry by its Keys, and where it is from: the
@@ -49,6 +50,9 @@ func (s Store) Get(ctx context.Context, keys []string) (c Credential, from strin
 // diag.StorageFailed when the file cannot be written.
 func (s Store) Put(ctx context.Context, keys []string, c Credential) (where string, plain bool, err error) {
 	data, doc, err := s.read()
+	if err == nil {
+		err = s.unambiguous(data)
+	}
 	if err != nil {
 		return "", false, err
 	}
@@ -64,11 +68,12 @@ func (s Store) Put(ctx context.Context, keys []string, c Credential) (where stri
 		}
 	}
 	stored := entry{}
-	h := s.helperOf(doc, key)
-	if h != nil {
+	where, plain = s.File, true
+	if h := s.helperOf(doc, key); h != nil {
 		if err := h.store(ctx, key, c); err != nil {
 			return "", false, err
 		}
+		where, plain = h.name, false
 	} else {
 		stored.Auth = base64.StdEncoding.EncodeToString([]byte(c.Username + ":" + c.Password))
 	}
@@ -76,26 +81,36 @@ func (s Store) Put(ctx context.Context, keys []string, c Credential) (where stri
 	if err != nil {
 		return "", false, err
 	}
-	// Beside a helper stays an empty entry: other tools list these.
-	edited, err := setMember(data, "auths", key, value)
-	if err != nil {
-		return "", false, s.broken(err)
-	}
-	// What other names of the registry held is out of date.
-	for _, old := range doc.entries(keys) {
-		if old != key {
-			if edited, err = removeMember(edited, "auths", old); err != nil {
-				return "", false, s.broken(err)
-			}
+	// A helper may have taken long: the file is not what it was.
+	err = s.update(ctx, func(data []byte, doc document) ([]byte, error) {
+		if isBlank(data) {
+			data = []byte("{\n}\n")
 		}
-	}
-	if err := s.write(edited); err != nil {
+		// Beside a helper stays an empty entry: other tools list these.
+		data, err := setMember(data, "auths", key, value)
+		if err != nil {
+			return nil, s.broken(err)
+		}
+		// What other names of the registry held is out of date.
+		return s.without(data, doc.entries(keys), key)
+	})
+	if err != nil {
 		return "", false, err
 	}
-	if h != nil {
-		return h.name, false, nil
+	return where, plain, nil
+}
+
+// without removes entries from the text of the file, all but one.
+func (s Store) without(data []byte, entries []string, but string) (_ []byte, err error) {
+	for _, key := range entries {
+		if key == but {
+			continue
+		}
+		if data, err = removeMember(data, "auths", key); err != nil {
+			return nil, s.broken(err)
+		}
 	}
-	return s.File, true, nil
+	return data, nil
 }
 
 // Erase removes what is stored for a registry, from helpers and file. It reports
@@ -104,6 +119,9 @@ func (s Store) Put(ctx context.Context, keys []string, c Credential) (where stri
 // Errors: as of Put.
 func (s Store) Erase(ctx context.Context, keys []string) (found bool, err error) {
 	data, doc, err := s.read()
+	if err == nil {
+		err = s.unambiguous(data)
+	}
 	if err != nil {
 		return false, err
 	}
@@ -120,19 +138,34 @@ func (s Store) Erase(ctx context.Context, keys []string) (found bool, err error)
 		failed = errors.Join(failed, err)
 	}
 	// A helper that fails leaves no reason to keep what the file has.
-	edited := data
-	for _, key := range doc.entries(keys) {
-		if c, err := doc.Auths[key].credential(); err != nil || !c.IsEmpty() {
-			found = true
-		}
-		if edited, err = removeMember(edited, "auths", key); err != nil {
-			return found, s.broken(err)
-		}
+	inFile, err := s.eraseEntries(ctx, keys)
+	if err != nil {
+		return found || inFile, err
 	}
-	if string(edited) != string(data) {
-		if err := s.write(edited); err != nil {
-			return found, err
-		}
+	return found || inFile, failed
+}
+
+// eraseEntries removes what the file itself has, and reports whether there was
+// something. Where it has nothing, it need not be writable.
+func (s Store) eraseEntries(ctx context.Context, keys []string) (found bool, err error) {
+	_, doc, err := s.read()
+	if err != nil {
+		return false, err
 	}
-	return found, failed
+	if len(doc.entries(keys)) == 0 {
+		if s.File != "" {
+			atomicfile.Sweep(s.File)
+		}
+		return false, nil
+	}
+	err = s.update(ctx, func(data []byte, doc document) ([]byte, error) {
+		entries := doc.entries(keys)
+		for _, key := range entries {
+			if c, err := doc.Auths[key].credential(); err != nil || !c.IsEmpty() {
+				found = true
+			}
+		}
+		return s.without(data, entries, "")
+	})
+	return found, err
 }

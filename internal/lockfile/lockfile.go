@@ -14,7 +14,6 @@ import (
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/atomicfile"
-	"github.com/berth-oci/berth/internal/filelock"
 	"github.com/berth-oci/berth/internal/regular"
 )
 
@@ -62,50 +61,43 @@ func (f File) Check() error {
 // Lock notes what a reference leads to. Its errors are those of Digest, the
 // context's and diag.StorageFailed.
 func (f File) Lock(ctx context.Context, reference string, d digest.Digest) error {
-	release, err := f.guard(ctx)
-	if err != nil {
-		return err
-	}
-	defer release()
-	c, err := f.read()
-	if err != nil {
-		return err
-	}
-	if c.Artifacts[reference] == d {
-		return nil
-	}
-	c.Version, c.Artifacts[reference] = format, d
-	data, err := json.MarshalIndent(c, "", "  ")
-	if err != nil {
-		return err
-	}
-	return atomicfile.Write(f.name, append(data, '\n'), 0o644)
-}
-
-// guard keeps other processes from changing the file, with one beside it that is
-// there only meanwhile.
-func (f File) guard(ctx context.Context) (release func(), err error) {
-	l, err := filelock.Wait(ctx, filepath.Join(filepath.Dir(f.name), "."+Name+".guard"), 0o600)
-	switch {
-	case ctx.Err() != nil && err != nil:
-		return nil, ctx.Err()
-	case err != nil:
-		return nil, diag.Errorf(diag.StorageFailed, "cannot lock %s: %w", f.name, err).
-			WithHint("its directory must be one that this user can write to")
-	}
-	return l.Remove, nil
+	return atomicfile.Update(ctx, f.name, 0o644, f.text, func(old []byte) ([]byte, error) {
+		c, err := f.parse(old)
+		if err != nil || c.Artifacts[reference] == d {
+			return old, err
+		}
+		c.Version, c.Artifacts[reference] = format, d
+		data, err := json.MarshalIndent(c, "", "  ")
+		return append(data, '\n'), err
+	})
 }
 
 func (f File) read() (content, error) {
-	c := content{Artifacts: map[string]digest.Digest{}}
+	data, err := f.text()
+	if err != nil {
+		return content{}, err
+	}
+	return f.parse(data)
+}
+
+// text returns what is in the file, nil for no file.
+func (f File) text() ([]byte, error) {
 	data, err := regular.ReadSmall(f.name)
-	// Berth once kept an empty file of this name in data_dir.
-	if errors.Is(err, fs.ErrNotExist) || err == nil && len(data) == 0 {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, f.unread(err)
+	}
+	return data, nil
+}
+
+func (f File) parse(data []byte) (content, error) {
+	c := content{Artifacts: map[string]digest.Digest{}}
+	if len(data) == 0 { // berth once kept an empty file of this name in data_dir
 		return c, nil
 	}
-	if err == nil {
-		err = json.Unmarshal(data, &c)
-	}
+	err := json.Unmarshal(data, &c)
 	if err == nil && c.Version != format {
 		err = errors.New("its version is not one that this berth knows")
 	}
@@ -115,11 +107,15 @@ func (f File) read() (content, error) {
 		}
 	}
 	if err != nil {
-		return c, diag.Errorf(diag.ConfigUnread, "cannot read %s: %w", f.name, err).
-			WithHint("take it back from version control, or remove it and pull with --lock again")
+		return c, f.unread(err)
 	}
 	if c.Artifacts == nil {
 		c.Artifacts = map[string]digest.Digest{}
 	}
 	return c, nil
+}
+
+func (f File) unread(err error) error {
+	return diag.Errorf(diag.ConfigUnread, "cannot read %s: %w", f.name, err).
+		WithHint("take it back from version control, or remove it and pull with --lock again")
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/testtool"
 )
 
 func wantCode(t *testing.T, err error, code diag.Code) {
@@ -128,5 +129,28 @@ func TestLockWaits(t *testing.T) {
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestLink: a link stays one, and what it leads to is written, be it there or not.
+func TestLink(t *testing.T) {
+	dir, want := t.TempDir(), digest.FromString("x")
+	if err := os.Mkdir(filepath.Join(dir, "shared"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join("shared", "real.lock")
+	if err := os.Symlink(link, filepath.Join(dir, Name)); err != nil {
+		testtool.Skip(t, fmt.Sprint("no symbolic links: ", err))
+	}
+	for _, reference := range []string{"h/r:1", "h/r:2"} {
+		if err := In(dir).Lock(t.Context(), reference, want); err != nil {
+			t.Fatal(err)
+		}
+		if to, err := os.Readlink(filepath.Join(dir, Name)); to != link {
+			t.Errorf("the link is %q, %v", to, err)
+		}
+		if d, err := (File{filepath.Join(dir, link)}).Digest(reference); d != want || err != nil {
+			t.Errorf("%s: %s (%v)", reference, d, err)
+		}
 	}
 }
