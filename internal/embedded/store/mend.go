@@ -37,6 +37,25 @@ func (s *Store) keeps(ctx context.Context, b Blob) (size int64, keep bool, err e
 	return size, keep, err
 }
 
+// replace publishes a file as a blob, in place of what the storage may have of it.
+// Not every system replaces a file that somebody reads, as Windows does not: then
+// what is there is kept if it is right, and moved is false.
+func (s *Store) replace(ctx context.Context, from string, b Blob, links []write) (moved bool, err error) {
+	if err = s.publish(ctx, from, blobData(b.Digest), links...); err == nil {
+		return true, nil
+	}
+	if _, failed := s.driver.Stat(ctx, from); failed != nil {
+		return false, err // it was moved, and the links are what failed
+	}
+	if size, failed := s.size(ctx, b.Digest); failed != nil || size != b.Size {
+		return false, err
+	}
+	if _, ok, failed := newPass(s).verify(ctx, b.Digest); failed != nil || !ok {
+		return false, err
+	}
+	return false, s.publish(ctx, "", "", links...)
+}
+
 // learn remembers how large the blobs of a manifest are.
 func (s *Store) learn(p parsed) {
 	for _, d := range p.blobs {

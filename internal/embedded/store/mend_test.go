@@ -3,12 +3,15 @@ package store
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -238,4 +241,49 @@ func TestMendWhilePulled(t *testing.T) {
 	if _, err := got.ReadFrom(content); err != nil || digest.FromBytes(got.Bytes()) != img[2].Digest {
 		t.Errorf("%q, %v", got.Bytes(), err)
 	}
+}
+
+// inUse is a disk of a system that replaces no file which is open, and where
+// somebody has all of them open.
+type inUse struct {
+	storagedriver.StorageDriver
+	publisher
+}
+
+func (d inUse) Publish(ctx context.Context, from, to string, paths []string, contents [][]byte) error {
+	if from != "" {
+		if _, err := d.Stat(ctx, to); err == nil {
+			return &os.LinkError{Op: "rename", Old: from, New: to, Err: fs.ErrPermission}
+		}
+	}
+	return d.publisher.Publish(ctx, from, to, paths, contents)
+}
+
+// A blob that cannot be replaced while it is pulled is kept if it is right.
+func TestPushWhilePulled(t *testing.T) {
+	disk := files(t)
+	r := open(t, inUse{disk, disk.(publisher)})
+	b := r.blob("a", "content")
+	r.blob("a", "content")
+	r.blob("b", "content")
+	for _, repo := range []string{"a", "b"} {
+		r.holds(repo, "content", digest.SHA256)
+	}
+	if left, err := r.list(r.ctx, uploadsPath("b")); err != nil || len(left) != 0 {
+		t.Errorf("uploads that are left: %v, %v", left, err)
+	}
+
+	r.damage(b, broken["a flipped bit"])
+	u := r.StartUpload("c")
+	_, err := u.Commit(r.ctx, reader("content"), -1, b.Digest)
+	if !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("what is damaged: %v", err)
+	}
+	_, err = r.Blob(r.ctx, "c", b.Digest)
+	r.wants(err, BlobUnknown)
+	// The upload goes on once nobody reads.
+	r.Store.driver = disk
+	_, err = u.Commit(r.ctx, reader(""), 7, b.Digest)
+	r.must(err)
+	r.holds("c", "content", digest.SHA256)
 }

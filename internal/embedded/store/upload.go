@@ -292,10 +292,9 @@ func (u *Upload) publish(ctx context.Context, b Blob, alias digest.Digest) (move
 		err = s.publish(ctx, "", "", links...)
 	default:
 		if err = u.store(ctx); err == nil {
-			err = s.publish(ctx, uploadPath(u.Repo, u.ID), blobData(b.Digest), links...)
+			moved, err = s.replace(ctx, uploadPath(u.Repo, u.ID), b, links)
 			s.verdicts.forget(b.Digest)
 		}
-		moved = err == nil
 	}
 	if err == nil {
 		if size != b.Size {
