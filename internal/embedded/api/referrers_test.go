@@ -14,9 +14,12 @@ import (
 func TestReferrersPages(t *testing.T) {
 	c := newClient(t)
 	subject := c.image("a", "v1", "config", "")
+	// What JSON has to escape is large as well.
+	const each = 1500 << 10
+	long := []string{strings.Repeat("x", each), strings.Repeat(`\u0001`, each/len(`\u0001`))}
 	for i := range 6 {
 		more := fmt.Sprintf(`,"subject":{"mediaType":%q,"digest":%q,"size":1},"artifactType":"application/x.%d","annotations":{"a":"%s<"}`,
-			imageType, subject, i%2, strings.Repeat("x", 1500<<10))
+			imageType, subject, i%2, long[i/3])
 		c.image("a", "", fmt.Sprint(i), more)
 	}
 	for query, want := range map[string]int{"": 6, "?artifactType=application%2Fx.1": 3, "?artifactType=none": 0} {

@@ -17,30 +17,30 @@ import (
 type referrer struct {
 	v1.Descriptor
 	Brief bool `json:"brief,omitempty"` // they are
+
+	encoded int // bytes of its JSON
 }
 
-// largestReferrer is the largest descriptor in bytes that an entry holds.
+// largestReferrer is the largest descriptor in bytes of JSON that an entry holds.
 const largestReferrer = 4 << 10
 
 func referrerOf(d v1.Descriptor) referrer {
-	if e := (referrer{Descriptor: d}); descriptorSize(d) <= largestReferrer {
-		return e
+	if size := jsonSize(d); size <= largestReferrer {
+		return referrer{Descriptor: d, encoded: size}
 	}
 	d.ArtifactType, d.Annotations = "", nil
-	return referrer{d, true}
+	return referrer{Descriptor: d, Brief: true, encoded: jsonSize(d)}
 }
 
-// descriptorSize is about what a descriptor takes in memory or JSON.
-func descriptorSize(d v1.Descriptor) int {
-	const frame = 128
-	size := frame + len(d.MediaType) + len(d.Digest) + len(d.ArtifactType)
-	for key, value := range d.Annotations {
-		size += len(key) + len(value) + len(`"":"",`)
+// jsonSize is how many bytes of JSON a descriptor takes at most: what has to be
+// escaped takes several times what it is.
+func jsonSize(d v1.Descriptor) int {
+	data, err := json.Marshal(d)
+	if err != nil {
+		panic(err) // it has nothing that JSON cannot say
 	}
-	return size
+	return len(data)
 }
-
-func (e referrer) size() int { return descriptorSize(e.Descriptor) }
 
 // encode returns the file of an entry: the digest of the rest, and JSON.
 func (e referrer) encode() ([]byte, error) {
@@ -55,6 +55,7 @@ func decodeReferrer(file []byte) (e referrer, err error) {
 	if string(sum) != digest.FromBytes(rest).String() || json.Unmarshal(rest, &e) != nil {
 		return referrer{}, errReferrerDamaged
 	}
+	e.encoded = len(rest)
 	return e, nil
 }
 

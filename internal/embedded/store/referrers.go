@@ -199,7 +199,7 @@ func (r *referrers) add(ctx context.Context, repo string, subject digest.Digest,
 		}
 		st.entrySet = after
 		r.names.add(repo, name)
-		r.entries.add(repo+"/"+name, e, e.size())
+		r.entries.add(repo+"/"+name, e, e.encoded)
 	}, nil
 }
 

@@ -202,7 +202,7 @@ func (r *referrers) makeEntries(ctx context.Context, repo string, store func(nam
 			}
 			name := entryName(p.subject, canonical)
 			made := referrerOf(descriptor(p, known[len(known)-1], int64(len(content.Content))))
-			r.entries.add(repo+"/"+name, made, made.size())
+			r.entries.add(repo+"/"+name, made, made.encoded)
 			mu.Lock()
 			names = append(names, name)
 			failed := m.unstored != nil

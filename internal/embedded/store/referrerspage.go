@@ -31,7 +31,7 @@ type Referrers struct {
 // alone has more. The specification has an answer be no larger than a manifest.
 const (
 	pageEntries = 4096
-	pageBytes   = oci.MaxManifest
+	pageBytes   = oci.MaxManifest - 128 // for what is around them
 )
 
 // Referrers returns manifests of a repository whose subject is the one given, in
@@ -67,18 +67,18 @@ func (r *referrers) page(ctx context.Context, repo string, subject digest.Digest
 		if n%entriesAtOnce == 0 {
 			r.prefetch(ctx, repo, names[n:min(n+entriesAtOnce, len(names))])
 		}
-		d, err := r.descriptor(ctx, repo, name, q.ArtifactType, anyhow)
+		e, err := r.entire(ctx, repo, name, q.ArtifactType, anyhow)
 		if errors.Is(err, errNoReferrer) {
 			continue
 		}
 		if err != nil {
 			return Referrers{}, err
 		}
-		if size += descriptorSize(d); size > pageBytes && len(page.Manifests) > 0 {
+		if size += e.encoded + len(","); size > pageBytes && len(page.Manifests) > 0 {
 			page.Next = canonicalOf(names[n-1])
 			break
 		}
-		page.Manifests = append(page.Manifests, d)
+		page.Manifests = append(page.Manifests, e.Descriptor)
 	}
 	return page, nil
 }
@@ -165,7 +165,7 @@ func (r *referrers) remembered(ctx context.Context, repo, name string) (referrer
 	}
 	e, err := r.entry(ctx, repo, name)
 	if err == nil {
-		r.entries.add(repo+"/"+name, e, e.size())
+		r.entries.add(repo+"/"+name, e, e.encoded)
 	}
 	return e, err
 }
@@ -173,31 +173,33 @@ func (r *referrers) remembered(ctx context.Context, repo, name string) (referrer
 // errNoReferrer is for an entry that is not to be told of.
 var errNoReferrer = errors.New("not among those asked for")
 
-// descriptor returns that of an entry, if it has the artifact type that is asked
-// for, "" for any. It comes from the manifest where the entry has not all of it.
+// entire returns an entry with all of its descriptor, if that has the artifact type
+// that is asked for, "" for any. It comes from the manifest where the entry is brief.
 //
 // Errors: errNoReferrer, errReferrerDamaged.
-func (r *referrers) descriptor(ctx context.Context, repo, name, artifactType string, anyhow bool) (v1.Descriptor, error) {
+func (r *referrers) entire(ctx context.Context, repo, name, artifactType string, anyhow bool) (referrer, error) {
 	e, err := r.remembered(ctx, repo, name)
 	if missing(err) || errors.Is(err, errReferrerDamaged) {
 		if !anyhow {
-			return v1.Descriptor{}, r.damaged(ctx, repo, name)
+			return referrer{}, r.damaged(ctx, repo, name)
 		}
 		e, err = referrer{Brief: true}, nil
 	}
 	if err != nil {
-		return v1.Descriptor{}, err
+		return referrer{}, err
 	}
-	d := e.Descriptor
 	if e.Brief {
-		if d, err = r.whole(ctx, name, e); err != nil {
-			return v1.Descriptor{}, err
+		if e.Descriptor, err = r.whole(ctx, name, e); err != nil {
+			return referrer{}, err
 		}
 	}
-	if artifactType != "" && d.ArtifactType != artifactType {
-		return v1.Descriptor{}, errNoReferrer
+	if artifactType != "" && e.ArtifactType != artifactType {
+		return referrer{}, errNoReferrer
 	}
-	return d, nil
+	if e.Brief {
+		e.encoded = jsonSize(e.Descriptor)
+	}
+	return e, nil
 }
 
 // damaged is for an entry that cannot be read. Unless it was removed just now, the

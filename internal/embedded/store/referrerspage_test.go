@@ -45,7 +45,7 @@ func TestReferrersPages(t *testing.T) {
 			size := 0
 			for _, d := range page.Manifests {
 				got[d.Digest] = d.Annotations["org.example"]
-				size += descriptorSize(d)
+				size += jsonSize(d) + 1
 			}
 			if size > pageBytes {
 				t.Errorf("a page has %d bytes", size)
