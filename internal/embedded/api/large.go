@@ -37,3 +37,26 @@ func (h *Handler) enter(r *http.Request, q *quota.Quota) (leave func(), err erro
 	}
 	return func() { q.Leave(client) }, nil
 }
+
+// place is one of a quota, for a request. It is a store.Room.
+type place struct {
+	h     *Handler
+	r     *http.Request
+	of    *quota.Quota
+	leave func() // nil while it is not taken
+}
+
+// Enter waits as Handler.enter does.
+func (p *place) Enter() (err error) {
+	if p.leave == nil {
+		p.leave, err = p.h.enter(p.r, p.of)
+	}
+	return err
+}
+
+func (p *place) Leave() {
+	if p.leave != nil {
+		p.leave()
+		p.leave = nil
+	}
+}

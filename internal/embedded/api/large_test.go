@@ -1,14 +1,18 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 
+	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
 	"github.com/opencontainers/go-digest"
 
 	"github.com/berth-oci/berth/internal/embedded/quota"
@@ -43,6 +47,55 @@ func TestLargeManifests(t *testing.T) {
 		c.do("GET", "/v2/a/manifests/v1", "").is(200, "")
 		c.do("HEAD", "/v2/a/manifests/v1", "").is(200, "")
 	})
+}
+
+// gatedLists is storage that lists the manifests of repositories once it may.
+type gatedLists struct {
+	storagedriver.StorageDriver
+	open chan struct{}
+}
+
+func (g gatedLists) List(ctx context.Context, path string) ([]string, error) {
+	if strings.HasSuffix(path, "/_manifests/revisions/sha256") {
+		<-g.open
+	}
+	return g.StorageDriver.List(ctx, path)
+}
+
+// Lists that wait for an index of referrers to be made leave their places to others.
+func TestIndexTakesNoPlace(t *testing.T) {
+	const index = "/docker/registry/v2/repositories/a/_referrers"
+	for name, damage := range map[string]func(ctx context.Context, d storagedriver.StorageDriver) error{
+		"an index that is gone": func(ctx context.Context, d storagedriver.StorageDriver) error { return d.Delete(ctx, index) },
+		"an entry that is damaged": func(ctx context.Context, d storagedriver.StorageDriver) error {
+			entries, err := d.List(ctx, index+"/index")
+			return errors.Join(err, d.PutContent(ctx, entries[0], nil))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				disk := gatedLists{memory(t), make(chan struct{})}
+				c := clientOn(t, disk.StorageDriver)
+				subject := c.image("a", "v1", "config", "")
+				c.image("a", "", "referrer", fmt.Sprintf(`,"subject":{"mediaType":%q,"digest":%q,"size":1}`, imageType, subject))
+				c.image("a", "large", "config", `,"annotations":{"a":"`+strings.Repeat("x", large)+`"}`)
+				if err := damage(t.Context(), disk); err != nil {
+					t.Fatal(err)
+				}
+				c = clientOn(t, disk)
+				c.h.answers = quota.New(1)
+				var lists sync.WaitGroup
+				for range 3 {
+					lists.Go(func() { c.do("GET", "/v2/a/referrers/"+subject.String(), "").is(200, "") })
+				}
+				synctest.Wait()
+				c.do("GET", "/v2/a/manifests/large", "").is(200, "")
+				close(disk.open)
+				lists.Wait()
+				c.do("GET", "/v2/a/manifests/large", "").is(200, "")
+			})
+		})
+	}
 }
 
 // Blobs that are being read are so many at once, and each gives its place back.

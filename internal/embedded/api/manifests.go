@@ -164,12 +164,9 @@ func (h *Handler) referrers(w http.ResponseWriter, r *http.Request, repo, name s
 			return
 		}
 	}
-	leave, err := h.enter(r, h.answers)
-	if err != nil {
-		h.fail(w, r, err)
-		return
-	}
-	defer leave()
+	answer := &place{h: h, r: r, of: h.answers}
+	defer answer.Leave()
+	query.Room = answer
 	page, err := h.store.Referrers(r.Context(), repo, d, query)
 	if err != nil {
 		h.fail(w, r, err)

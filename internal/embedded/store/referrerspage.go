@@ -17,6 +17,16 @@ import (
 type ReferrersQuery struct {
 	ArtifactType string        // "" for any
 	After        digest.Digest // where a page before ended, see Referrers; "" for the first
+	// Room is taken before anything of a page is in memory. Nobody who waits for the
+	// index has it. nil for none.
+	Room Room
+}
+
+// Room is what an answer needs, which whoever gives it takes back at the end. Both
+// methods may be called again.
+type Room interface {
+	Enter() error
+	Leave()
 }
 
 // Referrers is a page of descriptors. They must not be changed.
@@ -39,6 +49,9 @@ const (
 func (s *Store) Referrers(ctx context.Context, repo string, subject digest.Digest, q ReferrersQuery) (Referrers, error) {
 	page, err := s.referrers.page(ctx, repo, subject, q, false)
 	if errors.Is(err, errReferrerDamaged) { // the index was made again, or will be
+		if q.Room != nil {
+			q.Room.Leave()
+		}
 		page, err = s.referrers.page(ctx, repo, subject, q, true)
 	}
 	return page, err
@@ -50,6 +63,11 @@ func (r *referrers) page(ctx context.Context, repo string, subject digest.Digest
 	names, err := r.of(ctx, repo, subject)
 	if err != nil {
 		return Referrers{}, err
+	}
+	if q.Room != nil {
+		if err := q.Room.Enter(); err != nil {
+			return Referrers{}, err
+		}
 	}
 	if q.After != "" {
 		from, found := slices.BinarySearch(names, entryName(subject, q.After))
