@@ -45,7 +45,12 @@ func (a *app) lsCommand() *cobra.Command {
 				tags, err := transfer.Tags(cmd.Context(), target, ref, opts)
 				return a.tags(tags, format, err)
 			}
+			var odd []string
+			opts.Skipped = func(name string) { odd = append(odd, name) }
 			repos, err := transfer.Repositories(cmd.Context(), target, kinds, opts)
+			if err == nil && len(odd) > 0 {
+				a.note("note: left out %d of the registry's list, as no repository can be called %.200q", len(odd), odd[0])
+			}
 			return a.repositories(repos, format, err)
 		},
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -39,16 +40,33 @@ const (
 // end, leads back to what was read or has what is no tag fails with
 // diag.RegistryRefused: what came of it before is not all.
 func (r *Repository) Tags(ctx context.Context, p Page, each func([]string) error) error {
-	return r.list(ctx, r.url("tags", "list"), p, oci.IsTag, each)
+	return r.list(ctx, r.url("tags", "list"), p, each, func(at *url.URL, names []string) ([]string, error) {
+		for _, name := range names {
+			if !oci.IsTag(name) {
+				return nil, unlisted(at, "it has %.200q, which cannot be a name there", name)
+			}
+		}
+		return names, nil
+	})
 }
 
 // Repositories is Tags for the repositories of the registry, which need not have
-// such a list.
-func (r *Repository) Repositories(ctx context.Context, p Page, each func([]string) error) error {
-	return r.list(ctx, r.base.JoinPath("v2", "_catalog"), p, oci.IsRepository, each)
+// such a list. Some list what has another format as well, under names that no
+// repository can have: these are skipped, of which skipped is told.
+func (r *Repository) Repositories(ctx context.Context, p Page, each func([]string) error, skipped func(name string)) error {
+	return r.list(ctx, r.base.JoinPath("v2", "_catalog"), p, each, func(_ *url.URL, names []string) ([]string, error) {
+		return slices.DeleteFunc(names, func(name string) bool {
+			if oci.IsRepository(name) {
+				return false
+			}
+			skipped(name)
+			return true
+		}), nil
+	})
 }
 
-func (r *Repository) list(ctx context.Context, at *url.URL, p Page, valid func(string) bool, each func([]string) error) error {
+// list calls each with what choose takes of each page.
+func (r *Repository) list(ctx context.Context, at *url.URL, p Page, each func([]string) error, choose func(at *url.URL, names []string) ([]string, error)) error {
 	query := url.Values{"n": {strconv.Itoa(pageSize)}}
 	if p.Limit > 0 {
 		query.Set("n", strconv.Itoa(min(p.Limit, pageSize)))
@@ -58,15 +76,14 @@ func (r *Repository) list(ctx context.Context, at *url.URL, p Page, valid func(s
 	}
 	at.RawQuery = query.Encode()
 	all := &pages{at: at}
-	for listed := 0; ; {
-		names, err := r.listPage(ctx, all, maxNames-listed)
+	for listed, read := 0, 0; ; {
+		names, err := r.listPage(ctx, all, maxNames-read)
 		if err != nil {
 			return err
 		}
-		for _, name := range names {
-			if !valid(name) {
-				return unlisted(at, "it has %.200q, which cannot be a name there", name)
-			}
+		read += len(names)
+		if names, err = choose(at, names); err != nil {
+			return err
 		}
 		if p.Limit > 0 {
 			names = names[:min(p.Limit-listed, len(names))]
@@ -90,7 +107,7 @@ func (r *Repository) listPage(ctx context.Context, all *pages, most int) ([]stri
 	}
 	page.Tags.most, page.Repositories.most = most, most
 	at := all.at
-	data, _, err := r.getPage(ctx, all, "application/json", maxAnswer)
+	data, header, err := r.read(ctx, at, "application/json", maxAnswer)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +117,8 @@ func (r *Repository) listPage(ctx context.Context, all *pages, most int) ([]stri
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", at.Redacted(), err)
 	}
-	return append(page.Tags.list, page.Repositories.list...), nil
+	names := append(page.Tags.list, page.Repositories.list...)
+	return names, all.turn(header, len(names))
 }
 
 // pages are those of a list, one after the other.
@@ -109,14 +127,16 @@ type pages struct {
 	read map[[sha256.Size]byte]bool // by the hash of its URL, which may be long
 }
 
-// getPage reads the next page of a list, of most bytes at most.
-func (r *Repository) getPage(ctx context.Context, p *pages, accept string, most int) (data []byte, header http.Header, err error) {
+// turn goes on behind the page that was read, which had so many entries. An empty
+// one that leads to itself is the end, as some registries have it.
+func (p *pages) turn(header http.Header, entries int) (err error) {
 	at := p.at
-	if data, header, err = r.read(ctx, at, accept, most); err != nil {
-		return nil, nil, err
-	}
 	if p.at, err = nextPage(at, header); err != nil || p.at == nil {
-		return data, header, err
+		return err
+	}
+	if entries == 0 && p.at.String() == at.String() {
+		p.at = nil
+		return nil
 	}
 	if p.read == nil {
 		p.read = map[[sha256.Size]byte]bool{}
@@ -124,11 +144,11 @@ func (r *Repository) getPage(ctx context.Context, p *pages, accept string, most 
 	p.read[sha256.Sum256([]byte(at.String()))] = true
 	switch {
 	case p.read[sha256.Sum256([]byte(p.at.String()))]:
-		err = unlisted(at, "a page leads back to one before it")
+		return unlisted(at, "a page leads back to one before it")
 	case len(p.read) == maxPages:
-		err = unlisted(at, "it has more than %d pages", maxPages)
+		return unlisted(at, "it has more than %d pages", maxPages)
 	}
-	return data, header, err
+	return nil
 }
 
 // tooMany is for a list of more than berth takes.

@@ -109,13 +109,55 @@ func TestNoNames(t *testing.T) {
 		r, _ := f.start(t, Uploads{})
 		wantCode(t, r.Tags(t.Context(), Page{}, func([]string) error { return nil }), diag.RegistryRefused)
 	}
+}
+
+// TestOddRepositories: Artifactory and Nexus list what else they have.
+func TestOddRepositories(t *testing.T) {
 	f := newFake()
 	f.hook = func(w http.ResponseWriter, _ *http.Request) bool {
-		fmt.Fprint(w, `{"repositories":["ns/repo","../x"]}`)
+		fmt.Fprint(w, `{"repositories":["ns/repo","Upper/Case","../x","other"]}`)
 		return true
 	}
 	r, _ := f.start(t, Uploads{})
-	wantCode(t, r.Repositories(t.Context(), Page{}, func([]string) error { return nil }), diag.RegistryRefused)
+	for limit, want := range map[int][]string{0: {"ns/repo", "other"}, 2: {"ns/repo", "other"}, 1: {"ns/repo"}} {
+		var got, odd []string
+		err := r.Repositories(t.Context(), Page{Limit: limit}, func(names []string) error {
+			got = append(got, names...)
+			return nil
+		}, func(name string) { odd = append(odd, name) })
+		if err != nil || !slices.Equal(got, want) || !slices.Equal(odd, []string{"Upper/Case", "../x"}) {
+			t.Errorf("%d: %q, skipped %q, %v", limit, got, odd, err)
+		}
+	}
+}
+
+// TestLastPage: a page with nothing on it may lead to itself.
+func TestLastPage(t *testing.T) {
+	subject, _ := manifestOf("subject", nil)
+	first := map[string]string{
+		"tags":      `{"tags":["a"]}`,
+		"referrers": `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"` + subject.Digest.String() + `","size":1}]}`,
+	}
+	f := newFake()
+	f.hook = func(w http.ResponseWriter, r *http.Request) bool {
+		w.Header().Set("Content-Type", ocispec.MediaTypeImageIndex)
+		w.Header().Set("Link", "<"+r.URL.Path+`?last=z>; rel="next"`)
+		kind := "referrers"
+		if strings.HasSuffix(r.URL.Path, "/tags/list") {
+			kind = "tags"
+		}
+		if r.URL.Query().Get("last") == "" {
+			_, _ = io.WriteString(w, first[kind])
+		} else {
+			_, _ = io.WriteString(w, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","tags":null,"manifests":[]}`)
+		}
+		return true
+	}
+	r, _ := f.start(t, Uploads{})
+	wantTags(t, r, Page{}, "a")
+	if list, err := r.Referrers(t.Context(), subject); err != nil || len(list) != 1 {
+		t.Errorf("%v, %v", list, err)
+	}
 }
 
 // pagesOf gives lists of tags by the name that they come behind.

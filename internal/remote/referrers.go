@@ -30,7 +30,7 @@ func (r *Repository) Referrers(ctx context.Context, d ocispec.Descriptor) (list 
 	all := &pages{at: r.url("referrers", d.Digest.String())}
 	for left := maxReferrersSize; ; {
 		at := all.at
-		data, header, err := r.getPage(ctx, all, ocispec.MediaTypeImageIndex, left)
+		data, header, err := r.read(ctx, at, ocispec.MediaTypeImageIndex, left)
 		if noReferrersAPI(header, err) {
 			index, err := r.referrersTag(ctx, d.Digest)
 			if err != nil {
@@ -47,6 +47,9 @@ func (r *Repository) Referrers(ctx context.Context, d ocispec.Descriptor) (list 
 		}
 		if list = append(list, page...); len(list) > maxReferrers {
 			return nil, tooMany(at)
+		}
+		if err := all.turn(header, len(page)); err != nil {
+			return nil, err
 		}
 		if left -= len(data); all.at == nil {
 			return list, nil

@@ -41,6 +41,10 @@ type ListOptions struct {
 	After string // names behind this one; "" for the beginning
 	Limit int    // names at most; 0 for all
 	All   bool   // also the tags by which clients keep referrers
+
+	// Skipped, unless it is nil, is told of what the registry lists as a repository
+	// under a name that none can have.
+	Skipped func(name string)
 }
 
 // Check fails with diag.Usage when Match is no pattern or Limit no number of names.
@@ -75,7 +79,7 @@ func Repositories(ctx context.Context, t *resolve.Target, kinds []artifact.Kind,
 	if err != nil {
 		return nil, err
 	}
-	paths, err := s.repositories(ctx)
+	paths, err := s.repositories(ctx, opts.Skipped)
 	if answer, ok := errors.AsType[*errcode.ErrorResponse](err); ok && (answer.StatusCode == 404 || answer.StatusCode == 405 || answer.StatusCode == 501) {
 		return nil, diag.Errorf(diag.RegistryRefused, "%s does not list its repositories", t.Endpoint.HostPort()).
 			WithHint("name one: `berth ls KIND/NAME` lists its tags")

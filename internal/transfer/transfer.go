@@ -182,7 +182,7 @@ func (s *session) notFound(ctx context.Context, ref artifact.Ref) error {
 	if err == nil && len(tags) > 0 {
 		return d.WithHint("tags there: %s", some(tags))
 	}
-	if repos, err := s.repositories(ctx); err == nil && len(repos) > 0 {
+	if repos, err := s.repositories(ctx, nil); err == nil && len(repos) > 0 {
 		return d.WithHint("no such repository; there are: %s", some(repos))
 	}
 	return d.WithHint("`berth push` puts something there")
@@ -206,12 +206,16 @@ func (s *session) tags(ctx context.Context) (tags []string, err error) {
 	return slices.Compact(tags), err
 }
 
-// repositories returns all repositories of the registry, sorted by name.
-func (s *session) repositories(ctx context.Context) (repos []string, err error) {
+// repositories returns all repositories of the registry, sorted by name. skipped,
+// unless it is nil, is told of names that none can have.
+func (s *session) repositories(ctx context.Context, skipped func(name string)) (repos []string, err error) {
+	if skipped == nil {
+		skipped = func(string) {}
+	}
 	err = s.Repositories(ctx, remote.Page{}, func(page []string) error {
 		repos = append(repos, page...)
 		return nil
-	})
+	}, skipped)
 	slices.Sort(repos)
 	return slices.Compact(repos), err
 }
