@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"time"
 
 	"oras.land/oras-go/v2/errdef"
 	"oras.land/oras-go/v2/registry/remote/auth"
@@ -124,12 +125,16 @@ func (c *Client) proxy(p *proxyError, err error) error {
 	switch {
 	case p.status == http.StatusProxyAuthRequired:
 		return diag.Errorf(diag.Unauthorized, "proxy %s refuses: %s", p.host, http.StatusText(p.status)).
-			WithHint("give it user and password, as in http://USER:PASSWORD@%s; %s", p.host, where)
+			WithHint("write USER:PASSWORD@ before the proxy's host, with %%XX for special characters; %s", where)
 	case p.cause == nil:
 		return diag.Errorf(diag.Unreachable, "proxy %s does not connect to %s: it answered %d %s%s",
 			p.host, c.target.Endpoint.HostPort(), p.status, http.StatusText(p.status), attempts(err)).WithHint("%s", where)
 	}
-	return diag.Errorf(diag.Unreachable, "proxy %s cannot be used: %w%s", p.host, p.cause, attempts(err)).WithHint("%s", where)
+	if isDial(p.cause) {
+		return diag.Errorf(diag.Unreachable, "proxy %s cannot be used: %w%s", p.host, p.cause, attempts(err)).WithHint("%s", where)
+	}
+	return diag.Errorf(diag.Unreachable, "proxy %s does not connect to %s: %w%s", p.host, c.target.Endpoint.HostPort(), p.cause, attempts(err)).
+		WithHint("it may let nobody out without a login page, or the registry may not use TLS; %s", where)
 }
 
 // tls maps what is wrong between two that speak, but not the same; nil for
@@ -140,6 +145,12 @@ func (c *Client) tls(err error) error {
 		d := diag.Errorf(diag.Unreachable, "the certificate of %s is not trusted: %w", host, cert)
 		if _, ok := errors.AsType[x509.HostnameError](cert); ok {
 			return d.WithHint("use a name that the certificate has, or let one be made for %s", c.target.Endpoint.Host)
+		}
+		if invalid, ok := errors.AsType[x509.CertificateInvalidError](cert); ok && invalid.Reason == x509.Expired {
+			if invalid.Cert != nil && time.Now().Before(invalid.Cert.NotBefore) {
+				return d.WithHint("it is not valid yet: check the clock of this machine")
+			}
+			return d.WithHint("it has expired: let it be renewed, or check the clock of this machine")
 		}
 		return d.WithHint("name the authority that signed it in ca_cert_path")
 	}

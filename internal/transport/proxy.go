@@ -2,11 +2,15 @@ package transport
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/net/http/httpproxy"
 
@@ -14,21 +18,25 @@ import (
 	"github.com/berth-oci/berth/internal/resolve"
 )
 
+// noProxyURL says how the URL of a proxy is written. What stands before a host in a
+// URL is never shown, so it has no example of that.
+const noProxyURL = "write http://HOST:PORT, with USER:PASSWORD@ before HOST where it wants them, and %%XX for special characters in these"
+
 // proxies says which proxy a URL is reached through, nil for none: the config's,
-// else the environment's. It fails with diag.CheckFailed for one that is no URL.
+// else the environment's. It fails with diag.CheckFailed for one that is no URL; for
+// the environment's, which other programs use as well, what it returns does, where
+// that proxy would be used.
 func proxies(t *resolve.Target) (func(*url.URL) (*url.URL, error), error) {
 	c := t.Client
 	exempt := strings.Join(c.NoProxy, ",")
 	plain, secure := c.HTTPProxy.Reveal(), c.HTTPSProxy.Reveal()
 	if plain == "" && secure == "" {
-		config := httpproxy.FromEnvironment()
-		config.NoProxy += "," + exempt
-		return config.ProxyFunc(), nil
+		return environment(exempt), nil
 	}
 	for _, p := range []struct{ attr, value string }{{"remote.http_proxy", plain}, {"remote.https_proxy", secure}} {
 		if p.value != "" && !isProxy(p.value) { // without the value, which may hold a password
 			return nil, t.Fault(diag.CheckFailed, p.attr, "the value is not a proxy's URL").
-				WithHint("write http://HOST:PORT, or http://USER:PASSWORD@HOST:PORT with %%XX for special characters")
+				WithHint(noProxyURL)
 		}
 	}
 	config := &httpproxy.Config{HTTPProxy: plain, HTTPSProxy: secure, NoProxy: exempt}
@@ -47,13 +55,47 @@ func proxies(t *resolve.Target) (func(*url.URL) (*url.URL, error), error) {
 	}, nil
 }
 
+// environment chooses as the variables http_proxy, https_proxy and no_proxy say.
+func environment(exempt string) func(*url.URL) (*url.URL, error) {
+	config := httpproxy.FromEnvironment()
+	config.NoProxy += "," + exempt
+	broken := map[string]bool{} // by the scheme of what it is for
+	for scheme, value := range map[string]*string{"http": &config.HTTPProxy, "https": &config.HTTPSProxy} {
+		// httpproxy goes without a proxy that it cannot parse. With another in its
+		// place it tells who is exempt.
+		if *value != "" && proxyURL(*value) == nil {
+			broken[scheme], *value = true, "http://proxy.invalid"
+		}
+	}
+	choose := config.ProxyFunc()
+	return func(u *url.URL) (*url.URL, error) {
+		proxy, err := choose(u)
+		if proxy != nil && broken[u.Scheme] { // without the value, which may hold a password
+			return nil, diag.Errorf(diag.CheckFailed, "%s_proxy of the environment is not a proxy's URL", u.Scheme).WithHint(noProxyURL)
+		}
+		return proxy, err
+	}
+}
+
 func isProxy(value string) bool {
+	u := proxyURL(value)
+	return u != nil && (u.Path == "" || u.Path == "/") && u.RawQuery == ""
+}
+
+// proxyURL parses the URL of a proxy, whose scheme may be left out; nil for none.
+func proxyURL(value string) *url.URL {
 	if !strings.Contains(value, "://") {
 		value = "http://" + value
 	}
 	u, err := url.Parse(value)
-	return err == nil && u.Hostname() != "" && (u.Path == "" || u.Path == "/") && u.RawQuery == "" &&
-		(u.Scheme == "http" || u.Scheme == "https" || u.Scheme == "socks5" || u.Scheme == "socks5h")
+	if err != nil || u.Hostname() == "" {
+		return nil
+	}
+	switch u.Scheme {
+	case "http", "https", "socks5", "socks5h":
+		return u
+	}
+	return nil
 }
 
 // isExempt reports whether no_proxy has an address of this machine: localhost or
@@ -115,13 +157,15 @@ type viaProxy struct {
 }
 
 func (v viaProxy) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := v.next.RoundTrip(req)
-	proxy, chosen := v.choose(req.URL)
-	if chosen != nil || proxy == nil {
-		return resp, err
+	proxy, err := v.choose(req.URL)
+	if err != nil || proxy == nil {
+		return v.next.RoundTrip(req)
 	}
+	var connected atomic.Bool // to the registry, where there is a tunnel
+	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }}
+	resp, err := v.next.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
 	if err != nil {
-		if isDial(err) {
+		if isDial(err) || !connected.Load() && req.Context().Err() == nil && !fromFarEnd(err) {
 			err = &proxyError{host: proxy.Host, cause: err}
 		}
 		return nil, err
@@ -131,4 +175,13 @@ func (v viaProxy) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, &proxyError{host: proxy.Host, status: resp.StatusCode}
 	}
 	return resp, nil
+}
+
+// fromFarEnd reports whether a connection failed by what only one that speaks TLS
+// says, or by what is known to be the proxy's already.
+func fromFarEnd(err error) bool {
+	_, told := errors.AsType[*proxyError](err)
+	_, certificate := errors.AsType[*tls.CertificateVerificationError](err)
+	op, alert := errors.AsType[*net.OpError](err)
+	return told || certificate || alert && op.Op == "remote error"
 }

@@ -2,10 +2,17 @@ package transport
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"maps"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -232,6 +239,118 @@ func TestProxyThatIsNone(t *testing.T) {
 		if err != nil && strings.Contains(err.Error(), "sec") {
 			t.Error(err)
 		}
+	}
+}
+
+// Neither is one of the environment, where it would be used.
+func TestEnvironmentProxyThatIsNone(t *testing.T) {
+	t.Setenv("REQUEST_METHOD", "")
+	t.Setenv("HTTP_PROXY", "")
+	t.Setenv("http_proxy", "")
+	t.Setenv("HTTPS_PROXY", "")
+	t.Setenv("no_proxy", "exempt.example")
+	for _, value := range []string{"http://user:secret%zz@proxy:1", "http://user:secret@", "ftp://user:secret@proxy.example", "://secret"} {
+		t.Setenv("https_proxy", value)
+		choose, err := proxies(&resolve.Target{Client: resolve.Client{NoProxy: []string{"also.example"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, free := range []string{"https://exempt.example", "https://also.example:5000", "https://127.0.0.1:5000", "http://registry.example"} {
+			u, _ := url.Parse(free)
+			if proxy, err := choose(u); proxy != nil || err != nil {
+				t.Errorf("%s: %s needs no proxy: %v, %v", value, free, proxy, err)
+			}
+		}
+		target := &resolve.Target{Deployment: "remote", Endpoint: resolve.Endpoint{Scheme: "https", Host: "registry.invalid", Port: 443}, Client: resolve.Client{VerifyTLS: true, Retries: 1, RetryDelay: 1, RetryBackoff: 1}}
+		err = fetch(t, target)
+		wantCode(t, err, diag.CheckFailed)
+		if err != nil && (strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "https_proxy")) {
+			t.Error(err)
+		}
+	}
+}
+
+// A proxy that says it has connected, and has not, is what the error is about.
+func TestProxyThatDoesNotConnect(t *testing.T) {
+	for name, answer := range map[string]string{
+		"a page":          "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>please log in</html>",
+		"a second answer": "HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+		"the end":         "HTTP/1.1 200 OK\r\n\r\n",
+		"nothing":         "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				conn, _, err := w.(http.Hijacker).Hijack()
+				if err != nil {
+					return
+				}
+				fmt.Fprint(conn, answer)
+				_ = conn.(*net.TCPConn).CloseWrite()
+				_, _ = io.Copy(io.Discard, conn) // or what was written may be lost
+				conn.Close()
+			}))
+			defer p.Close()
+			err := fetch(t, &resolve.Target{
+				Deployment: "remote", Endpoint: resolve.Endpoint{Scheme: "https", Host: "registry.example", Port: 443},
+				Client: resolve.Client{VerifyTLS: true, HTTPSProxy: spec.NewURL(p.URL), Timeout: 5 * time.Second},
+			})
+			wantCode(t, err, diag.Unreachable)
+			d, _ := errors.AsType[*diag.Diagnostic](err)
+			if !strings.Contains(d.Message, "proxy "+p.Listener.Addr().String()+" does not connect to registry.example") || strings.Contains(d.Hint, "tls_enabled") {
+				t.Errorf("%s (%s)", d.Message, d.Hint)
+			}
+		})
+	}
+}
+
+// A hint shows where a password goes, which is hidden in what looks like a URL.
+func TestProxyHint(t *testing.T) {
+	p := newProxy(t)
+	p.password = true
+	for _, proxy := range []string{p.URL, "http://proxy/path"} {
+		err := fetch(t, &resolve.Target{
+			Deployment: "remote", Endpoint: resolve.Endpoint{Scheme: "https", Host: "registry.example", Port: 443},
+			Client: resolve.Client{VerifyTLS: true, HTTPSProxy: spec.NewURL(proxy)},
+		})
+		if d, ok := errors.AsType[*diag.Diagnostic](err); !ok || !strings.Contains(d.Hint, "USER:PASSWORD@") || strings.Contains(d.Hint, "***") {
+			t.Errorf("%v: %+v", err, d)
+		}
+	}
+}
+
+// Who is told that a certificate has expired looks for no authority.
+func TestExpiredCertificate(t *testing.T) {
+	for name, test := range map[string]struct {
+		from, to time.Duration // from now
+		want     string
+	}{
+		"expired": {-48 * time.Hour, -24 * time.Hour, "it has expired"},
+		"early":   {24 * time.Hour, 48 * time.Hour, "not valid yet"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cert := &x509.Certificate{
+				SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+				NotBefore: time.Now().Add(test.from), NotAfter: time.Now().Add(test.to),
+			}
+			der, err := x509.CreateCertificate(rand.Reader, cert, cert, key.Public(), key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			server := httptest.NewUnstartedServer(http.NotFoundHandler())
+			server.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+			server.Config.ErrorLog = log.New(io.Discard, "", 0)
+			server.StartTLS()
+			defer server.Close()
+			err = fetch(t, targetOf(t, server))
+			wantCode(t, err, diag.Unreachable)
+			if d, ok := errors.AsType[*diag.Diagnostic](err); !ok || !strings.Contains(d.Hint, test.want) || strings.Contains(d.Hint, "ca_cert_path") {
+				t.Errorf("%v: %+v", err, d)
+			}
+		})
 	}
 }
 
