@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
 	"github.com/opencontainers/go-digest"
@@ -29,6 +30,9 @@ var errDamagedLink = errors.New("a link is damaged")
 // like one that is missing to all but garbage collection.
 func (s *Store) link(ctx context.Context, name string) (digest.Digest, error) {
 	data, err := s.driver.GetContent(ctx, name)
+	if errors.Is(err, syscall.EISDIR) {
+		return "", s.damagedLink(name)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -55,7 +59,7 @@ func (s *Store) damagedLink(name string) error {
 	return errors.Join(errDamagedLink, storagedriver.PathNotFoundError{Path: name, DriverName: s.driver.Name()})
 }
 
-// lead is where a tag leads: "" where its link is damaged.
+// lead is where a tag leads: "" where its link is damaged or missing.
 type lead struct {
 	tag string
 	to  digest.Digest
@@ -80,10 +84,10 @@ func (s *Store) leads(ctx context.Context, repo string) ([]lead, error) {
 		group.Go(func() error {
 			to, err := s.link(ctx, tagLink(repo, tag))
 			switch {
-			case err == nil || errors.Is(err, errDamagedLink):
-				all[i] = lead{tag, to}
-			case !missing(err): // removed meanwhile, or never finished
+			case err != nil && !missing(err):
 				return err
+			case err == nil || errors.Is(err, errDamagedLink) || CheckTag(tag) == nil:
+				all[i] = lead{tag, to}
 			}
 			return nil
 		})
@@ -93,14 +97,21 @@ func (s *Store) leads(ctx context.Context, repo string) ([]lead, error) {
 }
 
 // lost returns why a tag leads to no manifest; "" when it does, or there is no such
-// tag. What is in quarantine is not lost.
+// tag. There is one if it is listed, whatever is left of it. What is in quarantine is
+// not lost.
 func (s *Store) lost(ctx context.Context, repo, tag string) (why string, err error) {
 	to, err := s.link(ctx, tagLink(repo, tag))
 	switch {
 	case errors.Is(err, errDamagedLink):
 		return "its link is damaged", nil
 	case missing(err):
-		return "", nil
+		if _, err = s.driver.Stat(ctx, tagPath(repo, tag)); err == nil && CheckTag(tag) == nil {
+			return "its link is missing", nil
+		}
+		if missing(err) {
+			err = nil
+		}
+		return "", err
 	case err != nil:
 		return "", err
 	}
@@ -119,6 +130,15 @@ func (s *Store) lost(ctx context.Context, repo, tag string) (why string, err err
 	return fmt.Sprintf("the content of %s is gone", to), nil
 }
 
+// lostNow is lost while nobody is about to write or remove the tag.
+func (s *Store) lostNow(ctx context.Context, repo, tag string) (why string, err error) {
+	if why, err = s.lost(ctx, repo, tag); why == "" || err != nil {
+		return "", err
+	}
+	defer s.tagLocks.lock(repo + ":" + tag)()
+	return s.lost(ctx, repo, tag)
+}
+
 // lostTags returns the tags of a repository that lead to no manifest, in byte
 // order.
 func (s *Store) lostTags(ctx context.Context, repo string) (all []LostTag, err error) {
@@ -131,13 +151,8 @@ func (s *Store) lostTags(ctx context.Context, repo string) (all []LostTag, err e
 	group.SetLimit(tagsParallel)
 	for _, tag := range tags {
 		group.Go(func() error {
-			why, err := s.lost(ctx, repo, tag)
-			if why == "" || err != nil {
-				return err
-			}
-			// Or somebody was about to write or remove it.
-			defer s.tagLocks.lock(repo + ":" + tag)()
-			if why, err = s.lost(ctx, repo, tag); why != "" {
+			why, err := s.lostNow(ctx, repo, tag)
+			if why != "" {
 				mu.Lock()
 				defer mu.Unlock()
 				all = append(all, LostTag{repo, tag, why})

@@ -3,6 +3,7 @@ package store
 import (
 	"maps"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,13 +16,19 @@ import (
 // with a signature; nothing of it is garbage.
 type release struct {
 	*registry
-	top, signature, image, long v1.Descriptor
-	child                       image
+	top, inner, signature, image, long v1.Descriptor
+	longChild, longSubject             v1.Descriptor
+	child                              image
 }
 
 func releaseIn(r *registry) release {
 	x := release{registry: r, child: r.image("a", "", "child")}
-	x.top = r.index("a", "top", x.child[0])
+	r.image("a", "", "signature of the child", refersTo(x.child[0]))
+	x.inner = r.index("a", "", x.child[0])
+	x.longChild = r.again("a", r.image("a", "", "long child")[0], digest.SHA512)
+	x.top = r.index("a", "top", x.inner, x.longChild)
+	x.longSubject = r.again("a", r.image("a", "subject", "long subject")[0], digest.SHA512)
+	r.image("a", "", "signature of a long subject", refersTo(x.longSubject))
 	x.signature = r.image("a", "", "signature", refersTo(x.top))[0]
 	x.image = r.image("a", "v1", "image")[0]
 	x.long = r.blobAs("a", "long", digest.SHA512)
@@ -65,6 +72,31 @@ var mishaps = map[string]func(x release){
 		x.write(revisionsPath("a")+"/sha256", "x")
 	},
 	"a tag that is a directory": func(x release) { x.delete(tagLink("a", "v1")); x.write(tagLink("a", "v1")+"/x", "x") },
+	"a tag without a link":      func(x release) { x.delete(tagLink("a", "v1")) },
+	"a tag without current":     func(x release) { x.delete(tagPath("a", "v1") + "/current") },
+	"a file for current": func(x release) {
+		x.delete(tagPath("a", "v1") + "/current")
+		x.write(tagPath("a", "v1")+"/current", "x")
+	},
+	"a file for a tag":        func(x release) { x.delete(tagPath("a", "v1")); x.write(tagPath("a", "v1"), "x") },
+	"a lost child":            func(x release) { x.delete(revisionPath("a", x.child[0].Digest)) },
+	"a child without content": func(x release) { x.delete(revisionPath("a", x.child[0].Digest)); x.delete(blobPath(x.child[0].Digest)) },
+	"lost inner indexes": func(x release) {
+		x.delete(revisionPath("a", x.inner.Digest))
+		x.delete(revisionPath("a", x.child[0].Digest))
+	},
+	"lost revisions": func(x release) { x.delete(revisionsPath("a")) },
+	"lost revisions and layers": func(x release) {
+		x.delete(revisionsPath("a"))
+		x.delete(layersPath("a"))
+	},
+	"a lost alias of a layer":    func(x release) { x.delete(layerPath("a", x.long.Digest)) },
+	"a lost alias of a child":    func(x release) { x.delete(revisionPath("a", x.longChild.Digest)) },
+	"a lost alias of a manifest": func(x release) { x.delete(revisionPath("a", x.longSubject.Digest)) },
+	"content that is a directory": func(x release) {
+		x.delete(blobData(x.image.Digest))
+		x.write(blobData(x.image.Digest)+"/x", "x")
+	},
 }
 
 // What may be needed once damage is repaired is not collected.
@@ -112,13 +144,65 @@ func TestCollectOpaque(t *testing.T) {
 	}
 }
 
+// What stands where a tag should be is told of as well, and can be given up.
+func TestScrubNoTag(t *testing.T) {
+	for name, why := range map[string]string{
+		"a file for current": "its link is missing", "a file for a tag": "its link is missing",
+		"a tag that is a directory": "its link is damaged",
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := releaseIn(open(t, files(t)))
+			mishaps[name](x)
+			r := open(t, x.driver)
+			want := []LostTag{{"a", "v1", why}}
+			if diff := cmp.Diff(want, r.scrub().Lost); diff != "" {
+				t.Errorf("lost (-want +got):\n%s", diff)
+			}
+			tags, err := r.Tags(r.ctx, "a")
+			r.must(err)
+			if !slices.Contains(tags, "v1") {
+				t.Errorf("it is not listed: %v", tags)
+			}
+			r.must(r.DeleteTag(r.ctx, "a", "v1"))
+			r.image("a", "v1", "image")
+			r.complete("a", "v1")
+			if lost := r.scrub().Lost; len(lost) > 0 {
+				t.Errorf("after it was pushed again: %+v", lost)
+			}
+		})
+	}
+}
+
+// A directory in the place of content is damage, and makes room for a push.
+func TestScrubDirectory(t *testing.T) {
+	for i, what := range []string{"manifest", "config", "layer"} {
+		t.Run(what, func(t *testing.T) {
+			r := open(t, files(t))
+			img := r.image("a", "v1", "image")
+			r.must(r.driver.Delete(r.ctx, blobData(img[i].Digest)))
+			r.must(r.driver.PutContent(r.ctx, blobData(img[i].Digest)+"/x", nil))
+			r = open(t, r.driver)
+			damaged := r.scrub().Damaged
+			if len(damaged) != 1 || damaged[0].Digest != img[i].Digest || !slices.Equal(damaged[0].Places[0].Tags, []string{"v1"}) {
+				t.Errorf("%+v", damaged)
+			}
+			r.image("a", "v1", "image")
+			r.complete("a", "v1")
+			if s := r.scrub(); len(s.Damaged)+len(s.Lost)+s.Unreadable > 0 {
+				t.Errorf("after the push: %+v", s)
+			}
+		})
+	}
+}
+
 // A tag that leads to no manifest is told of, and mended by a push or given up.
 func TestScrubLostTags(t *testing.T) {
 	for name, why := range map[string]string{
 		"an empty tag": "its link is damaged", "a garbled tag": "its link is damaged",
 		"a tag of nothing": "which the repository does not have", "a tag of a blob": "which the repository does not have",
 		"a lost revision": "which the repository does not have", "a garbled revision": "which the repository does not have",
-		"a lost manifest": "is gone",
+		"a lost manifest":      "is gone",
+		"a tag without a link": "its link is missing", "a tag without current": "its link is missing",
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := releaseIn(open(t, files(t)))

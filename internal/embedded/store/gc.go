@@ -84,6 +84,7 @@ type collection struct {
 	live   keySet           // blobs that stay, whichever repository needs them
 	given  map[sum]struct{} // what removed manifests of the repository at hand named: however young it is, nobody waits for it
 	gone   map[sum]struct{} // what was taken out of any repository
+	unsure bool             // what some repository leads to is not known
 	mu     sync.Mutex
 	report Report // guarded by mu where several goroutines are at work
 }
@@ -128,6 +129,7 @@ func (c *collection) repository(ctx context.Context, repo string) error {
 		return fmt.Errorf("repository %s: %w", repo, err)
 	}
 	c.mark(ctx, g)
+	c.unsure = c.unsure || g.unsure
 	for _, m := range g.manifests {
 		if err := c.sweepManifest(ctx, g, m); err != nil {
 			return err
@@ -138,14 +140,13 @@ func (c *collection) repository(ctx context.Context, repo string) error {
 		if m.why == "" {
 			continue
 		}
-		kept++
+		if !m.unlinked {
+			kept++
+		}
 		c.live.add(sumOf(m.digest).key())
 		for _, b := range m.blobs {
 			c.live.add(b.key())
 		}
-	}
-	for _, m := range g.lost {
-		c.live.add(m.key())
 	}
 	c.report.Manifests += kept
 	links, err := c.sweepLinks(ctx, g)
@@ -183,6 +184,9 @@ func (c *collection) sweepManifest(ctx context.Context, g *graph, m *node) error
 			return err
 		}
 	}
+	if m.unlinked && m.gone {
+		return nil
+	}
 	v := Verdict{Kind: "manifest", Repository: g.repo, Digest: m.digest, Kept: !m.gone, Why: m.why}
 	if m.gone {
 		v.Why = "no tag, index or live subject leads to it"
@@ -200,6 +204,10 @@ func (c *collection) removeManifest(ctx context.Context, g *graph, m *node) erro
 	defer c.s.claims.spare(m.digest)
 	for _, b := range m.blobs {
 		c.given[b] = struct{}{}
+	}
+	if m.unlinked { // there is nothing to remove
+		m.gone = true
+		return nil
 	}
 	if !c.DryRun {
 		if err := c.s.removeRevision(ctx, g.repo, m.digest); err != nil {
@@ -260,6 +268,9 @@ func (c *collection) sweepLink(ctx context.Context, g *graph, users map[sum]*nod
 	if c.s.claims.freshIn(g.repo, canonical, c.written(ctx, layerLink(g.repo, d), c.given, canonical), c.Delay) {
 		return "pushed or asked for of late, and no manifest names it yet", nil
 	}
+	if may, err := c.mayBeNameless(ctx, g, canonical); may || err != nil {
+		return namelessMay, err
+	}
 	if !c.s.claims.condemn(canonical) {
 		return "a push is at it", nil
 	}
@@ -272,6 +283,21 @@ func (c *collection) sweepLink(ctx context.Context, g *graph, users map[sum]*nod
 	c.report.Freed.Links++
 	c.gone[sumOf(canonical)] = struct{}{}
 	return "", nil
+}
+
+// namelessMay is why a blob stays that may be one which a manifest names by a SHA-512
+// whose link is lost.
+const namelessMay = "a manifest names a blob of its size by a SHA-512 whose link is lost"
+
+func (c *collection) mayBeNameless(ctx context.Context, g *graph, canonical digest.Digest) (bool, error) {
+	if len(g.nameless) == 0 {
+		return false, nil
+	}
+	size, err := c.s.size(ctx, canonical)
+	if e := (*Error)(nil); errors.As(err, &e) {
+		return false, nil
+	}
+	return g.nameless[size], err
 }
 
 // canonicalLayer returns what a link of a repository's blob leads to. That of a
@@ -359,6 +385,9 @@ const neededBlob = "needed"
 func (c *collection) removeBlob(ctx context.Context, d digest.Digest) (size int64, why string, err error) {
 	if c.live.has(sumOf(d).key()) {
 		return 0, neededBlob, nil
+	}
+	if c.unsure {
+		return 0, "a repository with damage in it may need it", nil
 	}
 	if c.s.claims.freshIn("", d, c.written(ctx, blobData(d), c.gone, d), c.Delay) {
 		return 0, "written of late, and no repository has it yet", nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"syscall"
 
 	"github.com/opencontainers/go-digest"
 )
@@ -121,10 +122,10 @@ func (s *Store) load(ctx context.Context, canonical digest.Digest) (Manifest, pa
 	if missing(err) {
 		return Manifest{}, parsed{}, fault(ManifestUnknown, "the content of the manifest is gone: push it again")
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, syscall.EISDIR) {
 		return Manifest{}, parsed{}, err
 	}
-	if digest.FromBytes(data) != canonical {
+	if err != nil || digest.FromBytes(data) != canonical {
 		s.log.Error("a manifest is damaged and not served", "digest", canonical)
 		return Manifest{}, parsed{}, fault(ManifestUnknown, "the content of the manifest is damaged: push it again")
 	}

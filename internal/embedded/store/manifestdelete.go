@@ -14,12 +14,17 @@ import (
 func (s *Store) DeleteTag(ctx context.Context, repo, tag string) error {
 	defer s.tagLocks.lock(repo + ":" + tag)()
 	d, err := s.link(ctx, tagLink(repo, tag))
-	switch {
-	case errors.Is(err, errDamagedLink): // which can be given up all the same
+	if missing(err) { // what is left of a tag can be given up all the same
+		why, err := s.lost(ctx, repo, tag)
+		switch {
+		case err != nil:
+			return err
+		case why == "":
+			return noTag(tag)
+		}
 		return s.untag(ctx, repo, tag)
-	case missing(err):
-		return noTag(tag)
-	case err != nil:
+	}
+	if err != nil {
 		return err
 	}
 	if err := s.untag(ctx, repo, tag); err != nil {

@@ -225,7 +225,7 @@ func (p *pass) blob(ctx context.Context, d digest.Digest) error {
 	return ctx.Err()
 }
 
-// verify reports whether a blob is what its digest says.
+// verify reports whether a blob is what its digest says. A directory is not.
 func (p *pass) verify(ctx context.Context, d digest.Digest) (n int64, ok bool, err error) {
 	r, err := p.s.driver.Reader(ctx, blobData(d), 0)
 	if err != nil {
@@ -247,6 +247,9 @@ func (p *pass) verify(ctx context.Context, d digest.Digest) (n int64, ok bool, e
 		}
 		if err == io.EOF {
 			return n, digest.NewDigest(digest.SHA256, h) == d, nil
+		}
+		if errors.Is(err, syscall.EISDIR) {
+			return n, false, nil
 		}
 		if err != nil {
 			return n, false, err
