@@ -9,7 +9,6 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/oci"
@@ -107,7 +106,7 @@ func (p *publisher) publish(ctx context.Context) (unchanged bool, err error) {
 		return true, p.graph.copy(ctx, p.root)
 	}
 	if len(todo) == 0 {
-		complete, err := p.complete(ctx, p.root, p.data)
+		complete, err := p.complete(ctx)
 		if err != nil {
 			return false, err
 		}
@@ -135,39 +134,6 @@ func (p *publisher) publish(ctx context.Context) (unchanged bool, err error) {
 		p.events.send(Event{Step: Tagged, Name: tag, Digest: p.root.Digest})
 	}
 	return false, nil
-}
-
-// foresee asks what is below the root while the tags are looked at: the answers
-// are needed whatever these name. end ends the asking.
-func (p *publisher) foresee(ctx context.Context) (end func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	var asking sync.WaitGroup
-	var ask func(d ocispec.Descriptor, data []byte)
-	ask = func(d ocispec.Descriptor, data []byte) {
-		m, err := parseManifest(d, data)
-		if err != nil {
-			return // as whoever needs it finds
-		}
-		for _, below := range m.Below() {
-			asking.Go(func() {
-				_ = p.graph.slots.do(ctx, 0, func() error {
-					_, err := p.Has(ctx, below)
-					return err
-				})
-				if !oci.IsManifest(below.MediaType) || ctx.Err() != nil {
-					return
-				}
-				if data, err := p.graph.src.Manifest(ctx, below); err == nil {
-					ask(below, data)
-				}
-			})
-		}
-	}
-	asking.Go(func() { ask(p.root, p.data) })
-	return func() {
-		cancel()
-		asking.Wait()
-	}
 }
 
 // changed returns the tags that do not name the root yet.
@@ -270,45 +236,4 @@ func (s *session) tag(ctx context.Context, d ocispec.Descriptor, data []byte, ta
 	}
 	_, err := s.free(ctx, tag, d, data)
 	return err
-}
-
-// complete reports whether the registry has all that is below a manifest.
-func (p *publisher) complete(ctx context.Context, d ocispec.Descriptor, data []byte) (bool, error) {
-	m, err := parseManifest(d, data)
-	if err != nil {
-		return false, err
-	}
-	group, ctx := errgroup.WithContext(ctx)
-	for _, below := range m.Below() {
-		group.Go(func() error {
-			there, err := p.holds(ctx, below)
-			if !there && err == nil {
-				err = errIncomplete
-			}
-			return err
-		})
-	}
-	if err := group.Wait(); !errors.Is(err, errIncomplete) {
-		return err == nil, err
-	}
-	return false, nil
-}
-
-// errIncomplete ends a look at what is there; no caller sees it.
-var errIncomplete = errors.New("incomplete")
-
-// holds reports whether the registry has a blob, or a manifest and all that is
-// below it.
-func (p *publisher) holds(ctx context.Context, d ocispec.Descriptor) (there bool, err error) {
-	var data []byte
-	err = p.graph.slots.do(ctx, 0, func() (err error) {
-		if there, err = p.Has(ctx, d); there && err == nil && oci.IsManifest(d.MediaType) {
-			data, err = p.graph.src.Manifest(ctx, d)
-		}
-		return err
-	})
-	if !there || err != nil || data == nil {
-		return there, err
-	}
-	return p.complete(ctx, d, data)
 }
