@@ -155,7 +155,7 @@ func syncDir(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil // has no such call; NTFS keeps names in its journal
 	}
-	file, err := os.Open(dir)
+	file, err := open(dir, os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -172,7 +172,7 @@ func syncDir(dir string) error {
 
 // writeSynced makes a file whose content is on the disk when it returns.
 func writeSynced(name string, content []byte) error {
-	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	file, err := open(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -89,8 +90,25 @@ func (d *Filesystem) GetContent(ctx context.Context, subPath string) ([]byte, er
 	if err != nil {
 		return nil, err
 	}
-	content, err := os.ReadFile(name)
+	content, err := readFile(name)
 	return content, d.notFound(err, subPath)
+}
+
+// readFile is os.ReadFile.
+func readFile(name string) ([]byte, error) {
+	file, err := open(name, os.O_RDONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	var content bytes.Buffer
+	content.Grow(int(info.Size()) + bytes.MinRead)
+	_, err = content.ReadFrom(file)
+	return content.Bytes(), err
 }
 
 // PutContent implements storagedriver.StorageDriver. After an error the old
@@ -120,7 +138,7 @@ func (d *Filesystem) Reader(ctx context.Context, subPath string, offset int64) (
 	if offset < 0 {
 		return nil, storagedriver.InvalidOffsetError{Path: subPath, Offset: offset, DriverName: d.Name()}
 	}
-	file, err := os.Open(name)
+	file, err := open(name, os.O_RDONLY, 0)
 	if err != nil {
 		return nil, d.notFound(err, subPath)
 	}
@@ -147,7 +165,7 @@ func (d *Filesystem) Writer(ctx context.Context, subPath string, resume bool) (s
 			return nil, err
 		}
 	}
-	file, err := os.OpenFile(name, flag, fileMode)
+	file, err := open(name, flag, fileMode)
 	if err != nil {
 		return nil, d.notFound(err, subPath)
 	}
