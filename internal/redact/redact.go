@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -43,7 +44,7 @@ func Text(text string) string {
 // gives it: nothing where that says that it is a secret, else without what looks
 // like the user and password of a URL.
 func Value(name, value string) string {
-	if secretName.MatchString(name) {
+	if secretName().MatchString(name) {
 		return Mask
 	}
 	return hide(value, merge(append(inURLs(value, false), logins(value)...)))
@@ -54,7 +55,7 @@ func Without(text string, secrets []string) string { return hide(text, merge(kno
 
 // Name reports whether what has the name is a secret itself, as a password is; a
 // file that holds one is not.
-func Name(name string) bool { return secretName.MatchString(name) }
+func Name(name string) bool { return secretName().MatchString(name) }
 
 // Parts returns what of the value of a URL is not to be shown elsewhere: user
 // information, and of path, query and fragment what may be a token.
@@ -244,11 +245,17 @@ func isPort(host string) bool {
 	return !strings.ContainsFunc(port, func(r rune) bool { return r < '0' || r > '9' })
 }
 
+// lazily compiles a pattern when it is first used: most processes have nothing to
+// hide, and start sooner.
+func lazily(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
+}
+
 // login is user and password before a host, where no scheme tells that it is a URL.
-var login = regexp.MustCompile(`[A-Za-z0-9._%+-]+:[^\s"'` + "`" + `@:][^\s"'` + "`" + `@]*@[A-Za-z0-9\[]`)
+var login = lazily(`[A-Za-z0-9._%+-]+:[^\s"'` + "`" + `@:][^\s"'` + "`" + `@]*@[A-Za-z0-9\[]`)
 
 func logins(text string) (spans []span) {
-	for _, m := range login.FindAllStringIndex(text, -1) {
+	for _, m := range login().FindAllStringIndex(text, -1) {
 		at := m[1] - len("@x")
 		if rest := text[at+1:]; strings.HasPrefix(rest, "sha256:") || strings.HasPrefix(rest, "sha512:") || strings.Contains(text[m[0]:at], "://") {
 			continue // a reference with a digest; a URL
@@ -262,13 +269,13 @@ func logins(text string) (spans []span) {
 const secretWord = `(?:pass(?:word|wd|phrase)|pwd|secret|token|(?:api|access|account|private|secret|shared)[_-]?key|connection[_-]?string|signature)s?`
 
 var (
-	secretName = regexp.MustCompile(`(?i)` + secretWord + `$`)
-	assignment = regexp.MustCompile(`(?i)` + secretWord + `["']?(?:\s*:\s*\w+)?\s*[:=]\s*("(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s"'].*)`)
+	secretName = lazily(`(?i)` + secretWord + `$`)
+	assignment = lazily(`(?i)` + secretWord + `["']?(?:\s*:\s*\w+)?\s*[:=]\s*("(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s"'].*)`)
 )
 
 // assigned returns the values that a line gives to names of secrets.
 func assigned(line string) (spans []span) {
-	for _, m := range assignment.FindAllStringSubmatchIndex(line, -1) {
+	for _, m := range assignment().FindAllStringSubmatchIndex(line, -1) {
 		s := span{m[2], m[3]}
 		if quote := line[s.from]; quote == '"' || quote == '\'' {
 			s.from++
