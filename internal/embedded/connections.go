@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"container/list"
 	"crypto/tls"
 	"net"
 	"net/http"
@@ -19,15 +18,35 @@ type connections struct {
 	mu     sync.Mutex
 	change sync.Cond // of mu
 	closed bool
-	open   int        // and the one that is being accepted
-	idle   *list.List // of net.Conn; the last used at the end
-	where  map[net.Conn]*list.Element
+	open   int  // and the one that is being accepted
+	idle   spot // before the first and behind the last that is idle; the last used at the end
+	spots  map[net.Conn]*spot
 	going  map[net.Conn]bool // closed to make room; open until the server tells otherwise
 }
 
+// spot is that of a connection among those that are idle, in a ring: each request
+// leaves and enters it, which is to cost next to nothing.
+type spot struct {
+	conn           net.Conn
+	before, behind *spot // nil for one that is busy
+}
+
+func (s *spot) leave() {
+	if s.behind != nil {
+		s.before.behind, s.behind.before = s.behind, s.before
+		s.before, s.behind = nil, nil
+	}
+}
+
+func (s *spot) enterBefore(next *spot) {
+	s.before, s.behind = next.before, next
+	s.before.behind, next.before = s, s
+}
+
 func newConnections(l net.Listener, most int) *connections {
-	c := &connections{Listener: l, most: most, idle: list.New(), where: map[net.Conn]*list.Element{}, going: map[net.Conn]bool{}}
+	c := &connections{Listener: l, most: most, spots: map[net.Conn]*spot{}, going: map[net.Conn]bool{}}
 	c.change.L = &c.mu
+	c.idle.before, c.idle.behind = &c.idle, &c.idle
 	return c
 }
 
@@ -60,9 +79,9 @@ func (c *connections) enter() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.open >= c.most && !c.closed {
-		if oldest := c.idle.Front(); oldest != nil && c.open-len(c.going) >= c.most {
-			conn := oldest.Value.(net.Conn)
-			c.busy(conn)
+		if oldest := c.idle.behind; oldest != &c.idle && c.open-len(c.going) >= c.most {
+			oldest.leave()
+			conn := oldest.conn
 			c.going[conn] = true
 			// The server learns of it, and tells state.
 			if secure, ok := conn.(*tls.Conn); ok {
@@ -82,25 +101,23 @@ func (c *connections) leave() {
 	c.change.Broadcast()
 }
 
-// busy is for the holder of mu.
-func (c *connections) busy(conn net.Conn) {
-	if e := c.where[conn]; e != nil {
-		c.idle.Remove(e)
-		delete(c.where, conn)
-	}
-}
-
 // state is the http.Server's ConnState.
 func (c *connections) state(conn net.Conn, s http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.busy(conn)
+	at := c.spots[conn]
+	if at == nil {
+		at = &spot{conn: conn}
+		c.spots[conn] = at
+	}
+	at.leave()
 	switch s {
 	case http.StateIdle:
-		c.where[conn] = c.idle.PushBack(conn)
+		at.enterBefore(&c.idle)
 		c.change.Broadcast()
 	case http.StateClosed, http.StateHijacked:
 		delete(c.going, conn)
+		delete(c.spots, conn)
 		c.leave()
 	}
 }

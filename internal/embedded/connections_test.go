@@ -88,19 +88,59 @@ func TestConnectionsMakeWay(t *testing.T) {
 			c.state(all[2], http.StateIdle)
 			synctest.Wait()
 		}
-		if n := c.idle.Len(); n != 2 || entered {
+		if n := idle(c); n != 2 || entered {
 			t.Errorf("%d are left before the first has ended; %v", n, entered)
 		}
 		c.state(all[0], http.StateClosed)
 		synctest.Wait()
-		if n := c.idle.Len(); n != 2 || !entered {
+		if n := idle(c); n != 2 || !entered {
 			t.Errorf("%d are left; %v", n, entered)
 		}
 		go c.enter() // for which another one makes way
 		synctest.Wait()
-		if n := c.idle.Len(); n != 1 {
+		if n := idle(c); n != 1 {
 			t.Errorf("%d are left with two more", n)
 		}
 		c.state(all[1], http.StateClosed)
 	})
+}
+
+// The one that is idle for the longest makes way, however often others were used.
+func TestOldestConnectionMakesWay(t *testing.T) {
+	l := newConnections(nil, 3)
+	conns := make([]net.Conn, 3)
+	peers := make([]net.Conn, 3)
+	for i := range conns {
+		conns[i], peers[i] = net.Pipe()
+		l.enter()
+		for _, s := range []http.ConnState{http.StateNew, http.StateActive, http.StateIdle} {
+			l.state(conns[i], s)
+		}
+	}
+	for _, i := range []int{0, 2, 0} {
+		l.state(conns[i], http.StateActive)
+		l.state(conns[i], http.StateIdle)
+	}
+	for _, i := range []int{1, 2, 0} {
+		entered := make(chan bool)
+		go func() { entered <- l.enter() }()
+		if _, err := peers[i].Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+			t.Errorf("%d is not closed: %v", i, err)
+		}
+		l.state(conns[i], http.StateClosed)
+		if !<-entered {
+			t.Error("no room")
+		}
+	}
+	if len(l.spots) != 0 {
+		t.Errorf("left: %v", l.spots)
+	}
+}
+
+// idle counts those that are.
+func idle(c *connections) (n int) {
+	for at := c.idle.behind; at != &c.idle; at = at.behind {
+		n++
+	}
+	return n
 }
