@@ -198,7 +198,10 @@ func validHost(s string) bool {
 		a, err := netip.ParseAddr(strings.TrimSuffix(inner, "]"))
 		return err == nil && a.Is6() && a.Zone() == "" && strings.HasSuffix(inner, "]")
 	}
-	return host != "" && len(host) <= 253 && !strings.ContainsFunc(host, func(r rune) bool {
-		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '-' && r != '.' && r != '_'
-	})
+	for i := range len(host) {
+		if c := host[i]; (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '-' && c != '.' && c != '_' {
+			return false
+		}
+	}
+	return host != "" && len(host) <= 253
 }
