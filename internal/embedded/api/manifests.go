@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-oci/berth/internal/embedded/store"
@@ -16,14 +17,13 @@ import (
 )
 
 func (h *Handler) manifest(w http.ResponseWriter, r *http.Request, repo, reference string) {
-	_, noDigest := store.CheckDigest(reference)
-	byDigest := noDigest == nil
+	byDigest := oci.IsDigest(reference)
 	if !byDigest {
-		if err := store.CheckTag(reference); err != nil {
-			// A tag has no colon, so that it was meant for a digest.
-			if strings.Contains(reference, ":") {
-				err = noDigest
-			}
+		err := store.CheckTag(reference)
+		if strings.Contains(reference, ":") { // a tag has none, so that it was meant for a digest
+			_, err = store.CheckDigest(reference)
+		}
+		if err != nil {
 			h.fail(w, r, err)
 			return
 		}
@@ -134,8 +134,7 @@ func (h *Handler) readManifest(r *http.Request) (content []byte, leave func(), e
 func (h *Handler) deleteManifest(w http.ResponseWriter, r *http.Request, repo, reference string, byDigest bool) {
 	var err error
 	if byDigest {
-		d, _ := store.CheckDigest(reference)
-		err = h.store.DeleteManifest(r.Context(), repo, d)
+		err = h.store.DeleteManifest(r.Context(), repo, digest.Digest(reference))
 	} else {
 		err = h.store.DeleteTag(r.Context(), repo, reference)
 	}
@@ -172,11 +171,6 @@ func (h *Handler) referrers(w http.ResponseWriter, r *http.Request, repo, name s
 		h.fail(w, r, err)
 		return
 	}
-	index := v1.Index{MediaType: v1.MediaTypeImageIndex, Manifests: page.Manifests}
-	index.SchemaVersion = 2
-	if index.Manifests == nil {
-		index.Manifests = []v1.Descriptor{}
-	}
 	if query.ArtifactType != "" {
 		w.Header().Set("OCI-Filters-Applied", "artifactType")
 	}
@@ -187,7 +181,7 @@ func (h *Handler) referrers(w http.ResponseWriter, r *http.Request, repo, name s
 		}
 		linkNext(w, r, next)
 	}
-	writeJSON(w, r, http.StatusOK, v1.MediaTypeImageIndex, index)
+	writeBytes(w, r, http.StatusOK, v1.MediaTypeImageIndex, page.Index)
 }
 
 // isClientFault reports whether an error is an answer and no fault of the

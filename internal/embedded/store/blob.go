@@ -22,39 +22,59 @@ type Blob struct {
 //
 // Errors: BlobUnknown.
 func (s *Store) Blob(ctx context.Context, repo string, d digest.Digest) (Blob, error) {
-	b, err := s.find(ctx, repo, d)
+	key := at(repo, d)
+	k, err := s.known(ctx, key, repo, d)
 	if err != nil {
-		return b, err
+		return Blob{}, err
 	}
-	if err := s.check(ctx, d, &b, nil); err != nil {
-		return b, err
+	b := k.Blob
+	if !k.seen.lately() {
+		if err := s.check(ctx, d, &b, nil); err != nil {
+			return b, err
+		}
+		if b == k.Blob {
+			k.seen.now()
+		}
 	}
-	s.claims.add(repo, b.Digest)
-	release := s.claims.hold(b.Digest) // waits when it is just being removed
-	defer release()
-	return s.find(ctx, repo, d)
+	s.claims.rely(repo, b.Digest)
+	_, err = s.known(ctx, key, repo, d)
+	return b, err
 }
 
 // find looks a blob up without any promise that it stays.
 func (s *Store) find(ctx context.Context, repo string, d digest.Digest) (Blob, error) {
-	key := at(repo, d)
-	if b, ok := s.blobs.Get(key); ok {
-		return b, nil
+	k, err := s.known(ctx, at(repo, d), repo, d)
+	if err != nil {
+		return Blob{}, err
+	}
+	return k.Blob, nil
+}
+
+// knownBlob is what is remembered of a blob of a repository.
+type knownBlob struct {
+	Blob
+	seen sighting // its size on the disk, which was right
+}
+
+// known is find for who has the key.
+func (s *Store) known(ctx context.Context, key, repo string, d digest.Digest) (*knownBlob, error) {
+	if k, ok := s.blobs.Get(key); ok {
+		return k, nil
 	}
 	defer s.blobLocks.lock(key)()
 	canonical, err := s.canonicalLink(ctx, layerLink(repo, d), d)
 	if missing(err) {
-		return Blob{}, fault(BlobUnknown, "the repository has no such blob")
+		return nil, fault(BlobUnknown, "the repository has no such blob")
 	}
 	if err != nil {
-		return Blob{}, err
+		return nil, err
 	}
-	b := Blob{Digest: canonical}
-	if b.Size, err = s.size(ctx, canonical); err != nil {
-		return Blob{}, err
+	k := &knownBlob{Blob: Blob{Digest: canonical}}
+	if k.Size, err = s.size(ctx, canonical); err != nil {
+		return nil, err
 	}
-	s.blobs.Add(key, b)
-	return b, nil
+	s.blobs.Add(key, k)
+	return k, nil
 }
 
 // size returns that of a blob by its canonical digest, whichever repositories
@@ -169,8 +189,8 @@ func layerLinks(repo string, canonical, alias digest.Digest) []write {
 // linked notes that layerLinks were written. Nothing names the blob yet.
 func (s *Store) linked(repo string, b Blob, alias digest.Digest) {
 	s.claims.add(repo, b.Digest)
-	s.blobs.Add(at(repo, b.Digest), b)
-	s.blobs.Add(at(repo, alias), b)
+	s.blobs.Add(at(repo, b.Digest), &knownBlob{Blob: b})
+	s.blobs.Add(at(repo, alias), &knownBlob{Blob: b})
 }
 
 // seeker reads a blob of a storage without files. To seek costs nothing until

@@ -161,11 +161,29 @@ func (c *claims) push(repo string) {
 	}
 }
 
+// rely is add for what a client is told of. It waits while the digest is just being
+// removed. Whether it is there is to be found out afterwards: a collection that
+// runs has no right to it any more.
+func (c *claims) rely(repo string, d digest.Digest) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.condemned[d] {
+		c.freed.Wait()
+	}
+	c.touch(d)
+	c.addLocked(repo, d)
+}
+
 // add notes that a client relies on a digest, or may still, which nothing has
 // to name.
 func (c *claims) add(repo string, d digest.Digest) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.addLocked(repo, d)
+}
+
+// addLocked is add for the holder of mu.
+func (c *claims) addLocked(repo string, d digest.Digest) {
 	now := c.now()
 	c.undrop(repo, d)
 	f := c.fresh[repo]
@@ -260,6 +278,9 @@ func (c *claims) setDropped(repo string, d digest.Digest) {
 }
 
 func (c *claims) undrop(repo string, d digest.Digest) {
+	if len(c.dropped) == 0 {
+		return // as mostly, and the keys take time to make
+	}
 	delete(c.dropped, at(repo, d))
 	delete(c.dropped, at("", d))
 }

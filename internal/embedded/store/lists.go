@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/berth-oci/berth/internal/oci"
 )
 
 // lists remembers sorted names by key, such as the tags of a repository: reading
@@ -199,7 +201,7 @@ func (s *Store) Tags(ctx context.Context, repo string) ([]string, error) {
 
 func (s *Store) readTags(ctx context.Context, repo string) ([]string, error) {
 	names, err := s.list(ctx, tagsPath(repo))
-	return slices.DeleteFunc(names, func(name string) bool { return CheckTag(name) != nil }), err
+	return slices.DeleteFunc(names, func(name string) bool { return !oci.IsTag(name) }), err
 }
 
 // Repositories returns the names of all repositories with manifests, in byte

@@ -7,6 +7,8 @@ import (
 	"syscall"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/berth-oci/berth/internal/oci"
 )
 
 // Manifest is one that a repository has. Content must not be changed.
@@ -40,22 +42,21 @@ func (s *Store) Rely(ctx context.Context, repo string, d digest.Digest) error {
 	if err != nil {
 		return err
 	}
-	s.claims.add(repo, canonical)
-	release := s.claims.hold(canonical)
-	defer release()
+	s.claims.rely(repo, canonical)
 	_, err = s.revision(ctx, repo, d)
 	return err
 }
 
 // resolve turns a reference into a digest.
 func (s *Store) resolve(ctx context.Context, repo, reference string) (digest.Digest, error) {
-	if d, err := CheckDigest(reference); err == nil {
+	if oci.IsDigest(reference) {
+		return digest.Digest(reference), nil
+	}
+	key := repo + ":" + reference
+	if d, ok := s.tagged.Get(key); ok {
 		return d, nil
 	}
-	if d, ok := s.tagged.Get(repo + ":" + reference); ok {
-		return d, nil
-	}
-	defer s.tagLocks.lock(repo + ":" + reference)()
+	defer s.tagLocks.lock(key)()
 	return s.readTag(ctx, repo, reference)
 }
 
@@ -190,7 +191,8 @@ func (s *Store) PutManifest(ctx context.Context, p Put) (Stored, error) {
 	}
 	canonical := digest.FromBytes(p.Content)
 	name, tag := canonical, p.Reference
-	if d, err := CheckDigest(p.Reference); err == nil {
+	if oci.IsDigest(p.Reference) {
+		d := digest.Digest(p.Reference)
 		name, tag = d, ""
 		if got := d.Algorithm().FromBytes(p.Content); got != d {
 			return Stored{}, fault(DigestInvalid, "the manifest has another digest: %s", got)

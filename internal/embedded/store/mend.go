@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync/atomic"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 )
@@ -18,6 +20,26 @@ func (s *Store) onDisk() bool {
 // compared is the largest blob, in bytes, that is read again from a service when it
 // is pushed again.
 const compared = 1 << 20
+
+// lookAgain is how long a blob's size on a disk counts once it was looked at: who
+// asks for a blob over and over need not wait for the disk each time.
+const lookAgain = time.Second
+
+// sighting is when something was last looked at. The zero one is never. It may be
+// used concurrently.
+type sighting struct {
+	at atomic.Pointer[time.Time] // the clock of which never jumps
+}
+
+func (s *sighting) now() {
+	t := time.Now()
+	s.at.Store(&t)
+}
+
+func (s *sighting) lately() bool {
+	t := s.at.Load()
+	return t != nil && time.Since(*t) < lookAgain
+}
 
 // keeps reports whether content that was pushed need not be stored: the storage has
 // it, and has it right. A disk gets it again, which costs no more than to compare it

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
@@ -77,12 +78,12 @@ func TestPushMendsReferrers(t *testing.T) {
 	r.damage(signature, broken["truncated"])
 	r = open(t, r.driver)
 	r.must(r.referrers.invalidate(r.ctx, "b"))
-	if list, err := r.Referrers(r.ctx, "b", subject.Digest, ReferrersQuery{}); err != nil || len(list.Manifests) != 0 {
+	if list, err := r.referring("b", subject.Digest); err != nil || len(list) != 0 {
 		t.Fatalf("%+v, %v", list, err)
 	}
 	r.image("a", "", "signature", refersTo(subject))
-	list, err := r.Referrers(r.ctx, "b", subject.Digest, ReferrersQuery{})
-	if err != nil || len(list.Manifests) != 1 || list.Manifests[0].Digest != signature.Digest {
+	list, err := r.referring("b", subject.Digest)
+	if err != nil || len(list) != 1 || list[0].Digest != signature.Digest {
 		t.Errorf("%+v, %v", list, err)
 	}
 }
@@ -286,4 +287,29 @@ func TestPushWhilePulled(t *testing.T) {
 	_, err = u.Commit(r.ctx, reader(""), 7, b.Digest)
 	r.must(err)
 	r.holds("c", "content", digest.SHA256)
+}
+
+// Who asks for a blob again at once is answered from memory, and who opens it, or
+// asks later, is not.
+func TestLookAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, files(t))
+		layer := r.image("a", "v1", "image")[2]
+		_, err := r.Blob(r.ctx, "a", layer.Digest)
+		r.must(err)
+		r.damage(layer, broken["truncated"])
+		time.Sleep(lookAgain - 1)
+		_, err = r.Blob(r.ctx, "a", layer.Digest)
+		r.must(err)
+		time.Sleep(1)
+		_, err = r.Blob(r.ctx, "a", layer.Digest)
+		r.wants(err, BlobUnknown)
+
+		layer = r.image("a", "v1", "image")[2]
+		_, err = r.Blob(r.ctx, "a", layer.Digest)
+		r.must(err)
+		r.damage(layer, broken["longer"])
+		_, _, err = r.OpenBlob(r.ctx, "a", layer.Digest)
+		r.wants(err, BlobUnknown)
+	})
 }

@@ -5,10 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"regexp"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/berth-oci/berth/internal/oci"
 )
 
 // referrer is an entry of the index: the descriptor that the referrers API tells
@@ -59,8 +61,11 @@ func decodeReferrer(file []byte) (e referrer, err error) {
 	return e, nil
 }
 
-// entryForm is that of entryName.
-var entryForm = regexp.MustCompile(`^([0-9a-f]{64}|[0-9a-f]{128})\.[0-9a-f]{64}$`)
+// isEntryName reports whether s has the form of entryName.
+func isEntryName(s string) bool {
+	subject, canonical, _ := strings.Cut(s, ".")
+	return oci.IsDigest("sha256:"+canonical) && (oci.IsDigest("sha256:"+subject) || oci.IsDigest("sha512:"+subject))
+}
 
 // entryName is the name of a manifest among the referrers of all subjects. The
 // length tells the algorithm of the subject; that of the manifest is canonical.

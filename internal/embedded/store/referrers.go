@@ -23,11 +23,13 @@ import (
 // state of an earlier version, which kept one file for all of a subject.
 //
 // To push a manifest costs the same however many refer to its subject, and what
-// is remembered has a bound in bytes: names of entries in lists, and entries.
+// is remembered has a bound in bytes: names of entries in lists, entries, and
+// answers as they are given.
 type referrers struct {
 	s       *Store
 	names   *lists             // of entries, by repository
 	entries *sized[referrer]   // by repository/name
+	pages   *sized[madePage]   // by pageKey
 	ctx     context.Context    // of making an index, which is not that of who asks for it
 	cancel  context.CancelFunc // at the end of the store
 	making  sync.WaitGroup     // indexes
@@ -44,6 +46,7 @@ type referrersState struct {
 	loaded bool       // and found to fit
 	made   *making    // under way; nil for none
 	doubts int        // how often it was found that the files may not fit
+	adds   int        // how often an entry was written otherwise
 	broken bool       // an entry is, whatever the state says
 	entrySet
 }
@@ -66,14 +69,17 @@ func (s *entrySet) flip(name string, by int) {
 
 const (
 	// cachedEntries bounds the entries that are remembered, in bytes.
-	cachedEntries = 16 << 20
+	cachedEntries = 12 << 20
+	// cachedPages bounds the answers that are remembered, and cachedPage one of them.
+	cachedPages = 4 << 20
+	cachedPage  = 256 << 10
 	// cachedStates is how many repositories are remembered when nobody is at work
 	// there.
 	cachedStates = 4096
 )
 
 func newReferrers(s *Store) *referrers {
-	r := &referrers{s: s, repos: map[string]*referrersState{}, entries: newSized[referrer](cachedEntries)}
+	r := &referrers{s: s, repos: map[string]*referrersState{}, entries: newSized[referrer](cachedEntries), pages: newSized[madePage](cachedPages)}
 	r.names = newLists(r.readNames)
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	return r
@@ -198,6 +204,7 @@ func (r *referrers) add(ctx context.Context, repo string, subject digest.Digest,
 			return
 		}
 		st.entrySet = after
+		st.adds++
 		r.names.add(repo, name)
 		r.entries.add(repo+"/"+name, e, e.encoded)
 	}, nil

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -114,12 +115,23 @@ var damages = map[string]func(r *registry, entry string) error{
 // referring returns all pages of an answer.
 func (r *registry) referring(repo string, subject digest.Digest) (list []v1.Descriptor, err error) {
 	for q := (ReferrersQuery{}); ; {
-		page, err := r.Referrers(r.ctx, repo, subject, q)
-		list = append(list, page.Manifests...)
-		if q.After = page.Next; err != nil || page.Next == "" {
+		page, next, err := r.referrersPage(repo, subject, q)
+		list = append(list, page...)
+		if q.After = next; err != nil || next == "" {
 			return list, err
 		}
 	}
+}
+
+// referrersPage returns one of them.
+func (r *registry) referrersPage(repo string, subject digest.Digest, q ReferrersQuery) (list []v1.Descriptor, next digest.Digest, err error) {
+	page, err := r.Referrers(r.ctx, repo, subject, q)
+	if err != nil {
+		return nil, "", err
+	}
+	var index v1.Index
+	err = json.Unmarshal(page.Index, &index)
+	return index.Manifests, page.Next, err
 }
 
 // anEntry returns a file of a subject's.

@@ -253,7 +253,7 @@ func (r *referrers) readNames(ctx context.Context, repo string) ([]string, error
 	if err != nil {
 		return nil, err
 	}
-	names = slices.DeleteFunc(names, func(name string) bool { return !entryForm.MatchString(name) })
+	names = slices.DeleteFunc(names, func(name string) bool { return !isEntryName(name) })
 	slices.Sort(names)
 	return names, nil
 }

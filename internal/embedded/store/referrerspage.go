@@ -1,7 +1,9 @@
 package store
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -29,9 +31,10 @@ type Room interface {
 	Leave()
 }
 
-// Referrers is a page of descriptors. They must not be changed.
+// Referrers is a page of descriptors.
 type Referrers struct {
-	Manifests []v1.Descriptor
+	// Index has them as an image index, encoded. It must not be changed.
+	Index []byte
 	// Next is where the next page begins, "" for the last one. A page may have
 	// fewer than there are, or none, when it has a next.
 	Next digest.Digest
@@ -47,26 +50,90 @@ const (
 // Referrers returns manifests of a repository whose subject is the one given, in
 // the order of their canonical digests.
 func (s *Store) Referrers(ctx context.Context, repo string, subject digest.Digest, q ReferrersQuery) (Referrers, error) {
-	page, err := s.referrers.page(ctx, repo, subject, q, false)
+	r, key := s.referrers, pageKey(repo, subject, q)
+	if page, ok := r.recall(repo, key); ok {
+		return page, nil
+	}
+	made, list, err := r.page(ctx, repo, subject, q, false)
 	if errors.Is(err, errReferrerDamaged) { // the index was made again, or will be
 		if q.Room != nil {
 			q.Room.Leave()
 		}
-		page, err = s.referrers.page(ctx, repo, subject, q, true)
+		made, list, err = r.page(ctx, repo, subject, q, true)
 	}
-	return page, err
-}
-
-// page makes an answer. It fails with errReferrerDamaged for an entry that is not
-// what it should be, unless there is to be an answer anyhow.
-func (r *referrers) page(ctx context.Context, repo string, subject digest.Digest, q ReferrersQuery, anyhow bool) (page Referrers, err error) {
-	names, err := r.of(ctx, repo, subject)
+	if err == nil {
+		made.Index, err = encodeIndex(list)
+	}
 	if err != nil {
 		return Referrers{}, err
 	}
+	if size := len(made.Index); made.of != nil && len(list) > 0 && size <= cachedPage {
+		r.pages.add(key, made, size)
+	}
+	return made.Referrers, nil
+}
+
+func encodeIndex(list []v1.Descriptor) ([]byte, error) {
+	index := v1.Index{MediaType: v1.MediaTypeImageIndex, Manifests: append([]v1.Descriptor{}, list...)}
+	index.SchemaVersion = 2
+	var data bytes.Buffer
+	e := json.NewEncoder(&data)
+	e.SetEscapeHTML(false) // which takes six bytes for one
+	err := e.Encode(index)
+	return bytes.TrimSuffix(data.Bytes(), []byte("\n")), err
+}
+
+// madePage is an answer, and of what it was made: it holds for as long as this does
+// not change. of is nil where it need not hold.
+type madePage struct {
+	Referrers
+	of           *referrersState
+	doubts, adds int
+}
+
+func pageKey(repo string, subject digest.Digest, q ReferrersQuery) string {
+	return repo + " " + string(subject) + " " + string(q.After) + " " + q.ArtifactType
+}
+
+// recall returns a page that is remembered and still holds.
+func (r *referrers) recall(repo, key string) (Referrers, bool) {
+	page, ok := r.pages.get(key)
+	if !ok {
+		return Referrers{}, false
+	}
+	st, done := r.use(repo)
+	defer done()
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return page.Referrers, st.loaded && page.of == st && page.doubts == st.doubts && page.adds == st.adds
+}
+
+// begun returns a page that is still to be made, of what there is now.
+func (r *referrers) begun(repo string) (page madePage) {
+	if !r.knows(repo) {
+		return madePage{}
+	}
+	st, done := r.use(repo)
+	defer done()
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.loaded {
+		page.of, page.doubts, page.adds = st, st.doubts, st.adds
+	}
+	return page
+}
+
+// page makes an answer, but for its encoding. It fails with errReferrerDamaged for
+// an entry that is not what it should be, unless there is to be an answer anyhow.
+func (r *referrers) page(ctx context.Context, repo string, subject digest.Digest, q ReferrersQuery, anyhow bool) (page madePage, list []v1.Descriptor, err error) {
+	page = r.begun(repo)
+	names, err := r.of(ctx, repo, subject)
+	if err != nil {
+		return madePage{}, nil, err
+	}
 	if q.Room != nil {
 		if err := q.Room.Enter(); err != nil {
-			return Referrers{}, err
+			return madePage{}, nil, err
 		}
 	}
 	if q.After != "" {
@@ -85,20 +152,23 @@ func (r *referrers) page(ctx context.Context, repo string, subject digest.Digest
 		if n%entriesAtOnce == 0 {
 			r.prefetch(ctx, repo, names[n:min(n+entriesAtOnce, len(names))])
 		}
-		e, err := r.entire(ctx, repo, name, q.ArtifactType, anyhow)
-		if errors.Is(err, errNoReferrer) {
+		e, err := r.entire(ctx, repo, name, anyhow)
+		if err != nil || e.Brief { // the manifest may change what is told of it
+			page.of = nil
+		}
+		if errors.Is(err, errNoReferrer) || err == nil && q.ArtifactType != "" && e.ArtifactType != q.ArtifactType {
 			continue
 		}
 		if err != nil {
-			return Referrers{}, err
+			return madePage{}, nil, err
 		}
-		if size += e.encoded + len(","); size > pageBytes && len(page.Manifests) > 0 {
+		if size += e.encoded + len(","); size > pageBytes && len(list) > 0 {
 			page.Next = canonicalOf(names[n-1])
 			break
 		}
-		page.Manifests = append(page.Manifests, e.Descriptor)
+		list = append(list, e.Descriptor)
 	}
-	return page, nil
+	return page, list, nil
 }
 
 func canonicalOf(name string) digest.Digest {
@@ -191,11 +261,11 @@ func (r *referrers) remembered(ctx context.Context, repo, name string) (referrer
 // errNoReferrer is for an entry that is not to be told of.
 var errNoReferrer = errors.New("not among those asked for")
 
-// entire returns an entry with all of its descriptor, if that has the artifact type
-// that is asked for, "" for any. It comes from the manifest where the entry is brief.
+// entire returns an entry with all of its descriptor. It comes from the
+// manifest where the entry is brief.
 //
 // Errors: errNoReferrer, errReferrerDamaged.
-func (r *referrers) entire(ctx context.Context, repo, name, artifactType string, anyhow bool) (referrer, error) {
+func (r *referrers) entire(ctx context.Context, repo, name string, anyhow bool) (referrer, error) {
 	e, err := r.remembered(ctx, repo, name)
 	if missing(err) || errors.Is(err, errReferrerDamaged) {
 		if !anyhow {
@@ -210,9 +280,6 @@ func (r *referrers) entire(ctx context.Context, repo, name, artifactType string,
 		if e.Descriptor, err = r.whole(ctx, name, e); err != nil {
 			return referrer{}, err
 		}
-	}
-	if artifactType != "" && e.ArtifactType != artifactType {
-		return referrer{}, errNoReferrer
 	}
 	if e.Brief {
 		e.encoded = jsonSize(e.Descriptor)

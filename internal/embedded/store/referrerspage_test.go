@@ -40,25 +40,25 @@ func TestReferrersPages(t *testing.T) {
 		got := map[digest.Digest]string{}
 		pages := 0
 		for q := (ReferrersQuery{}); ; pages++ {
-			page, err := s.Referrers(r.ctx, "a", subject.Digest, q)
+			page, next, err := s.referrersPage("a", subject.Digest, q)
 			r.must(err)
 			size := 0
-			for _, d := range page.Manifests {
+			for _, d := range page {
 				got[d.Digest] = d.Annotations["org.example"]
 				size += jsonSize(d) + 1
 			}
 			if size > pageBytes {
 				t.Errorf("a page has %d bytes", size)
 			}
-			if q.After = page.Next; q.After == "" {
+			if q.After = next; q.After == "" {
 				break
 			}
 		}
 		if diff := cmp.Diff(want, got); diff != "" || pages != 2 {
 			t.Errorf("%d pages before the last; (-want +got):\n%s", pages, diff)
 		}
-		page, err := s.Referrers(r.ctx, "a", subject.Digest, ReferrersQuery{ArtifactType: "application/x.1"})
-		if err != nil || len(page.Manifests) != 2 || page.Next != "" {
+		page, next, err := s.referrersPage("a", subject.Digest, ReferrersQuery{ArtifactType: "application/x.1"})
+		if err != nil || len(page) != 2 || next != "" {
 			t.Errorf("filtered: %+v, %v", page, err)
 		}
 	}
@@ -87,19 +87,19 @@ func TestReferrersAfter(t *testing.T) {
 	list, err := r.referring("a", subject.Digest)
 	r.must(err)
 	for i, d := range list {
-		page, err := r.Referrers(r.ctx, "a", subject.Digest, ReferrersQuery{After: d.Digest})
+		page, _, err := r.referrersPage("a", subject.Digest, ReferrersQuery{After: d.Digest})
 		r.must(err)
-		if diff := cmp.Diff(list[i+1:], append([]v1.Descriptor{}, page.Manifests...)); diff != "" {
+		if diff := cmp.Diff(list[i+1:], append([]v1.Descriptor{}, page...)); diff != "" {
 			t.Errorf("after %d (-want +got):\n%s", i, diff)
 		}
 	}
 	r.must(r.DeleteManifest(r.ctx, "a", list[2].Digest))
-	page, err := r.Referrers(r.ctx, "a", subject.Digest, ReferrersQuery{After: list[2].Digest})
-	if err != nil || !slices.EqualFunc(page.Manifests, list[3:], func(a, b v1.Descriptor) bool { return a.Digest == b.Digest }) {
+	page, _, err := r.referrersPage("a", subject.Digest, ReferrersQuery{After: list[2].Digest})
+	if err != nil || !slices.EqualFunc(page, list[3:], func(a, b v1.Descriptor) bool { return a.Digest == b.Digest }) {
 		t.Errorf("after one that is gone: %+v, %v", page, err)
 	}
-	page, err = r.Referrers(r.ctx, "a", subject.Digest, ReferrersQuery{After: digest.NewDigestFromEncoded(digest.SHA256, strings.Repeat("f", 64))})
-	if err != nil || len(page.Manifests) != 0 {
+	page, _, err = r.referrersPage("a", subject.Digest, ReferrersQuery{After: digest.NewDigestFromEncoded(digest.SHA256, strings.Repeat("f", 64))})
+	if err != nil || len(page) != 0 {
 		t.Errorf("after all: %+v, %v", page, err)
 	}
 }
@@ -287,5 +287,49 @@ func TestListsBytes(t *testing.T) {
 	l.forget("huge")
 	if l.size != 0 {
 		t.Errorf("%d bytes of nothing", l.size)
+	}
+}
+
+// A page is encoded once, and again when what it tells of has changed.
+func TestReferrersRemembered(t *testing.T) {
+	r := open(t, files(t))
+	subject := r.image("a", "v1", "subject")[0]
+	signature := r.image("a", "", "1", refersTo(subject))[0]
+	get := func(q ReferrersQuery) []byte {
+		t.Helper()
+		page, err := r.Referrers(r.ctx, "a", subject.Digest, q)
+		r.must(err)
+		return page.Index
+	}
+	same := func(a, b []byte) bool { return &a[0] == &b[0] }
+	all, none := ReferrersQuery{}, ReferrersQuery{ArtifactType: "application/x"}
+	for name, change := range map[string]func(){
+		"one more":       func() { r.image("a", "", "2", refersTo(subject)) },
+		"one less":       func() { r.must(r.DeleteManifest(r.ctx, "a", signature.Digest)) },
+		"made again":     func() { r.must(r.referrers.invalidate(r.ctx, "a")) },
+		"forgotten":      func() { r.referrers.repos = map[string]*referrersState{} },
+		"of another one": func() { r.image("a", "", "3", refersTo(signature)) }, // which is coarse
+	} {
+		before := get(all)
+		if !same(before, get(all)) {
+			t.Errorf("before %s: made twice", name)
+		}
+		if same(before, get(none)) {
+			t.Errorf("before %s: that of another question", name)
+		}
+		change()
+		if same(before, get(all)) {
+			t.Errorf("%s is not seen", name)
+		}
+	}
+	// What a manifest tells may change while the index does not.
+	long := r.image("a", "", "4", refersTo(subject), large(2*largestReferrer))[0]
+	if before := get(all); same(before, get(all)) {
+		t.Error("remembered in spite of a manifest that was looked at")
+	}
+	before := len(get(all))
+	r.damage(long, broken["truncated"])
+	if now := len(get(all)); now >= before {
+		t.Errorf("%d bytes with a damaged manifest, and %d before", now, before)
 	}
 }

@@ -36,7 +36,7 @@ type Store struct {
 	collecting chan struct{} // full while garbage is collected
 	scrubbing  sync.Mutex
 
-	blobs     *lru.Cache[string, Blob]            // by repository@digest
+	blobs     *lru.Cache[string, *knownBlob]      // by repository@digest
 	revisions *lru.Cache[string, digest.Digest]   // canonical digest, by repository@digest
 	manifests *lru.Cache[digest.Digest, Manifest] // small ones, by canonical digest
 	tagged    *lru.Cache[string, digest.Digest]   // by repository:tag
@@ -92,7 +92,7 @@ func New(driver storagedriver.StorageDriver, opts Options) *Store {
 		opts:       opts,
 		claims:     newClaims(opts.Delay),
 		collecting: make(chan struct{}, 1),
-		blobs:      cache[string, Blob](cachedLinks),
+		blobs:      cache[string, *knownBlob](cachedLinks),
 		revisions:  cache[string, digest.Digest](cachedLinks),
 		manifests:  cache[digest.Digest, Manifest](cachedManifests),
 		tagged:     cache[string, digest.Digest](cachedLinks),

@@ -6,7 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -49,8 +49,11 @@ func newUploadIDs() *uploadIDs {
 	return ids
 }
 
-// uploadIDForm is that of uploadIDs, and of the UUIDs of distribution.
-var uploadIDForm = regexp.MustCompile(`^[0-9a-f-]{32,36}$`)
+// isUploadID reports whether s has the form of uploadIDs, or that of the UUIDs of
+// distribution.
+func isUploadID(s string) bool {
+	return len(s) >= 32 && len(s) <= 36 && strings.Trim(s, "0123456789abcdef-") == ""
+}
 
 // make returns a new id for an upload to a repository.
 func (ids *uploadIDs) make(repo string, a digest.Algorithm) string {

@@ -76,7 +76,7 @@ func (s *Store) UploadRoom(ctx context.Context) error {
 //
 // Errors: BlobUploadUnknown, TooMany.
 func (s *Store) Upload(ctx context.Context, repo, id string) (*Upload, error) {
-	if !uploadIDForm.MatchString(id) {
+	if !isUploadID(id) {
 		return nil, errUploadUnknown
 	}
 	if u := s.uploads.get(repo, id); u != nil {

@@ -20,7 +20,7 @@ func TestUploadIDs(t *testing.T) {
 		seen := map[string]bool{}
 		for range 1000 { // within no time
 			id := ids.make("a", digest.SHA256)
-			if seen[id] || !uploadIDForm.MatchString(id) {
+			if seen[id] || !isUploadID(id) {
 				t.Fatalf("%s is no id, or the second such", id)
 			}
 			seen[id] = true
