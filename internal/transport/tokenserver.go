@@ -19,6 +19,26 @@ var tokenServers = map[string]string{
 	"index.docker.io":      "auth.docker.io",
 	"registry-1.docker.io": "auth.docker.io",
 	"registry.gitlab.com":  "gitlab.com",
+
+	"registry.digitalocean.com": "api.digitalocean.com",
+}
+
+// givesTokens reports whether a host is known to give the tokens of a registry on
+// another one, both in lower case.
+func givesTokens(host, registry string) bool {
+	if server, ok := tokenServers[registry]; ok {
+		return host == server
+	}
+	name := strings.Split(registry, ".")
+	switch {
+	case len(name) == 4 && name[0] == "rg" && strings.HasSuffix(registry, ".scw.cloud"): // rg.REGION, Scaleway's
+		return host == "api.scaleway.com"
+	case len(name) == 4 && name[0] == "registry" && strings.HasSuffix(registry, ".aliyuncs.com"), // registry.REGION, Alibaba's
+		len(name) >= 5 && strings.HasSuffix(registry, ".cr.aliyuncs.com"): // INSTANCE.REGION and INSTANCE.REGION.personal
+		// Not any name below: that of a bucket is whoever's it is.
+		return host == "dockerauth."+name[1]+".aliyuncs.com" || host == "dockerauth.cn-hangzhou.aliyuncs.com"
+	}
+	return false
 }
 
 // mayShow reports whether what a request shows may be shown to its host. The
@@ -51,7 +71,7 @@ func (a *account) mayShow(x *exchange, req *http.Request) error {
 	switch {
 	case sameHost(x.url, req.URL), isNamed(named, req.URL):
 		return nil
-	case named == "" && (x.from != fromConfig || tokenServers[strings.ToLower(x.url.Hostname())] == strings.ToLower(req.URL.Host)):
+	case named == "" && (x.from != fromConfig || givesTokens(strings.ToLower(req.URL.Host), strings.ToLower(x.url.Hostname()))):
 		return nil
 	}
 	at := "username"
