@@ -21,6 +21,9 @@ const (
 	maxCost = 16
 )
 
+// hashed is a hash of bcrypt.
+var hashed = regexp.MustCompile(`^\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{53}$`)
+
 // User is who may come in by a password.
 type User struct {
 	Name string
@@ -35,10 +38,9 @@ func Users(content string) (users []User, faults []*Fault) {
 	if faults := marked(content); faults != nil {
 		return nil, faults
 	}
-	hashed := regexp.MustCompile(`^\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{53}$`)
 	lines := map[string]int{}
 	for number, line := range entries(content) {
-		user, fault := parseUser(line, hashed)
+		user, fault := parseUser(line)
 		if first := lines[user.Name]; fault == nil && first > 0 {
 			fault = &Fault{Problem: fmt.Sprintf("user %q is there already, in line %d", user.Name, first), Hint: "take out one of the two lines"}
 		}
@@ -53,7 +55,7 @@ func Users(content string) (users []User, faults []*Fault) {
 	return users, faults
 }
 
-func parseUser(line string, hashed *regexp.Regexp) (User, *Fault) {
+func parseUser(line string) (User, *Fault) {
 	name, hash, ok := strings.Cut(line, ":")
 	if !ok || name == "" {
 		return User{}, &Fault{Problem: "not a user and a hash", Hint: "each line is a user name, a colon and a bcrypt hash, as htpasswd -B writes it"}

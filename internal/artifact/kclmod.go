@@ -144,27 +144,27 @@ func ignored(rel string) bool {
 	return strings.Contains(rel, ".git") || strings.Contains(rel, ".tar")
 }
 
-// moduleNamePattern is what kpm allows as the name of a module.
-const moduleNamePattern = `^[a-z][a-z0-9_]*(-[a-z0-9_]+)*$`
+// moduleName is what kpm allows as the name of a module.
+var moduleName = regexp.MustCompile(`^[a-z][a-z0-9_]*(-[a-z0-9_]+)*$`)
 
 // checkModuleName: a name must suit kpm, and it is the repository's too.
 func checkModuleName(name string) (fault, hint string) {
-	if regexp.MustCompile(moduleNamePattern).MatchString(name) && oci.IsRepository(name) {
+	if moduleName.MatchString(name) && oci.IsRepository(name) {
 		return "", ""
 	}
 	return "must be lower-case letters, digits, and single _ - between them, and begin with a letter",
 		"change it in " + program.ModFile
 }
 
-// moduleVersionPattern is what kpm can order, as far as it can be a tag: numbers
+// moduleVersion is what kpm can order, as far as it can be a tag: numbers
 // with dots, then maybe a pre-release, whose dash may be missing before a letter.
-const moduleVersionPattern = `^v?([0-9]+(?:\.[0-9]+)*)(-[0-9][0-9A-Za-z-]*(\.[0-9A-Za-z-]+)*|-?[A-Za-z-][0-9A-Za-z-]*(\.[0-9A-Za-z-]+)*)?$`
+var moduleVersion = regexp.MustCompile(`^v?([0-9]+(?:\.[0-9]+)*)(-[0-9][0-9A-Za-z-]*(\.[0-9A-Za-z-]+)*|-?[A-Za-z-][0-9A-Za-z-]*(\.[0-9A-Za-z-]+)*)?$`)
 
 // checkModuleVersion: the version becomes the tag. kpm orders all tags of a
 // repository to find its latest, and gives up at the first that it cannot.
 func checkModuleVersion(version string) (fault, hint string) {
 	const example = "write a version such as 1.2.0 or 1.2.0-rc.1"
-	match := regexp.MustCompile(moduleVersionPattern).FindStringSubmatch(version)
+	match := moduleVersion.FindStringSubmatch(version)
 	switch {
 	case strings.ContainsAny(version, "+~"):
 		return "cannot be a tag, which holds no + and no ~", example

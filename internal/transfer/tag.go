@@ -38,6 +38,8 @@ func tagsFor(ctx context.Context, t *resolve.Target, opts PushOptions, name, ver
 	return []string{tag}, err
 }
 
+var placeholders = regexp.MustCompile(`\{[^{}]*\}`)
+
 // expand fills in the placeholders of tag_format.
 func expand(ctx context.Context, t *resolve.Target, dir, name, version string) (string, error) {
 	now, err := buildTime()
@@ -45,7 +47,7 @@ func expand(ctx context.Context, t *resolve.Target, dir, name, version string) (
 		return "", err
 	}
 	var fault error
-	tag := regexp.MustCompile(`\{[^{}]*\}`).ReplaceAllStringFunc(*t.Push.TagFormat, func(placeholder string) string {
+	tag := placeholders.ReplaceAllStringFunc(*t.Push.TagFormat, func(placeholder string) string {
 		switch placeholder {
 		case "{version}":
 			return version

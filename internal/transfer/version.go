@@ -17,8 +17,10 @@ type version struct {
 	time string
 }
 
+var versionForm = regexp.MustCompile(`^v?(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?(?:-(.*?))??(?:-(\d{8}T\d{6}Z))?$`)
+
 func parseVersion(tag string) (version, bool) {
-	m := regexp.MustCompile(`^v?(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?(?:-(.*?))??(?:-(\d{8}T\d{6}Z))?$`).FindStringSubmatch(tag)
+	m := versionForm.FindStringSubmatch(tag)
 	if m == nil {
 		return version{}, false
 	}
