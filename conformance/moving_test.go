@@ -63,7 +63,7 @@ func spoilings(storage string, letter int64) []spoiling {
 		// Answers.
 		{name: "blobs cut at once", fault: fault{gets("blobs"), cutAnswer(0)}, always: each(exitUnavailable, inwards...)},
 		{name: "blobs cut after 4 MiB", fault: fault{gets("blobs"), cutAnswer(4 * mib)}, always: each(exitOK, inwards...)},
-		{name: "blobs cut before the last byte", fault: fault{gets("blobs"), shorten(1)}, always: each(exitUnavailable, inwards...)},
+		{name: "blobs of which the last byte is left out", fault: fault{gets("blobs"), shorten(1)}, always: each(exitIntegrity, inwards...)},
 		{name: "blobs with a wrong bit", fault: fault{gets("blobs"), flipAnswer(100)}, always: each(exitIntegrity, inwards...)},
 		{name: "blobs with a wrong bit far behind", fault: fault{gets("blobs"), flipAnswer(10 * mib)}, always: each(exitIntegrity, inwards...)},
 		{name: "blobs of which no parts are served", fault: fault{gets("blobs"), unranged}, always: each(exitOK, inwards...)},

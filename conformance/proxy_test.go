@@ -303,9 +303,24 @@ func shorten(n int64) func(*proxy, http.ResponseWriter, *http.Request) {
 // cutRequest ends both connections after n bytes of the request.
 func cutRequest(n int64) func(*proxy, http.ResponseWriter, *http.Request) {
 	return func(p *proxy, w http.ResponseWriter, r *http.Request) {
-		p.through(w, r, func(body io.Reader) io.Reader { return io.MultiReader(io.LimitReader(body, n), failing{}) }, nil)
+		p.through(w, r, func(body io.Reader) io.Reader { return &cutting{body, n} }, nil)
 		panic(http.ErrAbortHandler) // where the body was shorter
 	}
+}
+
+// cutting fails after so many bytes; what is shorter ends as it does.
+type cutting struct {
+	io.Reader
+	left int64
+}
+
+func (c *cutting) Read(p []byte) (int, error) {
+	if c.left <= 0 {
+		return 0, errCut
+	}
+	n, err := c.Reader.Read(p[:min(int64(len(p)), c.left)])
+	c.left -= int64(n)
+	return n, err
 }
 
 // flipAnswer changes one bit of the answer's byte at an offset; flipRequest of the
