@@ -9,6 +9,7 @@ package redact
 import (
 	"regexp"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -77,8 +78,14 @@ func Telling(s string) bool {
 
 // Line is a line of a source as it is shown.
 type Line struct {
-	Text   string
-	hidden []span // in characters
+	Text  string
+	masks []mask // in order and apart
+}
+
+// mask stands in a line for characters from up to, and without, to.
+type mask struct {
+	span
+	shown int // where it stands in the text that is shown, in characters
 }
 
 // LineOf shows a line of a source without the secrets, without what looks like
@@ -86,8 +93,14 @@ type Line struct {
 func LineOf(line string, secrets []string) Line {
 	spans := merge(slices.Concat(inURLs(line, true), logins(line), assigned(line), known(line, secrets)))
 	l := Line{Text: hide(line, spans)}
+	bytes, chars, shown := 0, 0, 0 // behind the last mask: of the line, and of what is shown
 	for _, s := range spans {
-		l.hidden = append(l.hidden, span{utf8.RuneCountInString(line[:s.from]), utf8.RuneCountInString(line[:s.to])})
+		between := utf8.RuneCountInString(line[bytes:s.from])
+		m := mask{shown: shown + between}
+		m.from = chars + between
+		m.to = m.from + utf8.RuneCountInString(line[s.from:s.to])
+		l.masks = append(l.masks, m)
+		bytes, chars, shown = s.to, m.to, m.shown+len(Mask)
 	}
 	return l
 }
@@ -99,20 +112,17 @@ func (l Line) Columns(from, to int) (int, int) {
 }
 
 func (l Line) column(at int, end bool) int {
-	shown := at
-	for _, s := range l.hidden {
-		switch {
-		case at >= s.to:
-			shown += len(Mask) - (s.to - s.from)
-		case at > s.from:
-			shown -= at - s.from
-			if end {
-				shown += len(Mask)
-			}
-			return shown
-		}
+	i := sort.Search(len(l.masks), func(i int) bool { return l.masks[i].to > at })
+	switch {
+	case i < len(l.masks) && at > l.masks[i].from && end:
+		return l.masks[i].shown + len(Mask)
+	case i < len(l.masks) && at > l.masks[i].from:
+		return l.masks[i].shown
+	case i > 0:
+		last := l.masks[i-1]
+		return last.shown + len(Mask) + at - last.to
 	}
-	return shown
+	return at
 }
 
 // span is a part of a text.

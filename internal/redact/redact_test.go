@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+	"unicode/utf8"
 )
 
 func TestURL(t *testing.T) {
@@ -106,6 +108,26 @@ func TestLine(t *testing.T) {
 	}
 	if from, to := l.Columns(14, 15); from >= to {
 		t.Errorf("a mark within what is hidden goes from %d to %d", from, to)
+	}
+}
+
+// The work that a line takes grows with its length, however much of it is hidden.
+func TestLongLine(t *testing.T) {
+	const names = 150_000
+	one := `{"token":"ü"},`
+	line := strings.Repeat(one, names)
+	start := time.Now()
+	l := LineOf(line, nil)
+	if spent := time.Since(start); spent > time.Minute {
+		t.Errorf("it took %v", spent)
+	}
+	shown := strings.ReplaceAll(one, "ü", Mask)
+	if l.Text != strings.Repeat(shown, names) {
+		t.Error("something else is hidden than the values")
+	}
+	last := (names - 1) * utf8.RuneCountInString(one)
+	if from, to := l.Columns(last+1, last+3); from != (names-1)*len(shown)+1 || to != from+2 {
+		t.Errorf("the last value is marked from %d to %d", from, to)
 	}
 }
 
