@@ -71,7 +71,7 @@ func NewFilesystem(root string) (*Filesystem, error) {
 	}
 	for _, entry := range leftovers {
 		info, err := entry.Info()
-		if err != nil || time.Since(info.ModTime()) < leftoverAge {
+		if err != nil || time.Since(info.ModTime()).Abs() < leftoverAge {
 			continue
 		}
 		if err := os.RemoveAll(filepath.Join(work, entry.Name())); err != nil {

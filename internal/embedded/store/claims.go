@@ -28,6 +28,7 @@ import (
 type claims struct {
 	delay time.Duration
 	now   func() time.Time
+	began time.Time // this process
 
 	mu        sync.Mutex
 	freed     sync.Cond // of mu: condemned became smaller
@@ -69,7 +70,7 @@ const maxFreshAge = 24 * time.Hour
 
 func newClaims(delay time.Duration) *claims {
 	c := &claims{
-		delay: delay, now: time.Now,
+		delay: delay, now: time.Now, began: time.Now(),
 		held: map[digest.Digest]int{}, condemned: map[digest.Digest]bool{},
 		touched: map[digest.Digest]struct{}{},
 		fresh:   map[string]*freshSet{}, dropped: map[string]time.Time{},
@@ -311,7 +312,17 @@ func (c *claims) freshIn(repo string, d digest.Digest, written func() time.Time,
 	case allLost:
 		return true
 	}
-	return now.Sub(written()) < delay
+	return c.age(written()) < delay
+}
+
+// age returns how old a file is that the storage says was written at a time. One of
+// the future was written while the clock was wrong: it is as old as this process.
+func (c *claims) age(written time.Time) time.Duration {
+	now := c.now()
+	if written.After(now) {
+		written = c.began
+	}
+	return max(0, now.Sub(written))
 }
 
 // tidy forgets what protects nothing any more.

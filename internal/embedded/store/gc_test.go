@@ -385,6 +385,50 @@ func TestCollectEmptyRepositories(t *testing.T) {
 	r.complete("gone", "v1")
 }
 
+// What the storage got while the clock was wrong goes like all else: one delay after
+// the start of the process, or at once without a delay.
+func TestCollectFromTheFuture(t *testing.T) {
+	for name, test := range map[string]struct {
+		delay, later time.Duration
+		stays        bool
+	}{
+		"no delay":      {},
+		"just started":  {delay: grace, later: grace / 2, stays: true},
+		"a delay later": {delay: grace, later: grace},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := &redated{files(t), time.Now().AddDate(1, 0, 0)}
+			r := open(t, d)
+			r.image("a", "", "garbage")
+			u := r.StartUpload("a")
+			_, err := u.Append(r.ctx, reader("content"), 0)
+			r.must(err)
+			r.must(r.Close())
+			r = open(t, d)
+			r.later(test.later)
+			report, err := r.Collect(r.ctx, Collection{Delay: test.delay})
+			r.must(err)
+			if stays := len(r.onDisk()) > 0; stays != test.stays || report.Freed.Uploads == 1 == test.stays {
+				t.Errorf("it stays: %t, %+v", stays, report)
+			}
+		})
+	}
+}
+
+// redated is storage that says of all files that they were written at a time.
+type redated struct {
+	storagedriver.StorageDriver
+	at time.Time
+}
+
+func (d *redated) Stat(ctx context.Context, path string) (storagedriver.FileInfo, error) {
+	info, err := d.StorageDriver.Stat(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	return storagedriver.FileInfoInternal{FileInfoFields: storagedriver.FileInfoFields{Path: path, Size: info.Size(), IsDir: info.IsDir(), ModTime: d.at}}, nil
+}
+
 // aged is storage that says of what is below a path that it is old.
 type aged struct {
 	storagedriver.StorageDriver

@@ -4,14 +4,17 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"path"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/berth-oci/berth/internal/testtool"
 )
@@ -102,5 +105,63 @@ func TestCollectMemory(t *testing.T) {
 		t.Errorf("%d blobs took %d MB, want at most %d", blobs, used>>20, limit>>20)
 	} else {
 		t.Logf("%d blobs took %.1f MB and %s", blobs, float64(used)/(1<<20), report.Duration.Round(time.Millisecond))
+	}
+}
+
+// wordy is storage with large manifests, which are made when they are read.
+type wordy struct {
+	storagedriver.StorageDriver                // what is asked for beside those
+	manifests                   map[string]int // by the path of their content
+	peak                        uint64         // of the heap
+	mu                          sync.Mutex
+	reads                       int
+}
+
+func (w *wordy) content(n int) []byte {
+	m := imageOf(describe(layerType, []byte("config"), digest.SHA256), nil)
+	m.Annotations = map[string]string{"n": fmt.Sprint(n), "note": strings.Repeat("x", 4_000_000)}
+	content, err := json.Marshal(m)
+	if err != nil {
+		panic(err) // the test builds what JSON cannot say
+	}
+	return content
+}
+
+func (w *wordy) GetContent(ctx context.Context, path string) ([]byte, error) {
+	n, ok := w.manifests[path]
+	if !ok {
+		return w.StorageDriver.GetContent(ctx, path)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.reads++; w.reads%8 == 0 {
+		w.peak = max(w.peak, heap())
+	}
+	return w.content(n), nil
+}
+
+// Nor do large manifests, however many there are.
+func TestCollectMemoryOfManifests(t *testing.T) {
+	if testing.Short() {
+		testtool.Skip(t, "-short: a hundred large manifests take seconds")
+	}
+	const many, limit = 100, 200 << 20
+	w := &wordy{StorageDriver: memory(t), manifests: map[string]int{}}
+	r := open(t, w)
+	for n := range many {
+		d := digest.FromBytes(w.content(n))
+		w.manifests[blobData(d)] = n
+		r.must(w.PutContent(r.ctx, revisionLink("a", d), []byte(d)))
+	}
+	before := heap()
+	report, err := r.Collect(r.ctx, Collection{DryRun: true})
+	r.must(err)
+	if report.Freed.Manifests != many {
+		t.Errorf("%+v, want all %d manifests gone", report, many)
+	}
+	if used := int64(w.peak) - int64(before); used > limit {
+		t.Errorf("%d manifests took %d MB, want at most %d", many, used>>20, limit>>20)
+	} else {
+		t.Logf("%d manifests took %d MB", many, used>>20)
 	}
 }

@@ -335,7 +335,7 @@ func (us *uploads) idle(ctx context.Context, repo, id string, delay time.Duratio
 	if missing(err) {
 		return true, nil
 	}
-	return err == nil && time.Since(info.ModTime()) >= delay, err
+	return err == nil && us.s.claims.age(info.ModTime()) >= delay, err
 }
 
 // any reports whether a repository has an upload under way.
