@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -29,6 +31,27 @@ func cached(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	ts.Setenv(args[1], d.Digest.String())
 	ts.Setenv(args[1]+"_PATH", filepath.Join(ts.MkAbs(args[0]), "blobs", "sha256", d.Digest.Encoded()[:2], d.Digest.Encoded()))
+}
+
+// olderCache is a script command: it names what the cache in a directory has by
+// digests as an older berth did.
+func olderCache(ts *testscript.TestScript, _ bool, args []string) {
+	files, err := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "tags", "*.json"))
+	ts.Check(err)
+	renamed := 0
+	for _, file := range files {
+		var ref cache.Reference
+		ts.Check(json.Unmarshal([]byte(ts.ReadFile(file)), &ref))
+		if ref.Origin != (cache.Origin{}) || digest.Digest(ref.Tag).Validate() != nil {
+			continue
+		}
+		name := digest.FromString(ref.Host + "/" + ref.Repository + ":" + ref.Tag).Encoded()
+		ts.Check(os.Rename(file, filepath.Join(filepath.Dir(file), name+".json")))
+		renamed++
+	}
+	if renamed == 0 {
+		ts.Fatalf("nothing was cached by a digest")
+	}
 }
 
 func TestParseSize(t *testing.T) {

@@ -101,6 +101,8 @@ func TestScripts(t *testing.T) {
 			"until":  until,
 			"cached": cached,
 
+			"oldercache": olderCache,
+
 			"hostile":    startHostile,
 			"harmless":   harmless,
 			"jsonl":      jsonLines,

@@ -163,8 +163,21 @@ func partialName(d digest.Digest) string {
 // tagName hashes: a reference is longer than a file name may be, and file
 // systems that ignore case would take two tags for one.
 func tagName(ref Reference) string {
-	sum := sha256.Sum256([]byte(ref.Origin.String() + "\n" + ref.String()))
+	return tagFileName(ref.Origin.String() + "\n" + ref.String())
+}
+
+func tagFileName(of string) string {
+	sum := sha256.Sum256([]byte(of))
 	return path.Join(tagsDir, hex.EncodeToString(sum[:])+".json")
+}
+
+// tagNames are where a tag may be read: what an older berth kept by a digest, under
+// another name, is good for everybody, as content is what its digest says.
+func tagNames(ref Reference) []string {
+	if !ref.isDigest() {
+		return []string{tagName(ref)}
+	}
+	return []string{tagName(ref), tagFileName(ref.Host + "/" + ref.Repository + ":" + ref.Tag)}
 }
 
 func (c *Cache) path(name string) string { return filepath.Join(c.dir, filepath.FromSlash(name)) }

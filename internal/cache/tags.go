@@ -72,19 +72,22 @@ type tagFile struct {
 // that in place of a tag, which can hold no colon.
 func (r Reference) String() string {
 	separator := ":"
-	if strings.Contains(r.Tag, ":") {
+	if r.isDigest() {
 		separator = "@"
 	}
 	return r.Host + "/" + r.Repository + separator + r.Tag
 }
 
+func (r Reference) isDigest() bool { return strings.Contains(r.Tag, ":") }
+
 // Tag returns what a tag led to when somebody last asked the registry.
 func (c *Cache) Tag(ref Reference) (TagEntry, bool) {
-	t, ok := c.readTag(tagName(ref))
-	if !ok || t.Reference != ref {
-		return TagEntry{}, false
+	for _, name := range tagNames(ref) {
+		if t, ok := c.readTag(name); ok && t.Reference == ref {
+			return t.TagEntry, true
+		}
 	}
-	return t.TagEntry, true
+	return TagEntry{}, false
 }
 
 // Origins returns where else a tag is known from, sorted. That of an entry which an
@@ -121,8 +124,10 @@ func (c *Cache) SetTag(ref Reference, e TagEntry) error {
 
 // Forget removes a tag, and not what it led to.
 func (c *Cache) Forget(ref Reference) error {
-	if err := c.remove(tagName(ref)); err != nil {
-		return c.fault(err)
+	for _, name := range tagNames(ref) {
+		if err := c.remove(name); err != nil {
+			return c.fault(err)
+		}
 	}
 	return nil
 }

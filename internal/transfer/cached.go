@@ -173,7 +173,9 @@ func (c *cached) otherOrigin(ref artifact.Ref) error {
 	}
 	how := from[0].String()
 	if how == "" {
-		how = "a way that is not known"
+		return c.target.Fault(diag.NotFound, "pull_policy.policy", `an older berth put %s in the cache, and it is not known where it came from; policy "never" asks no registry`,
+			c.reference(ref.Tag, "")).
+			WithHint("pull it once with --policy always while the registry can be reached, or pull it by its digest, which berth cache ls shows")
 	}
 	return c.target.Fault(diag.NotFound, "pull_policy.policy", `%s is in the cache by %s, and this config takes only what came by %s; policy "never" asks no registry`,
 		c.reference(ref.Tag, ""), how, c.origin).
