@@ -172,52 +172,74 @@ func (l *Layout) look(ctx context.Context, d ocispec.Descriptor) *oci.Manifest {
 	return m
 }
 
-// Referrers returns what has d as its subject: the manifests of index.json that
-// say so, and those that the referrers tag schema lists (distribution-spec 1.1,
-// "Referrers Tag Schema"). Each once; none is no error.
+// Referrers returns what has d as its subject, by whichever of its digests: the
+// manifests of index.json that say so, and those that the referrers tag schema lists
+// (distribution-spec 1.1, "Referrers Tag Schema"). Each once; none is no error.
 //
 // Errors: as of Manifest; diag.BadArtifact for more than 4 MiB of them.
 func (l *Layout) Referrers(ctx context.Context, d ocispec.Descriptor) ([]ocispec.Descriptor, error) {
 	if err := checkDescriptor(d); err != nil {
 		return nil, err
 	}
-	var list []ocispec.Descriptor
-	size := 0
-	seen := map[digest.Digest]bool{}
-	for _, r := range l.referrers[d.Digest] {
+	subjects := []digest.Digest{d.Digest}
+	if data, err := l.Manifest(ctx, d); err == nil { // else who wants it is told
+		subjects = oci.Digests(data)
+	}
+	list := referrersList{seen: map[digest.Digest]bool{}}
+	for _, subject := range subjects {
+		if err := l.addReferrers(ctx, subject, &list); err != nil {
+			return nil, err
+		}
+	}
+	return list.all, nil
+}
+
+// referrersList is what refers to a subject, each once.
+type referrersList struct {
+	all  []ocispec.Descriptor
+	seen map[digest.Digest]bool
+	size int // of their annotations, in bytes
+}
+
+func (list *referrersList) add(d ocispec.Descriptor) {
+	if !list.seen[d.Digest] {
+		list.seen[d.Digest] = true
+		list.all = append(list.all, d)
+	}
+}
+
+// addReferrers adds what names a subject so.
+func (l *Layout) addReferrers(ctx context.Context, subject digest.Digest, list *referrersList) error {
+	for _, r := range l.referrers[subject] {
 		data, err := l.Manifest(ctx, r)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		m, err := parse(r.Digest, data)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for key, value := range m.Annotations {
-			size += len(key) + len(value)
+			list.size += len(key) + len(value)
 		}
-		if size > oci.MaxManifest {
-			return nil, diag.Errorf(diag.BadArtifact, "the annotations of what refers to %s have more than 4 MiB", d.Digest).
+		if list.size > oci.MaxManifest {
+			return diag.Errorf(diag.BadArtifact, "the annotations of what refers to %s have more than 4 MiB", subject).
 				WithHint("do not trust where the artifact came from")
 		}
-		seen[r.Digest] = true
-		list = append(list, ocispec.Descriptor{MediaType: r.MediaType, Digest: r.Digest, Size: r.Size, ArtifactType: m.Kind(), Annotations: m.Annotations})
+		list.add(ocispec.Descriptor{MediaType: r.MediaType, Digest: r.Digest, Size: r.Size, ArtifactType: m.Kind(), Annotations: m.Annotations})
 	}
-	for _, index := range l.entries.lookup(referrers.Tag(d.Digest)) {
+	for _, index := range l.entries.lookup(referrers.Tag(subject)) {
 		data, err := l.Manifest(ctx, index)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		m, err := parse(index.Digest, data)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, r := range m.Manifests {
-			if !seen[r.Digest] {
-				seen[r.Digest] = true
-				list = append(list, r)
-			}
+			list.add(r)
 		}
 	}
-	return list, nil
+	return nil
 }

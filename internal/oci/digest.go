@@ -36,6 +36,11 @@ func Names(d digest.Digest, content []byte) bool {
 	return IsDigest(d.String()) && d.Algorithm().FromBytes(content) == d
 }
 
+// Digests returns all that content may be named by.
+func Digests(content []byte) []digest.Digest {
+	return []digest.Digest{digest.SHA256.FromBytes(content), digest.SHA512.FromBytes(content)}
+}
+
 // Differ reports whether two digests are known to be of different content. Those
 // of two algorithms may be of the same, which only the content tells: see Same.
 func Differ(a, b digest.Digest) bool {

@@ -10,6 +10,8 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/berth-oci/berth/internal/oci"
 )
 
 // step is something that is done to a registry, and that a failure of the
@@ -271,11 +273,12 @@ func (r *registry) sound(repo string, but ...string) {
 	}
 	want, got := map[digest.Digest][]v1.Descriptor{}, map[digest.Digest][]v1.Descriptor{}
 	ask, damaged := []digest.Digest{}, map[digest.Digest]bool{}
+	named := map[digest.Digest][]v1.Descriptor{} // subjects, as their referrers do
 	r.must(r.eachRevision(r.ctx, repo, func(canonical digest.Digest, names []digest.Digest) error {
 		ask = append(ask, canonical)
 		m, p, err := r.load(r.ctx, canonical)
 		if err == nil && p.subject != "" {
-			want[p.subject] = append(want[p.subject], descriptor(p, names[len(names)-1], int64(len(m.Content))))
+			named[p.subject] = append(named[p.subject], descriptor(p, names[len(names)-1], int64(len(m.Content))))
 			ask = append(ask, p.subject)
 		}
 		damaged[canonical] = code(err) == ManifestUnknown // it may still be listed
@@ -288,6 +291,18 @@ func (r *registry) sound(repo string, but ...string) {
 		if len(list) > 0 {
 			slices.SortFunc(list, func(a, b v1.Descriptor) int { return cmp.Compare(a.Digest, b.Digest) })
 			got[d] = list
+		}
+		names := []digest.Digest{d}
+		if m, err := r.Manifest(r.ctx, repo, d.String()); err == nil {
+			names = oci.Digests(m.Content)
+		}
+		if _, done := want[d]; done {
+			continue
+		}
+		for _, name := range names {
+			if len(named[name]) > 0 {
+				want[d] = append(want[d], named[name]...)
+			}
 		}
 		slices.SortFunc(want[d], func(a, b v1.Descriptor) int { return cmp.Compare(a.Digest, b.Digest) })
 	}

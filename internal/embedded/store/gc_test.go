@@ -75,6 +75,21 @@ var collections = map[string]func(r *registry) []v1.Descriptor{
 		other := r.again("a", subject[0], digest.SHA512)
 		return slices.Concat(subject, r.image("a", "", "signature", refersTo(other)))
 	},
+	"a subject by a SHA-512 that it was not pushed by": func(r *registry) []v1.Descriptor {
+		subject := r.image("a", "v1", "subject")
+		m, err := r.Manifest(r.ctx, "a", "v1")
+		r.must(err)
+		other := describe(subject[0].MediaType, m.Content, digest.SHA512)
+		signature := r.image("a", "", "signature", refersTo(other))
+		return slices.Concat(subject, signature, r.image("a", "", "more", refersTo(signature[0])))
+	},
+	"a dead subject by a SHA-512 that it was not pushed by": func(r *registry) []v1.Descriptor {
+		subject := r.image("a", "", "subject")
+		m, err := r.Manifest(r.ctx, "a", subject[0].Digest.String())
+		r.must(err)
+		r.image("a", "", "signature", refersTo(describe(subject[0].MediaType, m.Content, digest.SHA512)))
+		return nil
+	},
 	"a layer of two repositories": func(r *registry) []v1.Descriptor {
 		live := r.image("a", "v1", "same")
 		r.image("b", "v1", "same")

@@ -153,6 +153,41 @@ func refer(r *registry) digest.Digest {
 	return one[0].Digest
 }
 
+// A subject is content, whichever of its digests it is named by and asked by.
+func TestReferrersOfContent(t *testing.T) {
+	r := open(t, memory(t))
+	subject := r.image("a", "v1", "subject")[0]
+	m, err := r.Manifest(r.ctx, "a", subject.Digest.String())
+	r.must(err)
+	other := describe(subject.MediaType, m.Content, digest.SHA512)
+	want := map[digest.Digest]bool{}
+	for _, seed := range strings.Split("abcdefgh", "") {
+		for _, named := range []v1.Descriptor{subject, other} {
+			want[r.image("a", "", seed+named.Digest.Algorithm().String(), refersTo(named))[0].Digest] = true
+		}
+	}
+	r.image("a", "", "of another", refersTo(r.image("a", "v2", "another")[0]))
+	r.again("a", subject, digest.SHA512)
+	for _, s := range []*registry{r, open(t, r.driver)} {
+		for _, asked := range []digest.Digest{subject.Digest, other.Digest} {
+			list, err := s.referring("a", asked)
+			r.must(err)
+			if len(list) != len(want) || !slices.IsSortedFunc(list, func(a, b v1.Descriptor) int { return strings.Compare(a.Digest.String(), b.Digest.String()) }) {
+				t.Fatalf("%s has %d referrers, want %d: %v", asked, len(list), len(want), list)
+			}
+			for i, d := range list {
+				if !want[d.Digest] {
+					t.Errorf("%s is none", d.Digest)
+				}
+				page, err := s.Referrers(r.ctx, "a", asked, ReferrersQuery{After: d.Digest})
+				if err != nil || len(page.Manifests) != len(list)-i-1 {
+					t.Errorf("%d follow the one at %d, %v", len(page.Manifests), i, err)
+				}
+			}
+		}
+	}
+}
+
 // index returns the files of the referrers index.
 func indexFiles(r *registry) map[string]string {
 	files := map[string]string{}

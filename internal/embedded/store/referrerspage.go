@@ -137,7 +137,7 @@ func (r *referrers) page(ctx context.Context, repo string, subject digest.Digest
 		}
 	}
 	if q.After != "" {
-		from, found := slices.BinarySearch(names, entryName(subject, q.After))
+		from, found := slices.BinarySearchFunc(names, q.After.Encoded(), func(name, hex string) int { return strings.Compare(referrerHex(name), hex) })
 		if found {
 			from++
 		}
@@ -172,20 +172,58 @@ func (r *referrers) page(ctx context.Context, repo string, subject digest.Digest
 }
 
 func canonicalOf(name string) digest.Digest {
-	_, hex, _ := strings.Cut(name, ".")
-	return digest.NewDigestFromEncoded(digest.SHA256, hex)
+	return digest.NewDigestFromEncoded(digest.SHA256, referrerHex(name))
 }
 
-// of returns the names of a subject's entries in byte order.
+func referrerHex(name string) string { return name[strings.IndexByte(name, '.')+1:] }
+
+// of returns the names of a subject's entries in the order of their manifests. What
+// names the subject by its other digest refers to the same content.
 func (r *referrers) of(ctx context.Context, repo string, subject digest.Digest) ([]string, error) {
 	names, err := r.all(ctx, repo)
+	if err != nil || len(names) == 0 {
+		return nil, err
+	}
+	same, err := r.otherDigest(ctx, repo, subject)
 	if err != nil {
 		return nil, err
 	}
-	prefix := subject.Encoded() + "."
-	from, _ := slices.BinarySearch(names, prefix)
-	to, _ := slices.BinarySearch(names, subject.Encoded()+"/") // what follows a dot
-	return names[from:to], nil
+	found := namesOf(names, subject)
+	if same == "" {
+		return found, nil
+	}
+	if others := namesOf(names, same); len(others) > 0 {
+		found = slices.Concat(found, others)
+		slices.SortFunc(found, func(a, b string) int { return strings.Compare(referrerHex(a), referrerHex(b)) })
+	}
+	return found, nil
+}
+
+// namesOf returns the names of entries that name a subject so.
+func namesOf(sorted []string, subject digest.Digest) []string {
+	from, _ := slices.BinarySearch(sorted, subject.Encoded()+".")
+	to, _ := slices.BinarySearch(sorted, subject.Encoded()+"/") // what follows a dot
+	return sorted[from:to]
+}
+
+// otherDigest returns the digest that a manifest of a repository has by the other
+// algorithm; "" where it is not there, or damaged.
+func (r *referrers) otherDigest(ctx context.Context, repo string, d digest.Digest) (digest.Digest, error) {
+	canonical, err := r.s.revision(ctx, repo, d)
+	if err == nil && canonical != d {
+		return canonical, nil
+	}
+	var m Manifest
+	if err == nil {
+		m, err = r.s.content(ctx, canonical)
+	}
+	switch {
+	case isFault(err) || errors.Is(err, errDamagedLink):
+		return "", nil
+	case err != nil:
+		return "", err
+	}
+	return digest.SHA512.FromBytes(m.Content), nil
 }
 
 // all returns the names of all entries of a repository in byte order.
