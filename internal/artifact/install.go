@@ -6,23 +6,32 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/atomicfile"
+	"github.com/berth-oci/berth/internal/filelock"
 )
 
 // Staging is a fresh directory beside a target: content is written into Dir,
 // then Commit puts it in the target's place in one step. Until then, and after
-// any failure, the target is as it was.
+// any failure, the target is as it was. An empty target that cannot change places,
+// as a mount point, holds the directory itself and is filled.
 type Staging struct {
 	Dir    string
 	target string
 	temp   string
-	made   []string // the target's parents that were not there, innermost first
-	done   bool     // the target is in place, and needs its parents
+	lock   *filelock.Lock // of temp; nil where directories cannot be locked
+	within bool           // temp is in the target
+	made   []string       // the target's parents that were not there, innermost first
+	done   bool           // the target is in place, and needs its parents
 }
 
-// Stage makes a staging directory for target, whose parents it makes as well.
-// A target that is there and no directory fails with diag.TargetExists.
+// Stage makes a staging directory for target, whose parents it makes as well, and
+// removes those that killed processes left. A target that is there and no directory
+// fails with diag.TargetExists.
 func Stage(target string) (*Staging, error) {
 	target, err := filepath.Abs(target)
 	if err != nil {
@@ -31,14 +40,14 @@ func Stage(target string) (*Staging, error) {
 	if info, err := os.Stat(target); err == nil && !info.IsDir() {
 		return nil, diag.Errorf(diag.TargetExists, "%s exists and is not a directory", target).WithHint("choose another directory with -o")
 	}
-	// A target that is a link keeps being one: what it points to is replaced.
-	if real, err := filepath.EvalSymlinks(target); err == nil {
-		target = real
+	// A target that is a link keeps being one: what it points to is replaced, or made.
+	if target, err = atomicfile.Target(target); err != nil {
+		return nil, fmt.Errorf("cannot make output directory: %w", err)
 	}
 	s := &Staging{target: target, made: missing(filepath.Dir(target))}
 	err = os.MkdirAll(filepath.Dir(target), 0o755)
 	if err == nil {
-		s.temp, err = os.MkdirTemp(filepath.Dir(target), ".berth-*")
+		err = s.place()
 	}
 	if err == nil {
 		s.Dir = filepath.Join(s.temp, "new")
@@ -49,6 +58,71 @@ func Stage(target string) (*Staging, error) {
 		return nil, fmt.Errorf("cannot make output directory: %w", err)
 	}
 	return s, nil
+}
+
+// place makes temp, beside the target where the two can change places.
+func (s *Staging) place() error {
+	var beside error
+	if !isMountPoint(s.target) {
+		beside = s.makeTemp(filepath.Dir(s.target))
+		if !errors.Is(beside, fs.ErrPermission) && !errors.Is(beside, syscall.EROFS) {
+			return beside
+		}
+	}
+	s.sweep(s.target)
+	entries, err := os.ReadDir(s.target)
+	switch {
+	case err == nil && len(entries) == 0:
+		s.within = true
+		return s.makeTemp(s.target)
+	case beside != nil:
+		return beside
+	}
+	return s.makeTemp(filepath.Dir(s.target)) // to compare it
+}
+
+// makeTemp makes temp in a directory, and locks it: who finds it locked leaves it.
+func (s *Staging) makeTemp(dir string) error {
+	s.sweep(dir)
+	for {
+		temp, err := os.MkdirTemp(dir, s.prefix()+"*")
+		if err != nil {
+			return err
+		}
+		lock, err := filelock.TryDir(temp)
+		if lock == nil && err == nil || errors.Is(err, fs.ErrNotExist) {
+			continue // it was taken for one that is left, before it was locked
+		}
+		s.temp, s.lock = temp, lock
+		if errors.Is(err, errors.ErrUnsupported) {
+			return nil
+		}
+		return err
+	}
+}
+
+// prefix begins the names of the staging directories of the target.
+func (s *Staging) prefix() string {
+	const most = 200 // bytes: with what follows it has to be a name
+	base := filepath.Base(s.target)
+	return ".berth-" + base[:min(len(base), most)] + "-"
+}
+
+// sweep removes from dir what processes left that staged for the target and were
+// killed.
+func (s *Staging) sweep(dir string) {
+	list, _ := os.ReadDir(dir) // only to tidy up
+	for _, e := range list {
+		number, ours := strings.CutPrefix(e.Name(), s.prefix())
+		if !ours || !e.IsDir() || number == "" || strings.Trim(number, "0123456789") != "" {
+			continue
+		}
+		name := filepath.Join(dir, e.Name())
+		if lock, err := filelock.TryDir(name); lock != nil && err == nil {
+			_ = os.RemoveAll(name)
+			lock.Release()
+		}
+	}
 }
 
 // missing returns dir and its parents as far as they are not there.
@@ -73,6 +147,9 @@ func (s *Staging) Discard() {
 	if s.temp != "" {
 		os.RemoveAll(s.temp)
 	}
+	if s.lock != nil {
+		s.lock.Release()
+	}
 	if s.done {
 		return
 	}
@@ -89,7 +166,10 @@ func (s *Staging) Discard() {
 // was pulled can be pulled again.
 func (s *Staging) Commit(force bool) (unchanged bool, err error) {
 	entries, err := os.ReadDir(s.target)
-	inside := holdsWorkingDir(s.target)
+	if s.within {
+		entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.Name() == filepath.Base(s.temp) })
+	}
+	stays := s.within || holdsWorkingDir(s.target)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0:
 	case err != nil:
@@ -98,13 +178,13 @@ func (s *Staging) Commit(force bool) (unchanged bool, err error) {
 		if same, err := SameTree(s.Dir, s.target); same || err != nil {
 			return same, err
 		}
-		if !force || inside {
+		if !force || stays {
 			return false, diag.Errorf(diag.TargetExists, "%s holds something else", s.target).
 				WithHint("--force replaces it, unless the working directory is in it; -o chooses another directory")
 		}
 	}
 	put := func() error { return replace(s.Dir, s.target, filepath.Join(s.temp, "old")) }
-	if inside {
+	if stays {
 		put = func() error { return fill(s.Dir, s.target) }
 	}
 	if err := put(); err != nil {

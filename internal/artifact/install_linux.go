@@ -16,3 +16,9 @@ func replace(dir, target, aside string) error {
 	}
 	return rename(dir, target, aside)
 }
+
+// isMountPoint reports whether a directory is one, which cannot be renamed.
+func isMountPoint(dir string) bool {
+	var info unix.Statx_t
+	return unix.Statx(unix.AT_FDCWD, dir, 0, 0, &info) == nil && info.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0
+}

@@ -17,7 +17,7 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// Lock is the exclusive lock of a file or directory. One goroutine uses it at a
+// Lock is the lock of a file or directory, exclusive but for ShareDir. One goroutine uses it at a
 // time; another Lock of the same name excludes it, be it of the same process.
 type Lock struct {
 	flock *flock.Flock
@@ -31,13 +31,17 @@ const waitInterval = 5 * time.Millisecond
 // nil when another lock has it. A symbolic link is not followed, and what is not a
 // file is an error.
 func Try(name string, mode fs.FileMode) (*Lock, error) {
-	return try(name, os.Lstat, flock.SetFlag(openFlags|os.O_CREATE), flock.SetPermissions(mode))
+	return try(name, os.Lstat, (*flock.Flock).TryLock, flock.SetFlag(openFlags|os.O_CREATE), flock.SetPermissions(mode))
 }
 
 // Wait is Try until the lock is free or ctx is done, whose error it returns.
 func Wait(ctx context.Context, name string, mode fs.FileMode) (*Lock, error) {
+	return wait(ctx, func() (*Lock, error) { return Try(name, mode) })
+}
+
+func wait(ctx context.Context, try func() (*Lock, error)) (*Lock, error) {
 	for {
-		if l, err := Try(name, mode); l != nil || err != nil {
+		if l, err := try(); l != nil || err != nil {
 			return l, err
 		}
 		t := time.NewTimer(waitInterval)
@@ -54,21 +58,29 @@ func Wait(ctx context.Context, name string, mode fs.FileMode) (*Lock, error) {
 // while it has its name, and all names that lead to it lead to the same lock. It
 // returns nil when another lock has it, and errors.ErrUnsupported where the system
 // or the file system locks files only.
-func TryDir(dir string) (*Lock, error) {
+func TryDir(dir string) (*Lock, error) { return tryDir(dir, (*flock.Flock).TryLock) }
+
+// ShareDir waits for a lock of a directory that any number may have at a time, while
+// nobody has that of TryDir. Its errors are those of TryDir and ctx.
+func ShareDir(ctx context.Context, dir string) (*Lock, error) {
+	return wait(ctx, func() (*Lock, error) { return tryDir(dir, (*flock.Flock).TryRLock) })
+}
+
+func tryDir(dir string, take func(*flock.Flock) (bool, error)) (*Lock, error) {
 	if !locksDirs {
 		return nil, errors.ErrUnsupported
 	}
-	l, err := try(dir, os.Stat, flock.SetFlag(os.O_RDONLY))
+	l, err := try(dir, os.Stat, take, flock.SetFlag(os.O_RDONLY))
 	if isUnsupported(err) {
 		return nil, fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
 	}
 	return l, err
 }
 
-func try(name string, look func(string) (fs.FileInfo, error), options ...flock.Option) (*Lock, error) {
+func try(name string, look func(string) (fs.FileInfo, error), take func(*flock.Flock) (bool, error), options ...flock.Option) (*Lock, error) {
 	for {
 		l := &Lock{flock: flock.New(name, options...), look: look}
-		if ok, err := l.flock.TryLock(); !ok || err != nil {
+		if ok, err := take(l.flock); !ok || err != nil {
 			return nil, err
 		}
 		info, err := l.flock.Stat()

@@ -158,3 +158,27 @@ func TestTryRefuses(t *testing.T) {
 		t.Error("the link was followed")
 	}
 }
+
+// Many share a lock of a directory, and nobody has it alone meanwhile.
+func TestShareDir(t *testing.T) {
+	dir := t.TempDir()
+	share := func() (*Lock, error) { return ShareDir(t.Context(), dir) }
+	if !locksDirs {
+		if _, err := share(); !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("got %v", err)
+		}
+		return
+	}
+	first, second := take(t, share), take(t, share)
+	first.Release()
+	if alone, err := TryDir(dir); alone != nil || err != nil {
+		t.Errorf("while it is shared: %v, %v", alone, err)
+	}
+	second.Release()
+	take(t, func() (*Lock, error) { return TryDir(dir) })
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if l, err := ShareDir(ctx, dir); l != nil || !errors.Is(err, context.Canceled) {
+		t.Errorf("while one has it alone: %v, %v", l, err)
+	}
+}

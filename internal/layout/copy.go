@@ -125,9 +125,14 @@ const (
 
 func tempName() string { return tempPrefix + rand.Text() + tempSuffix }
 
+// isPart reports whether a file is one that is not whole yet.
+func isPart(e os.DirEntry) bool {
+	return strings.HasPrefix(e.Name(), tempPrefix) && strings.HasSuffix(e.Name(), tempSuffix) && e.Type().IsRegular()
+}
+
 // abandoned reports whether a temporary file is one that a killed process left:
 // whoever is at work on one writes to it more often.
 func abandoned(e os.DirEntry) bool {
 	info, err := e.Info()
-	return err == nil && strings.HasPrefix(e.Name(), tempPrefix) && strings.HasSuffix(e.Name(), tempSuffix) && info.Mode().IsRegular() && time.Since(info.ModTime()) > 24*time.Hour
+	return err == nil && isPart(e) && time.Since(info.ModTime()) > 24*time.Hour
 }

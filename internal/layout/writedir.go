@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -39,6 +40,7 @@ type dirOutput struct {
 
 	mu    sync.Mutex
 	root  *os.Root                // nil until the directory is there
+	inUse *filelock.Lock          // of the directory, shared by those who write to it; nil where it cannot be locked
 	ready map[string]bool         // directories that are there
 	whole map[digest.Digest]int64 // sizes of blobs that were verified
 }
@@ -59,21 +61,54 @@ func newDirOutput(path string, note func(ocispec.Descriptor, *oci.Manifest)) (*d
 	if o.root, err = os.OpenRoot(path); err != nil {
 		return nil, unreadable(path, err)
 	}
-	if err := o.check(list); err != nil {
+	o.sweep(list)
+	if err = o.use(); err == nil {
+		err = o.check(list)
+	}
+	if err != nil {
 		o.discard()
 		return nil, err
 	}
 	return o, nil
 }
 
+// sweep removes what killed processes left: where nobody writes to the directory
+// now, everything that is not whole.
+func (o *dirOutput) sweep(list []os.DirEntry) {
+	if !slices.ContainsFunc(list, isPart) {
+		return
+	}
+	left := abandoned
+	if lock, err := filelock.TryDir(o.path); lock != nil && err == nil {
+		defer lock.Release()
+		left = isPart
+	}
+	for _, e := range list {
+		if left(e) {
+			_ = o.root.Remove(e.Name())
+		}
+	}
+}
+
+// use tells others that somebody writes to the directory.
+func (o *dirOutput) use() (err error) {
+	wait, cancel := context.WithTimeout(context.Background(), lockPatience)
+	defer cancel()
+	o.inUse, err = filelock.ShareDir(wait, o.path)
+	switch {
+	case err == nil || errors.Is(err, errors.ErrUnsupported):
+		return nil
+	case errors.Is(err, context.DeadlineExceeded):
+		return locked(o.path)
+	}
+	return unwritable(o.path, err)
+}
+
 // check fails unless the directory holds a layout, or nothing but what begins
-// one, and removes what killed processes left in it.
+// one.
 func (o *dirOutput) check(list []os.DirEntry) error {
 	other := false
 	for _, e := range list {
-		if abandoned(e) {
-			_ = o.root.Remove(e.Name())
-		}
 		other = other || !strings.HasPrefix(e.Name(), ".berth")
 	}
 	if !other {
@@ -104,6 +139,9 @@ func (o *dirOutput) prepare(name string) error {
 			return err
 		}
 		if o.root, err = os.OpenRoot(o.path); err != nil {
+			return err
+		}
+		if err := o.use(); err != nil {
 			return err
 		}
 	}
@@ -294,7 +332,7 @@ func (o *dirOutput) lock() (unlock func(), err error) {
 	defer cancel()
 	l, err := filelock.Wait(wait, name, 0o666)
 	if errors.Is(err, context.DeadlineExceeded) {
-		return nil, diag.Errorf(diag.Busy, "another process has kept %s locked for %v", name, lockPatience).WithHint("end that process, or wait for it")
+		return nil, locked(name)
 	}
 	if err != nil {
 		return nil, unwritable(name, err)
@@ -302,8 +340,15 @@ func (o *dirOutput) lock() (unlock func(), err error) {
 	return l.Release, nil
 }
 
+func locked(name string) error {
+	return diag.Errorf(diag.Busy, "another process has kept %s locked for %v", name, lockPatience).WithHint("end that process, or wait for it")
+}
+
 func (o *dirOutput) discard() {
 	if o.root != nil {
 		o.root.Close()
+	}
+	if o.inUse != nil {
+		o.inUse.Release()
 	}
 }

@@ -13,6 +13,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/atomicfile"
 	"github.com/berth-oci/berth/internal/oci"
 )
 
@@ -62,13 +63,17 @@ type listing struct {
 
 // Create starts to write to a path, whose parents have to be there. A tar
 // replaces what is at the path only when it is closed; a directory that holds a
-// layout keeps what it has.
+// layout keeps what it has. Of a path that is a link, what it leads to is written.
 //
 // Errors: diag.TargetExists when the path holds something of another kind;
 // diag.BadArtifact for a damaged layout; diag.StorageFailed.
 func Create(path string, format Format) (*Writer, error) {
+	named := path
+	path, err := atomicfile.Target(named) // a link stays one
+	if err != nil {
+		return nil, unwritable(named, err)
+	}
 	w := &Writer{path: path, tags: map[string]ocispec.Descriptor{}, found: map[digest.Digest]ocispec.Descriptor{}, children: map[digest.Digest]bool{}}
-	var err error
 	switch format {
 	case OCIDir:
 		w.out, err = newDirOutput(path, w.note)

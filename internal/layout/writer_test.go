@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +20,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/testtool"
 )
 
 func TestAddToDir(t *testing.T) {
@@ -441,6 +443,65 @@ func TestHugeEntries(t *testing.T) {
 		got, err := tar.NewReader(bytes.NewReader(header)).Next()
 		if err != nil || got.Name != name || got.Size != size {
 			t.Errorf("%v (%v)", got, err)
+		}
+	}
+}
+
+// What a killed process left in a layout goes with the next one that writes to it,
+// unless somebody is at work there.
+func TestLeftInLayoutIsRemoved(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		testtool.Skip(t, "directories cannot be locked")
+	}
+	dir := filepath.Join(t.TempDir(), "layout")
+	s := store{}
+	d := s.put("text/plain", []byte("x"))
+	first, err := Create(dir, OCIDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Discard()
+	if err := first.PutBlob(t.Context(), d, s.open(d)); err != nil {
+		t.Fatal(err)
+	}
+	part := filepath.Join(dir, tempName())
+	os.WriteFile(part, nil, 0o600)
+	for _, busy := range []bool{true, false} {
+		if !busy {
+			first.Discard()
+		}
+		w, err := Create(dir, OCIDir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Discard()
+		if _, err := os.Stat(part); (err == nil) != busy {
+			t.Errorf("somebody is at work: %v; it is there: %v", busy, err)
+		}
+	}
+}
+
+// A path that is a link stays one, and what it leads to is written.
+func TestCreateThroughLink(t *testing.T) {
+	for name, format := range map[string]Format{"dir": OCIDir, "tar": OCITar, "docker": DockerTar} {
+		for _, there := range []bool{false, true} {
+			base := t.TempDir()
+			link, real := filepath.Join(base, "link"), filepath.Join(base, "real")
+			if err := os.Symlink("real", link); err != nil {
+				testtool.Skip(t, fmt.Sprint("no symbolic links: ", err))
+			}
+			if there && format == OCIDir {
+				os.Mkdir(real, 0o755)
+			} else if there {
+				os.WriteFile(real, []byte("old"), 0o644)
+			}
+			s := store{}
+			d := s.image("x")
+			s.write(t, link, format, d, "v1")
+			if to, err := os.Readlink(link); to != "real" {
+				t.Errorf("%s, there %v: the link is %q, %v", name, there, to, err)
+			}
+			open(t, real)
 		}
 	}
 }
