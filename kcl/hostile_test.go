@@ -59,6 +59,11 @@ func TestHostilePrograms(t *testing.T) {
 			"a: A39 = " + strings.Repeat("[", 39) + "1.5" + strings.Repeat("]", 39), diag.LimitExceeded},
 		"parents": {"schema A(B):\n    a: int = 1\nschema B(C):\n    b: int = 1\nschema C(A):\n    c: int = 1\na = A {}", diag.Cycle},
 
+		"chain of parents": {"schema A0:\n    a0: int = 0\n" + lines(1, 20_000, "schema A%d(A%d):\n    a%d: int = 0\n", func(i int) []any { return []any{i, i - 1, i} }) + "a = A19999 {}\n", diag.LimitExceeded},
+		"wide parent": {"schema A:\n" + lines(0, 20_000, "    a%d: int = 0\n", func(i int) []any { return []any{i} }) +
+			lines(0, 3000, "schema B%d(A):\n    b: int = 0\n", func(i int) []any { return []any{i} }) +
+			lines(0, 3000, "a%d = B%d {}\n", func(i int) []any { return []any{i, i} }), diag.LimitExceeded},
+
 		"imports":         {lines(0, 60_000, "import p%d\n", func(i int) []any { return []any{i} }), diag.LimitExceeded},
 		"many globals":    {lines(0, 20_000, "a%d = %d\n", func(i int) []any { return []any{i, i} }), ""},
 		"one key":         {"a = {\n" + strings.Repeat("k = 1\n", 20_000) + "}\n", ""},

@@ -22,7 +22,8 @@ type schema struct {
 	fn        *function
 	index     *signature
 	typ, inst *typ // the schema as a value, and an instance
-	unclear   bool // defined twice, so that nothing is known of it
+	parents   int  // that it has in all
+	unclear   bool // defined twice, or with too many parents: not all is known of it
 	state     state
 }
 
@@ -275,10 +276,19 @@ func firstName(x syntax.Expr) syntax.Range {
 func (c *checker) inheritBase(s, base *schema) {
 	c.build(base)
 	s.named = base
-	if base.state == built {
-		s.base = base
+	switch {
+	case base.state != built:
+	case base.parents == maxParents:
+		c.report(diag.LimitExceeded, s.def.Base.At(), "schema %s has too many parents, one above the other (limit %d)", s.name, maxParents)
+		s.unclear = true
+	default:
+		s.base, s.parents = base, base.parents+1
 	}
 }
+
+// maxParents bounds a chain of schemas that inherit from each other, which is
+// followed for each attribute.
+const maxParents = 1000
 
 // cycles reports the schemas that inherit from themselves by way of others.
 func (c *checker) cycles() {

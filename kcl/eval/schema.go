@@ -84,6 +84,11 @@ func (s *Schema) resolve() {
 	}
 	s.resolved, s.byName = true, map[string]*attr{}
 	ev := s.scope.ev
+	if !ev.enter() {
+		ev.locate(s.def.Name.Range)
+		return
+	}
+	defer ev.leave()
 	parent := s.def.Base
 	if s.def.Kind == syntax.RULE { // a rule has the attributes of the protocol that it is for
 		parent = s.def.For
@@ -96,6 +101,9 @@ func (s *Schema) resolve() {
 		case ok:
 			s.base = base // before the base looks for its own, which may be s
 			base.resolve()
+			if !ev.grow(entrySize*len(base.declared), s.def.Name.Range) {
+				return
+			}
 			s.declared, s.byName = slices.Clone(base.declared), maps.Clone(base.byName)
 		default:
 			ev.errorf(diag.WrongType, parent.At(), "the parent of a schema must be a schema")
