@@ -1,8 +1,9 @@
 package artifact
 
 import (
+	"errors"
 	"fmt"
-	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -15,7 +16,7 @@ import (
 
 // Ref names artifacts: one, a repository or a namespace.
 type Ref struct {
-	Host string // host or host:port as written in a full reference; "" for the config's registry
+	Host string // host or host:port of a full reference, in lower case; "" for the config's registry
 	Kind Kind   // zero for a full reference
 	Name string // path below the namespace, or the whole repository of a full reference; may be empty
 	Tag  string // may be empty
@@ -61,8 +62,11 @@ func ParseRef(t *resolve.Target, arg string) (Ref, error) {
 		return Ref{}, badRef(arg, "%q is not a repository name: lower-case letters, digits, and single . _ - between them", name)
 	}
 	if isHost(head) {
-		ref.Host = head
-		if isDockerHub(head) && !strings.Contains(name, "/") && name != "" { // as every client has it
+		ref.Host = strings.ToLower(head)
+		if _, _, err := hostPort(ref.Host); err != nil {
+			return Ref{}, badRef(arg, "%w", err)
+		}
+		if isDockerHub(ref.Host) && !strings.Contains(name, "/") && name != "" { // as every client has it
 			ref.Name = "library/" + name
 		}
 		if name == "" {
@@ -84,13 +88,52 @@ func ParseNamed(t *resolve.Target, arg string) (Ref, error) {
 	return ref, err
 }
 
-func isHost(s string) bool { return s == "localhost" || strings.ContainsAny(s, ".:[") }
+func isHost(s string) bool { return strings.EqualFold(s, "localhost") || strings.ContainsAny(s, ".:[") }
+
+func isIPv6(s string) bool {
+	address, err := netip.ParseAddr(s)
+	return err == nil && address.Is6()
+}
+
+// hostPort splits HOST or HOST:PORT, an IPv6 address in brackets where a port
+// follows. port is 0 where there is none.
+func hostPort(s string) (host string, port int, err error) {
+	if isIPv6(s) {
+		return s, 0, nil
+	}
+	host, number, colon := s, "", false
+	if rest, bracket := strings.CutPrefix(s, "["); bracket {
+		if host, number, bracket = strings.Cut(rest, "]"); !bracket || !isIPv6(host) {
+			return "", 0, fmt.Errorf("%q is not an IPv6 address in brackets", s)
+		}
+		if number == "" {
+			return host, 0, nil
+		}
+		number, colon = strings.CutPrefix(number, ":")
+		if !colon {
+			return "", 0, fmt.Errorf("%q is no port after %s", number, host)
+		}
+	} else {
+		host, number, colon = strings.Cut(s, ":")
+	}
+	if host == "" {
+		return "", 0, fmt.Errorf("%q names no host", s)
+	}
+	if !colon {
+		return host, 0, nil
+	}
+	n, err := strconv.ParseUint(number, 10, 16)
+	if err != nil || n == 0 {
+		return "", 0, fmt.Errorf("the port of %q is not a number from 1 to 65535", s)
+	}
+	return host, int(n), nil
+}
 
 // isDockerHub knows the names of Docker Hub that are no registries.
 func isDockerHub(host string) bool { return host == "docker.io" || host == "index.docker.io" }
 
 func badRef(arg, format string, args ...any) error {
-	return diag.Errorf(diag.BadReference, "reference %q: %s", arg, fmt.Sprintf(format, args...)).
+	return diag.Errorf(diag.BadReference, "reference %q: %w", arg, fmt.Errorf(format, args...)).
 		WithHint("write KIND/NAME[:TAG|@DIGEST], as in extension/aws:1.2.0, or a full reference, HOST/REPOSITORY[:TAG|@DIGEST]")
 }
 
@@ -101,23 +144,21 @@ func (r Ref) Registry(t *resolve.Target) *resolve.Target {
 	if r.Host == "" {
 		return t
 	}
-	host, port, err := net.SplitHostPort(r.Host)
-	if err != nil {
-		host, port = strings.Trim(r.Host, "[]"), ""
+	host, port, err := hostPort(r.Host)
+	if err != nil { // which ParseRef does not let through
+		host = r.Host
 	}
 	if isDockerHub(host) {
 		host = "registry-1.docker.io"
 	}
-	other := resolve.Endpoint{Scheme: "https", Host: host}
+	other := resolve.Endpoint{Scheme: "https", Host: host, Port: port}
 	if other.IsLoopback() {
 		other.Scheme = "http"
 	}
-	number, err := strconv.Atoi(port)
-	if err != nil {
-		number = defaultPort(other.Scheme)
+	if port == 0 {
+		other.Port = defaultPort(other.Scheme)
 	}
-	other.Port = number
-	if host == t.Endpoint.Host && (number == t.Endpoint.Port || port == "" && t.Endpoint.Port == defaultPort(t.Endpoint.Scheme)) {
+	if strings.EqualFold(host, t.Endpoint.Host) && (other.Port == t.Endpoint.Port || port == 0 && t.Endpoint.Port == defaultPort(t.Endpoint.Scheme)) {
 		return t
 	}
 	client := t.Client
@@ -135,14 +176,18 @@ func ParseRegistry(t *resolve.Target, arg string) (*resolve.Target, error) {
 	if !ok {
 		scheme, rest = "", arg
 	}
-	host := strings.TrimSuffix(rest, "/")
-	if scheme != "" && scheme != "http" && scheme != "https" || !isHost(host) || strings.ContainsAny(host, "/@ ") {
-		return nil, diag.Errorf(diag.BadReference, "%q is not a registry", arg).
+	written := strings.ToLower(strings.TrimSuffix(rest, "/"))
+	_, port, err := hostPort(written)
+	if err == nil && (scheme != "" && scheme != "http" && scheme != "https" || !isHost(written) || strings.ContainsAny(written, "/@ ")) {
+		err = errors.New("it is not HOST or HOST:PORT")
+	}
+	if err != nil {
+		return nil, diag.Errorf(diag.BadReference, "%q is not a registry: %w", arg, err).
 			WithHint("write HOST or HOST:PORT, after http:// or https:// where that is not clear, as in http://127.0.0.1:5001")
 	}
-	other := Ref{Host: host}.Registry(t)
+	other := Ref{Host: written}.Registry(t)
 	if scheme != "" && other != t {
-		if _, _, err := net.SplitHostPort(host); err != nil {
+		if port == 0 {
 			other.Endpoint.Port = defaultPort(scheme)
 		}
 		other.Endpoint.Scheme = scheme

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/berth-oci/berth/diag"
@@ -63,7 +64,7 @@ func (e Endpoint) URL() *url.URL { return &url.URL{Scheme: e.Scheme, Host: e.Hos
 
 // IsLoopback reports whether the host is this machine: plain HTTP to it is safe.
 func (e Endpoint) IsLoopback() bool {
-	if e.Host == "localhost" {
+	if strings.EqualFold(e.Host, "localhost") {
 		return true
 	}
 	ip := net.ParseIP(e.Host)
