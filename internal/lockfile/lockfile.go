@@ -9,12 +9,14 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/atomicfile"
 	"github.com/berth-oci/berth/internal/regular"
+	"github.com/berth-oci/berth/internal/strictjson"
 )
 
 // Name is what the file is called, beside the config.
@@ -50,6 +52,22 @@ func (f File) Digest(reference string) (digest.Digest, error) {
 			WithHint("pull it with --lock once, and keep the file with the config")
 	}
 	return d, nil
+}
+
+// Pins fails with diag.PolicyRefused unless some tag of a repository,
+// host/repository, is locked to a digest, and otherwise as Digest does.
+func (f File) Pins(repository string, d digest.Digest) error {
+	c, err := f.read()
+	if err != nil {
+		return err
+	}
+	for reference, locked := range c.Artifacts {
+		if locked == d && strings.HasPrefix(reference, repository+":") {
+			return nil
+		}
+	}
+	return diag.Errorf(diag.PolicyRefused, "%s has no tag of %s with the digest %s", f.name, repository, d).
+		WithHint("pull it by its tag with --lock once, and keep the file with the config")
 }
 
 // Check fails as Digest does for a file that is no lockfile.
@@ -97,7 +115,7 @@ func (f File) parse(data []byte) (content, error) {
 	if len(data) == 0 { // berth once kept an empty file of this name in data_dir
 		return c, nil
 	}
-	err := json.Unmarshal(data, &c)
+	err := c.decode(data)
 	if err == nil && c.Version != format {
 		err = errors.New("its version is not one that this berth knows")
 	}
@@ -109,13 +127,29 @@ func (f File) parse(data []byte) (content, error) {
 	if err != nil {
 		return c, f.unread(err)
 	}
-	if c.Artifacts == nil {
-		c.Artifacts = map[string]digest.Digest{}
-	}
 	return c, nil
 }
 
 func (f File) unread(err error) error {
 	return diag.Errorf(diag.ConfigUnread, "cannot read %s: %w", f.name, err).
-		WithHint("take it back from version control, or remove it and pull with --lock again")
+		WithHint("where a merge has left an entry twice, keep the one that is meant; else take the file back from version control, or remove it and pull with --lock again")
+}
+
+// decode reads a lockfile that means the same to whoever reads it: of two entries
+// of one tag, as a merge may leave, none is taken.
+func (c *content) decode(data []byte) error {
+	return strictjson.Read(data, func(r *strictjson.Reader) {
+		r.Object([]string{"version", "artifacts"}, func(name string) {
+			switch name {
+			case "version":
+				c.Version = int(r.Int())
+			case "artifacts":
+				r.Object(nil, func(reference string) {
+					c.Artifacts[strings.Clone(reference)] = digest.Digest(strings.Clone(r.String()))
+				})
+			default:
+				r.Skip()
+			}
+		})
+	})
 }

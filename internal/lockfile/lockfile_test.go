@@ -47,6 +47,12 @@ func TestLock(t *testing.T) {
 	if d, err := f.Digest("h/r:1"); d != one || err != nil {
 		t.Errorf("%s (%v), want %s", d, err, one)
 	}
+	if err := errors.Join(f.Pins("h/r", one), f.Pins("h/r", two)); err != nil {
+		t.Error(err)
+	}
+	wantCode(t, f.Pins("h/r", digest.FromString("three")), diag.PolicyRefused)
+	wantCode(t, f.Pins("h", one), diag.PolicyRefused)
+	wantCode(t, f.Pins("h/r2", one), diag.PolicyRefused)
 	if files, _ := os.ReadDir(dir); len(files) != 1 {
 		t.Errorf("left: %v", files)
 	}
@@ -56,6 +62,8 @@ func TestLock(t *testing.T) {
 func TestNoLockfile(t *testing.T) {
 	for name, text := range map[string]string{
 		"no JSON": "version: 1", "cut": `{"version": 1, "artifacts": {"a": "sha`, "a list": "[]", "no version": "{}", "null": "null",
+		"one twice":  fmt.Sprintf(`{"version": 1, "artifacts": {"h/r:1": %q, "h/r:1": %q}}`, digest.FromString("a"), digest.FromString("b")),
+		"a conflict": "{\n  \"version\": 1,\n<<<<<<< ours\n", "no text": `{"version": 1, "artifacts": {"h/r:1": 1}}`,
 		"another version": `{"version": 2, "artifacts": {}}`, "no digest": `{"version": 1, "artifacts": {"h/r:1": "latest"}}`,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -74,25 +74,31 @@ func Pull(ctx context.Context, t *resolve.Target, opts PullOptions) (*Pulled, er
 		pull = c.pullImage
 	}
 	pulled, err := pull(ctx, opts)
-	if err == nil && opts.Lock != nil && opts.Ref.Digest == "" {
+	if err == nil && opts.Lock != nil && c.tag != "" {
 		err = opts.Lock.Lock(ctx, c.reference(c.tag, ""), c.root)
 	}
 	return pulled, s.Err(err)
 }
 
 // Locked returns a reference with the digest that a lockfile has for its tag. It
-// fails with diag.PolicyRefused when that has none, and diag.BadReference for a
-// reference without a tag.
+// fails with diag.PolicyRefused when that has none, or not the one that the reference
+// has, and diag.BadReference for a reference without tag and digest.
 func Locked(t *resolve.Target, ref artifact.Ref, lock lockfile.File) (artifact.Ref, error) {
-	if ref.Digest != "" {
-		return ref, nil
-	}
-	if ref.Tag == "" {
+	repository := ref.Registry(t).Endpoint.HostPort() + "/" + ref.Repository()
+	switch {
+	case ref.Tag == "" && ref.Digest == "":
 		return ref, diag.Errorf(diag.BadReference, "a tag is needed to be looked up in %s", lockfile.Name).
 			WithHint("write KIND/NAME:TAG, as it was pulled with --lock")
+	case ref.Tag == "":
+		return ref, lock.Pins(repository, ref.Digest)
 	}
-	var err error
-	ref.Digest, err = lock.Digest(ref.Registry(t).Endpoint.HostPort() + "/" + ref.Repository() + ":" + ref.Tag)
+	reference := repository + ":" + ref.Tag
+	locked, err := lock.Digest(reference)
+	if err == nil && ref.Digest != "" && ref.Digest != locked {
+		err = diag.Errorf(diag.PolicyRefused, "%s is locked to %s, not %s", reference, locked, ref.Digest).
+			WithHint("leave out the digest, or pull it with --lock once to lock the tag to it")
+	}
+	ref.Digest = locked
 	return ref, err
 }
 
