@@ -52,14 +52,11 @@ func (c *Cache) Blob(ctx context.Context, d ocispec.Descriptor, verify bool) (*B
 	if err := check(d); err != nil {
 		return nil, err
 	}
-	f, err := c.root.Open(blobName(d.Digest))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+	f, info, err := c.openBlob(d.Digest)
+	if f == nil || err != nil {
+		return nil, err
 	}
-	if err != nil {
-		return nil, c.fault(err)
-	}
-	ok, err := c.usable(ctx, f, d, verify)
+	ok, err := c.usable(ctx, f, info, d, verify)
 	if !ok || err != nil {
 		f.Close()
 		return nil, err
@@ -67,11 +64,28 @@ func (c *Cache) Blob(ctx context.Context, d ocispec.Descriptor, verify bool) (*B
 	return &Blob{file: f, size: d.Size}, nil
 }
 
-func (c *Cache) usable(ctx context.Context, f *os.File, d ocispec.Descriptor, verify bool) (bool, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return false, c.fault(err)
+// openBlob opens what has the name of a blob; it returns nil when nothing has. What
+// has it and is no file that can be opened is a damaged blob, and is removed.
+func (c *Cache) openBlob(d digest.Digest) (*os.File, fs.FileInfo, error) {
+	name := blobName(d)
+	f, info, err := c.open(name)
+	switch {
+	case err == nil:
+		return f, info, nil
+	case c.foreign(name):
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil, nil
+	default:
+		return nil, nil, c.fault(err)
 	}
+	c.events.send(Event{Step: Damaged, Digest: d})
+	if err := c.remove(name); err != nil {
+		return nil, nil, c.fault(err)
+	}
+	return nil, nil, nil
+}
+
+func (c *Cache) usable(ctx context.Context, f *os.File, info fs.FileInfo, d ocispec.Descriptor, verify bool) (bool, error) {
 	if verify || info.ModTime().Before(bootTime()) {
 		whole, err := hashes(ctx, f, d.Digest, nil)
 		if err != nil {
@@ -137,13 +151,13 @@ func (c *Cache) Has(d ocispec.Descriptor) (bool, error) {
 		return false, err
 	}
 	info, err := c.root.Stat(blobName(d.Digest))
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || err != nil && c.foreign(blobName(d.Digest)) {
 		return false, nil
 	}
 	if err != nil {
 		return false, c.fault(err)
 	}
-	return info.Size() == d.Size, nil
+	return info.Mode().IsRegular() && info.Size() == d.Size, nil
 }
 
 // Put keeps content that is at hand, such as a manifest. It reads at most one byte

@@ -32,6 +32,7 @@ import (
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/oci"
+	"github.com/berth-oci/berth/internal/regular"
 )
 
 // What is cached may be private.
@@ -231,6 +232,19 @@ func (c *Cache) name(from, to string) error {
 		return err
 	}
 	return c.root.Rename(from, to)
+}
+
+// maxRecord is far above what a file of a tag or partial has, in bytes.
+const maxRecord = 16 << 20
+
+// open opens a file for reading, and nothing else that may have its name.
+func (c *Cache) open(name string) (*os.File, fs.FileInfo, error) { return regular.OpenIn(c.root, name) }
+
+// foreign reports whether a name is there and is not that of a file: a pipe, a
+// device, a directory, a link. Nobody but a stranger makes one in the cache.
+func (c *Cache) foreign(name string) bool {
+	info, err := c.root.Lstat(name)
+	return err == nil && !info.Mode().IsRegular()
 }
 
 // remove removes a file if it is there.

@@ -12,6 +12,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/berth-oci/berth/internal/oci"
+	"github.com/berth-oci/berth/internal/regular"
 )
 
 // maxDepth bounds how many indexes in indexes are read to see where a tag leads.
@@ -73,11 +74,7 @@ func (c *Cache) trace(d digest.Digest, repository string, depth int, led map[dig
 		return
 	}
 	led[d] = append(led[d], repository)
-	info, err := c.root.Stat(blobName(d))
-	if err != nil || info.Size() > oci.MaxManifest {
-		return
-	}
-	data, err := c.root.ReadFile(blobName(d))
+	data, err := regular.ReadIn(c.root, blobName(d), oci.MaxManifest)
 	if err != nil || len(data) == 0 || data[0] != '{' {
 		return
 	}

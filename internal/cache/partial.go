@@ -11,6 +11,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/berth-oci/berth/internal/regular"
 )
 
 // recordEvery is how many bytes may be written before the record tells of them:
@@ -50,6 +52,11 @@ func recordName(d digest.Digest) string { return partialName(d) + ".json" }
 // the lock.
 func (c *Cache) openPartial(d ocispec.Descriptor) (*Partial, error) {
 	p := &Partial{cache: c, desc: d}
+	if c.foreign(partialName(d.Digest)) {
+		if err := c.remove(partialName(d.Digest)); err != nil {
+			return nil, err
+		}
+	}
 	if r, ok := c.readRecord(d.Digest); ok && r.Size == d.Size {
 		f, err := c.root.OpenFile(partialName(d.Digest), os.O_RDWR, 0)
 		if err == nil {
@@ -80,7 +87,7 @@ func (c *Cache) openPartial(d ocispec.Descriptor) (*Partial, error) {
 // readRecord returns the record of a partial if there is one that makes sense.
 func (c *Cache) readRecord(d digest.Digest) (record, bool) {
 	var r record
-	data, err := c.root.ReadFile(recordName(d))
+	data, err := regular.ReadIn(c.root, recordName(d), maxRecord)
 	if err != nil || json.Unmarshal(data, &r) != nil || r.Digest != d || !r.Written.valid(r.Size) {
 		return record{}, false
 	}
@@ -273,7 +280,7 @@ func (p *Partial) verify(ctx context.Context) error {
 // fails with diag.DigestMismatch where that would have come, with what ended the
 // fetch, and with the error of ctx. It outlives the fetch and must be closed.
 func (p *Partial) Reader(ctx context.Context) (io.ReadCloser, error) {
-	f, err := p.cache.root.Open(partialName(p.desc.Digest))
+	f, _, err := p.cache.open(partialName(p.desc.Digest))
 	if err != nil {
 		return nil, p.cache.fault(err)
 	}

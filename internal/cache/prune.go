@@ -98,7 +98,7 @@ func (c *Cache) prune(e Entry, dryRun bool) (bool, error) {
 	if e.Partial {
 		return c.prunePartial(e.Digest, dryRun)
 	}
-	info, err := c.root.Stat(blobName(e.Digest))
+	info, err := c.root.Lstat(blobName(e.Digest))
 	if err != nil || info.ModTime().After(e.Used) {
 		return false, nil
 	}

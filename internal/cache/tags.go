@@ -12,6 +12,8 @@ import (
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/berth-oci/berth/internal/regular"
 )
 
 // Origin is how sure it is who said where a tag leads. A tag from one origin is
@@ -135,7 +137,7 @@ func (c *Cache) Forget(ref Reference) error {
 // readTag returns what is in a tag's file if that makes sense.
 func (c *Cache) readTag(name string) (tagFile, bool) {
 	var t tagFile
-	data, err := c.root.ReadFile(name)
+	data, err := regular.ReadIn(c.root, name, maxRecord)
 	if err != nil || json.Unmarshal(data, &t) != nil || check(t.Descriptor) != nil {
 		return tagFile{}, false
 	}

@@ -2,8 +2,6 @@ package cache
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 
 	"github.com/opencontainers/go-digest"
 )
@@ -53,12 +51,10 @@ func (c *Cache) Verify(ctx context.Context, progress func(done, total int64)) (V
 
 // verifyBlob removes a damaged blob. One that is gone meanwhile is whole.
 func (c *Cache) verifyBlob(ctx context.Context, d digest.Digest, hashed func(int)) (found, whole bool, err error) {
-	f, err := c.root.Open(blobName(d))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, true, nil
-	}
-	if err != nil {
-		return false, true, c.fault(err)
+	there := c.foreign(blobName(d))
+	f, _, err := c.openBlob(d)
+	if f == nil || err != nil {
+		return there, !there, err
 	}
 	defer f.Close()
 	if whole, err = hashes(ctx, f, d, hashed); err != nil || whole {

@@ -11,6 +11,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/berth-oci/berth/internal/filelock"
+	"github.com/berth-oci/berth/internal/regular"
 )
 
 // Journal remembers where uploads go on, so that another process can finish what
@@ -100,7 +101,7 @@ func (n *note) read() (e entry) {
 	if n == nil {
 		return entry{}
 	}
-	data, err := os.ReadFile(n.file)
+	data, err := regular.ReadSmall(n.file)
 	if err != nil || json.Unmarshal(data, &e) != nil || time.Since(e.Updated) > keptFor {
 		return entry{}
 	}
@@ -132,6 +133,7 @@ func (n *note) write(e entry) {
 		return
 	}
 	temp := n.file + ".new" // nobody else writes it
+	_ = os.Remove(temp)     // what a stranger has put there may be no file
 	if os.WriteFile(temp, append(data, '\n'), 0o600) == nil {
 		_ = os.Rename(temp, n.file)
 	}
