@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,9 +26,11 @@ func (a *app) scrubCommand() *cobra.Command {
 		Long: "Read every blob of the local registry and compare it with its digest, at most\n" +
 			"scrub_rate MiB a second. A pass that was stopped goes on where it was. What is\n" +
 			"damaged is put in quarantine and not served any more; pushing it again mends it,\n" +
-			"and so does --repair, from another registry with the same repositories. Tags that\n" +
-			"lead to no manifest are named too.\n" +
-			"Exits with 9 when something is damaged and not repaired, or a tag leads nowhere.",
+			"and so does --repair, from another registry with the same repositories. What tags\n" +
+			"lead to and is missing is named and repaired too, and tags that lead to no\n" +
+			"manifest are named.\n" +
+			"Exits with 9 when something is damaged or missing and not repaired, or a tag leads\n" +
+			"nowhere.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := oneOf("format", format, "text", "json"); err != nil {
@@ -91,7 +94,11 @@ func (a *app) scrub(ctx context.Context, s keeper.Store, source *resolve.Target,
 			WithHint("the registry's log says why; run berth scrub again")
 	}
 	if left > 0 {
-		d := diag.Errorf(diag.DigestMismatch, "%s damaged and not served any more", plural(left, "blob"))
+		state := "damaged and not served any more"
+		if slices.ContainsFunc(all, func(m mended) bool { return m.Missing && !m.Repaired }) {
+			state = "damaged or missing"
+		}
+		d := diag.Errorf(diag.DigestMismatch, "%s %s", plural(left, "blob"), state)
 		if source == nil {
 			return d.WithHint("push it again, or fetch it from another registry with berth scrub --repair REGISTRY")
 		}
@@ -103,8 +110,11 @@ func (a *app) scrub(ctx context.Context, s keeper.Store, source *resolve.Target,
 func (a *app) printScrub(s store.Scrubbed, all []mended) {
 	for _, m := range all {
 		verb := "damaged "
-		if m.Repaired {
+		switch {
+		case m.Repaired:
 			verb = "repaired"
+		case m.Missing:
+			verb = "missing "
 		}
 		a.print("%s  %s", verb, m.Digest)
 		for _, p := range m.Places {

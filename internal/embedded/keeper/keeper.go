@@ -134,8 +134,12 @@ func (k *Keeper) scrub(ctx context.Context) {
 	default:
 		k.log.Info("blobs verified", "blobs", r.Blobs, "bytes", r.Bytes, "damaged", len(r.Damaged), "duration", r.Duration.Round(time.Millisecond))
 		for _, d := range r.Damaged {
+			what := "a blob is damaged"
+			if d.Missing {
+				what = "a blob that tags lead to is missing"
+			}
 			for _, p := range d.Places {
-				k.log.Error("a blob is damaged", "digest", d.Digest, "repository", p.Repository, "tags", p.Tags)
+				k.log.Error(what, "digest", d.Digest, "repository", p.Repository, "tags", p.Tags)
 			}
 		}
 		for _, t := range r.Lost {

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"path"
 	"slices"
@@ -14,8 +13,6 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/time/rate"
-
-	"github.com/berth-oci/berth/internal/oci"
 )
 
 // Scrub is one pass over all blobs.
@@ -32,10 +29,11 @@ type Progress interface {
 	Write([]byte) error
 }
 
-// Damage is a blob that is not what its digest says, or cannot be read. It is
-// kept in quarantine and not served.
+// Damage is a blob that is not what its digest says, or cannot be read: it is kept in
+// quarantine and not served. Or tags lead to it, and it is missing.
 type Damage struct {
-	Digest digest.Digest `json:"digest"`
+	Digest  digest.Digest `json:"digest"`
+	Missing bool          `json:"missing,omitempty"` // or a repository lacks its link to it
 	// Size is what its content has at most, in bytes: what manifests say, else what is
 	// in quarantine or, where that is less, a manifest may have.
 	Size   int64   `json:"size"`
@@ -298,87 +296,8 @@ func (s *Store) forgetBlobs() {
 	s.blobs.Purge()
 }
 
-// damage returns what is in quarantine and still needed, letting go of the rest,
-// and the tags that lead nowhere.
-func (s *Store) damage(ctx context.Context) (damaged []Damage, lost []LostTag, err error) {
-	var repos []string
-	if err := s.eachRepository(ctx, func(repo string, _ []string) { repos = append(repos, repo) }); err != nil {
-		return nil, nil, err
-	}
-	slices.Sort(repos)
-	for _, repo := range repos {
-		some, err := s.lostTags(ctx, repo)
-		if err != nil {
-			return nil, nil, fmt.Errorf("the tags of %s: %w", repo, err)
-		}
-		lost = append(lost, some...)
-	}
-	damaged, err = s.quarantined(ctx, repos)
-	return damaged, lost, err
-}
-
-// quarantined returns what is in quarantine and needed by one of the repositories,
-// and lets go of the rest.
-func (s *Store) quarantined(ctx context.Context, repos []string) (all []Damage, err error) {
-	hexes, err := s.list(ctx, path.Dir(quarantinePath(digest.FromString(""))))
-	if err != nil || len(hexes) == 0 {
-		return nil, err
-	}
-	slices.Sort(hexes)
-	sizes := map[sum]int64{}
-	for _, hex := range hexes {
-		d := digest.NewDigestFromEncoded(digest.SHA256, hex)
-		if d.Validate() != nil {
-			continue
-		}
-		if _, err := s.size(ctx, d); err == nil { // it was pushed again
-			if err := s.remove(ctx, quarantinePath(d)); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		all = append(all, Damage{Digest: d})
-		sizes[sumOf(d)] = 0
-	}
-	for _, repo := range repos {
-		g, err := s.readGraph(ctx, repo, sizes)
-		if err != nil {
-			return nil, err
-		}
-		for i := range all {
-			_, err := s.driver.Stat(ctx, layerLink(repo, all[i].Digest))
-			if tags, has := g.hit(sumOf(all[i].Digest), err == nil); has {
-				all[i].Places = append(all[i].Places, Place{Repository: repo, Tags: tags})
-			}
-		}
-	}
-	needed := all[:0]
-	for _, d := range all {
-		if len(d.Places) > 0 {
-			if d.Size = sizes[sumOf(d.Digest)]; d.Size == 0 {
-				if d.Size, err = s.keptSize(ctx, d.Digest); err != nil {
-					return nil, err
-				}
-			}
-			needed = append(needed, d)
-		} else if err := s.remove(ctx, quarantinePath(d.Digest)); err != nil {
-			return nil, err
-		}
-	}
-	return needed, nil
-}
-
-// keptSize bounds the size of damaged content that no manifest tells, as the one that
-// did is damaged as well.
-func (s *Store) keptSize(ctx context.Context, d digest.Digest) (int64, error) {
-	kept, err := s.driver.Stat(ctx, quarantinePath(d))
-	if err != nil {
-		return 0, err
-	}
-	return max(kept.Size(), oci.MaxManifest), nil
-}
-
-// Restore puts back the content of a blob or manifest that was lost.
+// Restore puts back the content of a blob or manifest that was lost, and the links of
+// it that the last scrub missed.
 //
 // Errors: DigestInvalid.
 func (s *Store) Restore(ctx context.Context, d digest.Digest, r io.Reader) error {
@@ -408,7 +327,7 @@ func (u *Upload) restore(ctx context.Context, want digest.Digest) error {
 	if err := u.s.referAgain(ctx, want); err != nil {
 		return err
 	}
-	if err := u.s.publish(ctx, uploadPath(u.Repo, u.ID), blobData(want)); err != nil {
+	if err := u.s.publish(ctx, uploadPath(u.Repo, u.ID), blobData(want), u.s.absent.links(want)...); err != nil {
 		return err
 	}
 	u.end()

@@ -317,3 +317,50 @@ func TestRestore(t *testing.T) {
 		t.Error("the empty blob is not there")
 	}
 }
+
+// What a tag leads to and is gone is told of with its tags, and put back with its
+// links, where it is not what a tag itself leads to.
+func TestScrubMissing(t *testing.T) {
+	type gone struct {
+		what func(x release) v1.Descriptor
+		lose func(x release, d digest.Digest)
+	}
+	layer := func(x release) v1.Descriptor { return x.child[2] }
+	child := func(x release) v1.Descriptor { return x.child[0] }
+	for name, test := range map[string]gone{
+		"content of a layer":  {layer, func(x release, d digest.Digest) { x.delete(blobPath(d)) }},
+		"the link of a layer": {layer, func(x release, d digest.Digest) { x.delete(layerPath("a", d)) }},
+		"an empty link":       {layer, func(x release, d digest.Digest) { x.write(layerLink("a", d), "") }},
+		"a link elsewhere":    {layer, func(x release, d digest.Digest) { x.write(layerLink("a", d), x.image.Digest.String()) }},
+		"a deleted layer":     {layer, func(x release, d digest.Digest) { x.must(x.DeleteBlob(x.ctx, "a", d)) }},
+		"content of a child":  {child, func(x release, d digest.Digest) { x.delete(blobPath(d)) }},
+		"the link of a child": {child, func(x release, d digest.Digest) { x.delete(revisionPath("a", d)) }},
+		"all of a child": {child, func(x release, d digest.Digest) {
+			x.delete(blobPath(d))
+			x.delete(revisionPath("a", d))
+		}},
+		"a deleted child": {child, func(x release, d digest.Digest) { x.must(x.DeleteManifest(x.ctx, "a", d)) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := releaseIn(open(t, files(t)))
+			lost := test.what(x)
+			content, err := x.driver.GetContent(x.ctx, blobData(lost.Digest))
+			x.must(err)
+			test.lose(x, lost.Digest)
+			r := open(t, x.driver)
+			want := []Damage{{Digest: lost.Digest, Missing: true, Size: lost.Size, Places: []Place{{"a", []string{"top"}}}}}
+			for range 2 {
+				if diff := cmp.Diff(want, r.scrub().Damaged); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+			}
+			r.must(r.Restore(r.ctx, lost.Digest, bytes.NewReader(content)))
+			for _, r := range []*registry{r, open(t, r.driver)} {
+				r.complete("a", "top")
+				if s := r.scrub(); len(s.Damaged) > 0 {
+					t.Errorf("after it was restored: %+v", s.Damaged)
+				}
+			}
+		})
+	}
+}

@@ -52,6 +52,8 @@ type Store struct {
 
 	loading, parsing chan struct{} // places for manifests, see load
 
+	absent absentees // see Restore
+
 	tags         *lists
 	repositories *lists
 	referrers    *referrers
