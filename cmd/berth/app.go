@@ -37,6 +37,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root := a.root()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	if err == nil { // commands need not look at each line that they write
+		err = a.stdout.unwritten()
+	}
 	if err == nil {
 		return diag.ExitOK
 	}

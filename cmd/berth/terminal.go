@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"text/tabwriter"
 	"unicode/utf8"
 
@@ -25,6 +27,7 @@ type terminal struct {
 
 	mu   sync.Mutex
 	held []byte // the beginning of a character
+	lost error  // the first that a write failed with
 }
 
 func newTerminal(w io.Writer) *terminal { return &terminal{w: w} }
@@ -46,10 +49,30 @@ func (t *terminal) write(p []byte, colours bool) (int, error) {
 		out, t.held = escape(text, colours)
 		text = out
 	}
-	if _, err := t.w.Write(text); err != nil {
+	if _, err := t.put(text); err != nil {
 		return 0, err
 	}
 	return len(p), nil
+}
+
+// put writes bytes as they are.
+func (t *terminal) put(p []byte) (int, error) {
+	n, err := t.w.Write(p)
+	if t.lost == nil {
+		t.lost = err
+	}
+	return n, err
+}
+
+// unwritten returns an error when something could not be written, as to a full disk.
+// That nobody reads on, or wants to read, is none.
+func (t *terminal) unwritten() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.lost == nil || errors.Is(t.lost, syscall.EPIPE) || errors.Is(t.lost, syscall.EBADF) || errors.Is(t.lost, os.ErrClosed) {
+		return nil
+	}
+	return diag.Errorf(diag.Failed, "cannot write the result: %w", t.lost).WithHint("what was asked for is done, but what stands on standard output is not all of it")
 }
 
 // exact is for what somebody asks for byte by byte, as a program's result is: as long
@@ -58,7 +81,17 @@ func (t *terminal) exact() io.Writer {
 	if t.isTerminal() {
 		return t
 	}
-	return t.w
+	return exact{t}
+}
+
+// exact is a terminal for bytes that stay as they are.
+type exact struct{ *terminal }
+
+// Write implements io.Writer.
+func (e exact) Write(p []byte) (int, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.put(p)
 }
 
 func (t *terminal) isTerminal() bool { return t.file() != nil }
