@@ -69,7 +69,7 @@ func (p *progress) event(e transfer.Event) {
 	case transfer.Resumed:
 		p.line("resumed %s at %s", e.Digest, size(e.Done))
 	case transfer.Damaged:
-		p.line("damaged in the cache, and fetched again: %s", e.Digest)
+		p.line("damaged in the cache, and not used: %s", e.Digest)
 	case transfer.Stale:
 		p.line("note: the registry does not answer; %s is as the cache has it, %s", e.Name, e.Digest)
 	case transfer.Unrelated:

@@ -19,7 +19,7 @@ const (
 	Unchanged   Step = "unchanged"   // Name is a tag, or a directory, that held Digest before
 	Chosen      Step = "chosen"      // Name is the tag that was chosen, as none was given
 	Cached      Step = "cached"      // the blob Digest came from the cache
-	Damaged     Step = "damaged"     // the blob Digest in the cache was wrong, and is fetched again
+	Damaged     Step = "damaged"     // the blob Digest in the cache was wrong, and is not used
 	Waiting     Step = "waiting"     // another process fetches the blob Digest
 	Resumed     Step = "resumed"     // Done bytes of the blob Digest are there from an interrupted pull
 	Stale       Step = "stale"       // Name is a tag whose digest is the cache's, as the registry does not answer
