@@ -65,6 +65,16 @@ func (r *Repository) Get(ctx context.Context, ref string) (d ocispec.Descriptor,
 	return d, data, err
 }
 
+// isPage reports whether an answer is a page for people and no manifest, whatever it
+// says that it is.
+func isPage(resp *http.Response, data []byte) bool {
+	if !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") {
+		return false
+	}
+	_, err := oci.ParseManifest(data, "")
+	return err != nil
+}
+
 func (r *Repository) getOnce(ctx context.Context, ref string) (ocispec.Descriptor, []byte, error) {
 	resp, err := r.do(ctx, r.get(http.MethodGet, ref), http.StatusOK)
 	if err != nil {
@@ -77,6 +87,10 @@ func (r *Repository) getOnce(ctx context.Context, ref string) (ocispec.Descripto
 	}
 	if len(data) > oci.MaxManifest {
 		return ocispec.Descriptor{}, nil, tooLarge(ref)
+	}
+	if isPage(resp, data) {
+		return ocispec.Descriptor{}, nil, diag.Errorf(diag.RegistryRefused, "%s answers with a web page in place of the manifest %s", resp.Request.URL.Host, ref).
+			WithHint("something on the way may ask for a login, as networks of hotels do; or it is no registry")
 	}
 	d := describe(resp)
 	d.Size = int64(len(data))

@@ -276,3 +276,20 @@ func TestReferrersAPI(t *testing.T) {
 	_, err = r.Referrers(t.Context(), subject)
 	wantCode(t, r.Err(err), diag.Forbidden)
 }
+
+// A page that a network shows to who has not logged in is no manifest.
+func TestWebPage(t *testing.T) {
+	f := newFake()
+	f.hook = times(always, "GET", "/manifests/", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		fmt.Fprint(w, "<!DOCTYPE html><title>Welcome</title>")
+	})
+	r, _ := f.start(t, Uploads{})
+	for _, ref := range []string{"v1", digest.FromString("x").String()} {
+		_, _, err := r.Get(t.Context(), ref)
+		wantCode(t, err, diag.RegistryRefused)
+		if err == nil || !strings.Contains(err.Error(), "a web page") {
+			t.Errorf("%s: %v", ref, err)
+		}
+	}
+}
