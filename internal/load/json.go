@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/yaml"
 	"github.com/berth-oci/berth/kcl/syntax"
 )
 
@@ -23,7 +24,11 @@ func (doc *document) parseJSON() syntax.Expr {
 	}
 	r := &jsonReader{document: doc, dec: json.NewDecoder(strings.NewReader(doc.src.Text))}
 	r.dec.UseNumber()
-	return r.value(r.next())
+	x := r.value(r.next())
+	if r.full {
+		return nil
+	}
+	return x
 }
 
 func emptyConfig(src *syntax.Source) *diag.Diagnostic {
@@ -35,6 +40,20 @@ func emptyConfig(src *syntax.Source) *diag.Diagnostic {
 type jsonReader struct {
 	*document
 	dec *json.Decoder
+
+	keys, values int  // so far, within the bounds of YAML
+	full         bool // with more than that, which was reported
+}
+
+// more reports whether there is another element or key to read.
+func (r *jsonReader) more() bool { return !r.full && r.dec.More() }
+
+// count counts one more of what n counts.
+func (r *jsonReader) count(n *int, most int, what string, at syntax.Range) {
+	if *n++; *n > most && !r.full {
+		r.full = true
+		r.report(at, diag.Errorf(diag.LimitExceeded, "too many %s (limit %d)", what, most))
+	}
 }
 
 // next returns the next token and its place.
@@ -52,6 +71,7 @@ func (r *jsonReader) next() (json.Token, syntax.Range) {
 }
 
 func (r *jsonReader) value(tok json.Token, at syntax.Range) syntax.Expr {
+	r.count(&r.values, yaml.MaxItems, "values", at)
 	switch tok := tok.(type) {
 	case json.Delim:
 		if !r.enter(at) {
@@ -63,7 +83,7 @@ func (r *jsonReader) value(tok json.Token, at syntax.Range) syntax.Expr {
 			return r.object(at)
 		}
 		list := &syntax.List{Range: at}
-		for r.dec.More() {
+		for r.more() {
 			list.Elems = append(list.Elems, r.value(r.next()))
 		}
 		r.next()
@@ -83,8 +103,9 @@ func (r *jsonReader) value(tok json.Token, at syntax.Range) syntax.Expr {
 
 func (r *jsonReader) object(at syntax.Range) syntax.Expr {
 	e := r.entries()
-	for r.dec.More() {
+	for r.more() {
 		key, place := r.next()
+		r.count(&r.keys, yaml.MaxKeys, "keys", place)
 		name, _ := key.(string)
 		e.add(name, place, r.value(r.next()))
 	}

@@ -2,6 +2,7 @@ package load_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -121,6 +122,15 @@ func TestFormatOfText(t *testing.T) {
 	}
 }
 
+// numbered repeats a format for each number up to, and without, n.
+func numbered(n int, format string) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, format, i)
+	}
+	return b.String()
+}
+
 // TestHostileFiles reads what is too large, too deep or no text. All end soon.
 func TestHostileFiles(t *testing.T) {
 	head := "deployment: remote\ntype: zot\nendpoint: e\nremote: {}\n"
@@ -131,6 +141,8 @@ func TestHostileFiles(t *testing.T) {
 		"dashes.yaml":   {strings.Repeat("- ", 100_000), "sequences nest too deeply"},
 		"deep.json":     {strings.Repeat(`{"a":`, 100_000) + "1" + strings.Repeat("}", 100_000), "nested too deeply"},
 		"nested.json":   {strings.Repeat(`{"a":`, 300) + "1" + strings.Repeat("}", 300), "nested too deeply (limit 200)"},
+		"keys.json":     {`{"type": "zot"` + numbered(10_000, `,"k%d": 1`) + "}", "too many keys (limit 10000)"},
+		"values.json":   {`{"remote": {"no_proxy": [1` + strings.Repeat(",[]", 100_000) + `]}}`, "too many values (limit 100000)"},
 		"latin.yaml":    {"endpoint: \xe9\n", "the text is not UTF-8"},
 		"utf16.k":       {"\xff\xfea\x00", "the text is not UTF-8"},
 		"elements.json": {`{"remote": {"no_proxy": [1` + strings.Repeat(",1", 20_000) + `]}}`, "must be str, not int 1"},

@@ -16,10 +16,11 @@ import (
 // with the square of how deep brackets nest, and time that grows with the square
 // of the number of keys.
 const (
-	maxFlow  = 500
-	maxKeys  = 10_000
-	maxItems = 100_000 // lines and commas
-	maxDash  = 500     // on one line
+	maxFlow = 500
+	maxDash = 500 // on one line
+
+	MaxKeys  = 10_000
+	MaxItems = 100_000 // lines and commas
 )
 
 // LimitError says where a text goes beyond a limit.
@@ -63,8 +64,8 @@ func checkLimits(text []byte) error {
 	var quote byte
 	for i, c := range text {
 		if c == '\n' || c == ',' {
-			if items++; items > maxItems {
-				return &LimitError{line, i - start + 1, fmt.Sprintf("too many lines and elements (limit %d)", maxItems)}
+			if items++; items > MaxItems {
+				return &LimitError{line, i - start + 1, fmt.Sprintf("too many lines and elements (limit %d)", MaxItems)}
 			}
 		}
 		if i == start && dashes(text[i:]) > maxDash {
@@ -91,8 +92,8 @@ func checkLimits(text []byte) error {
 		case c == ']' || c == '}':
 			depth = max(depth-1, 0)
 		case c == ':':
-			if keys++; keys > maxKeys {
-				return &LimitError{line, i - start + 1, fmt.Sprintf("too many keys (limit %d)", maxKeys)}
+			if keys++; keys > MaxKeys {
+				return &LimitError{line, i - start + 1, fmt.Sprintf("too many keys (limit %d)", MaxKeys)}
 			}
 		}
 	}

@@ -18,8 +18,8 @@ func TestParseLimits(t *testing.T) {
 		"a: 1 # " + deep:                           false,
 		"a: don't\nb: 'x'\nc: '" + deep + "'":      false,
 		"\ufeffa: 1":                               false,
-		strings.Repeat("k: {}, ", maxKeys+1):       true,
-		"a: [" + strings.Repeat("1, ", maxItems+1): true,
+		strings.Repeat("k: {}, ", MaxKeys+1):       true,
+		"a: [" + strings.Repeat("1, ", MaxItems+1): true,
 		strings.Repeat("- ", maxDash+1):            true,
 		"a: '" + strings.Repeat(": ", 11000) + "'": false,
 	} {
