@@ -154,7 +154,7 @@ func TestGitHub(t *testing.T) {
 	want := `::error file=dir/a b%3Ac%2Cü.k,line=1,col=2,endLine=1,endColumn=4,title=wrong-type::x must be {str:int}%0Aoci_registry.k:3:1: here%0A/abs/x.k:3:1%0Ahint: write 5%25
 ::warning file=a.k,line=1,col=2,title=wrong-type::two%0Alines
 ::error title=no-config::no place
-::error title=syntax::a file
+::error file=<stdin>,title=syntax::a file
 `
 	if b.String() != want {
 		t.Errorf("got\n%swant\n%s", b.String(), want)

@@ -21,8 +21,11 @@ func WriteGitHub(w io.Writer, list List) {
 			message += "\nhint: " + d.Hint
 		}
 		place := ""
+		if d.Span.Start.File != "" {
+			place = fmt.Sprintf("file=%s,", property.Replace(slashes(d.Span.Start.File)))
+		}
 		if s := d.Span.Start; s.IsValid() {
-			place = fmt.Sprintf("file=%s,line=%d,col=%d,", property.Replace(slashes(s.File)), s.Line, s.Column)
+			place += fmt.Sprintf("line=%d,col=%d,", s.Line, s.Column)
 			if e := d.Span.End; e.Line > s.Line || e.Column > s.Column {
 				place += fmt.Sprintf("endLine=%d,endColumn=%d,", e.Line, e.Column)
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 
 	"github.com/spf13/cobra"
@@ -61,10 +62,7 @@ func (a *app) validate(files []string, format, schema string) error {
 	var verdicts []verdict
 	var failure error
 	for _, file := range files {
-		if found, err := load.Find(a.allowFile); file == "" && err == nil {
-			file = found
-		}
-		config, err := load.File(file, load.Options{Stdin: a.stdin, Name: a.name, Schema: schema, AllowFile: a.allowFile})
+		file, config, err := a.check(file, schema)
 		var list diag.List
 		var sources map[string]diag.Source
 		if err == nil {
@@ -94,6 +92,26 @@ func (a *app) validate(files []string, format, schema string) error {
 		return &silent{failure}
 	}
 	return nil
+}
+
+// check loads a config, and returns what to call it: where none is named, the one
+// that is found, is refused, or would be found.
+func (a *app) check(file, schema string) (string, *load.Config, error) {
+	var err error
+	if file == "" {
+		file, err = load.Find(a.allowFile)
+	}
+	var config *load.Config
+	if err == nil {
+		config, err = load.File(file, load.Options{Stdin: a.stdin, Name: a.name, Schema: schema, AllowFile: a.allowFile})
+	}
+	if d, ok := errors.AsType[*diag.Diagnostic](err); ok {
+		file = cmp.Or(file, d.Span.Start.File, "registry.k")
+		if d.Span.Start.File == "" && file != "-" { // it is about the file as a whole
+			d.Span.Start.File = file
+		}
+	}
+	return file, config, err
 }
 
 func (a *app) renderVerdicts(verdicts []verdict, all *diag.Faults, format string, exit int) error {

@@ -42,6 +42,7 @@ func findIn(dir string, reader *program.Reader) (string, error) {
 		name := filepath.Join(dir, "registry"+ext)
 		switch ok, fault := reader.Check(dir, name); {
 		case fault != nil:
+			fault.Span.Start.File = name
 			return "", fault.WithHint("name the config with -f; a config that is found is a file in its directory")
 		case ok:
 			return name, nil
@@ -51,7 +52,8 @@ func findIn(dir string, reader *program.Reader) (string, error) {
 }
 
 func userConfigDir() (string, error) {
-	if dir := os.Getenv("XDG_CONFIG_HOME"); dir != "" {
+	// The XDG base directory specification has relative paths ignored.
+	if dir := os.Getenv("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
 		return dir, nil
 	}
 	home, err := os.UserHomeDir()
