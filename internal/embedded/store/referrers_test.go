@@ -179,9 +179,9 @@ func TestReferrersOfContent(t *testing.T) {
 				if !want[d.Digest] {
 					t.Errorf("%s is none", d.Digest)
 				}
-				page, err := s.Referrers(r.ctx, "a", asked, ReferrersQuery{After: d.Digest})
-				if err != nil || len(page.Manifests) != len(list)-i-1 {
-					t.Errorf("%d follow the one at %d, %v", len(page.Manifests), i, err)
+				rest, _, err := s.referrersPage("a", asked, ReferrersQuery{After: d.Digest})
+				if err != nil || len(rest) != len(list)-i-1 {
+					t.Errorf("%d follow the one at %d, %v", len(rest), i, err)
 				}
 			}
 		}
