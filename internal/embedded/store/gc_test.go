@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"path"
 	"slices"
 	"strings"
@@ -105,6 +106,18 @@ var collections = map[string]func(r *registry) []v1.Descriptor{
 	"a manifest that another repository has": func(r *registry) []v1.Descriptor {
 		r.image("a", "", "same")
 		return r.image("b", "v1", "same")
+	},
+	"a layer that is a manifest": func(r *registry) []v1.Descriptor {
+		r.image("a", "", "garbage")
+		content, err := json.Marshal(indexOf(describe(v1.MediaTypeImageManifest, []byte("elsewhere"), digest.SHA256)))
+		r.must(err)
+		config, layer := r.blob("a", "config"), r.blob("a", string(content))
+		layer.MediaType = v1.MediaTypeImageIndex
+		live := image{r.put("a", "v1", imageOf(config, []v1.Descriptor{layer})), config, layer}
+		if damaged := r.scrub().Damaged; len(damaged) > 0 {
+			r.t.Errorf("missing: %+v", damaged)
+		}
+		return live
 	},
 	"a foreign layer": func(r *registry) []v1.Descriptor {
 		elsewhere := describe("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", []byte("elsewhere"), digest.SHA256)

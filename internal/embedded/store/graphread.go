@@ -107,7 +107,7 @@ func (s *Store) readNode(ctx context.Context, g *graph, m *node) error {
 		return err
 	}
 	for _, d := range p.blobs {
-		if err := s.nameBlob(ctx, g, m, d); err != nil {
+		if _, err := s.nameBlob(ctx, g, m, d); err != nil {
 			return err
 		}
 	}
@@ -115,10 +115,17 @@ func (s *Store) readNode(ctx context.Context, g *graph, m *node) error {
 		child := g.sum(d.Digest)
 		g.sized(child, d.Size)
 		m.children = append(m.children, child)
-		if g.bySum[child] == nil {
-			if err := s.nameBlob(ctx, g, m, d); err != nil {
-				return err
-			}
+		if g.bySum[child] != nil {
+			continue
+		}
+		// A blob, as in caches of builds, or a manifest whose link a client deleted or
+		// the storage lost: that one leads on.
+		canonical, err := s.nameBlob(ctx, g, m, d)
+		if err != nil {
+			return err
+		}
+		if canonical != "" && oci.IsManifest(d.MediaType) {
+			g.lack(lack{of: child, manifest: canonical})
 		}
 	}
 	if p.subject != "" {
@@ -145,27 +152,23 @@ func (s *Store) loadNode(ctx context.Context, m *node) (parsed, error) {
 	return p, err
 }
 
-// nameBlob adds what a manifest names and is no manifest of the repository: a blob,
-// as also in caches of builds, which are indexes of blobs, or a manifest whose link a
-// client deleted or the storage lost. That one leads on.
-func (s *Store) nameBlob(ctx context.Context, g *graph, m *node, d v1.Descriptor) error {
+// nameBlob adds what a manifest names and is no manifest of the repository, and returns
+// its canonical digest; "" where that is not known.
+func (s *Store) nameBlob(ctx context.Context, g *graph, m *node, d v1.Descriptor) (digest.Digest, error) {
 	canonical, err := s.canonicalLayer(ctx, g.repo, d.Digest)
 	switch {
 	case errors.Is(err, errDamagedLink):
 		g.lack(lack{damaged: true})
-		return nil
+		return "", nil
 	case missing(err): // of a SHA-512
 		g.lack(lack{of: sumOf(d.Digest), size: d.Size})
-		return nil
+		return "", nil
 	case err != nil:
-		return err
+		return "", err
 	}
 	m.blobs = append(m.blobs, sumOf(canonical))
 	g.sized(sumOf(canonical), d.Size)
-	if oci.IsManifest(d.MediaType) {
-		g.lack(lack{of: sumOf(d.Digest), manifest: canonical})
-	}
-	return nil
+	return canonical, nil
 }
 
 // lack is a link that a manifest needs and the repository does not have.
