@@ -101,7 +101,7 @@ func hostPort(s string) (host string, port int, err error) {
 	if isIPv6(s) {
 		return s, 0, nil
 	}
-	host, number, colon := s, "", false
+	number, colon := "", false
 	if rest, bracket := strings.CutPrefix(s, "["); bracket {
 		if host, number, bracket = strings.Cut(rest, "]"); !bracket || !isIPv6(host) {
 			return "", 0, fmt.Errorf("%q is not an IPv6 address in brackets", s)
