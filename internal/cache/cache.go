@@ -20,6 +20,7 @@ import (
 	_ "crypto/sha512" // for digests of sha384 and sha512
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -100,6 +101,9 @@ func Dir() (string, error) {
 	}
 	if runtime.GOOS != "windows" && runtime.GOOS != "darwin" {
 		home, err := os.UserHomeDir()
+		if err == nil && !filepath.IsAbs(home) {
+			err = fmt.Errorf("the home directory %q is no absolute path", home)
+		}
 		if err != nil {
 			return "", unknownDir(err)
 		}

@@ -2,6 +2,7 @@ package load
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -57,6 +58,9 @@ func userConfigDir() (string, error) {
 		return dir, nil
 	}
 	home, err := os.UserHomeDir()
+	if err == nil && !filepath.IsAbs(home) {
+		err = fmt.Errorf("the home directory %q is no absolute path", home)
+	}
 	return filepath.Join(home, ".config"), err
 }
 

@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,12 +42,8 @@ func Resolve(config *spec.Registry, src Source, opts Options) (*Target, error) {
 		return nil, r.Fault(diag.Disabled, "deployment", "this registry is disabled").
 			WithHint(`set deployment to "local" or "remote" to use it`)
 	}
+	r.home = opts.Home
 	var err error
-	if r.home = opts.Home; r.home == "" {
-		if r.home, err = os.UserHomeDir(); err != nil {
-			return nil, diag.Errorf(diag.Failed, "cannot find the home directory: %w", err).WithHint("set HOME")
-		}
-	}
 	if r.dir, err = filepath.Abs(opts.Dir); err != nil {
 		return nil, diag.Errorf(diag.Failed, "cannot find the working directory: %w", err)
 	}
@@ -84,16 +81,30 @@ func (r *resolver) path(attr string, p *string) string {
 	switch {
 	case p == nil || *p == "":
 		return ""
-	case *p == "~":
-		return r.home
-	case strings.HasPrefix(*p, "~/"):
-		return filepath.Join(r.home, (*p)[2:])
+	case *p == "~", strings.HasPrefix(*p, "~/"):
+		return filepath.Join(r.homeDir(attr), (*p)[1:])
 	case strings.HasPrefix(*p, "~"):
 		r.fault(attr, "write ~/ for your own home directory, or an absolute path", "%q names the home directory of another user", *p)
 	case filepath.IsAbs(*p):
 		return filepath.Clean(*p)
 	}
 	return filepath.Join(r.dir, *p)
+}
+
+// homeDir returns the home directory, which only a path that an attribute gives
+// from there needs.
+func (r *resolver) homeDir(attr string) string {
+	if r.home == "" {
+		home, err := os.UserHomeDir()
+		if err == nil && !filepath.IsAbs(home) {
+			err = fmt.Errorf("%q is no absolute path", home)
+		}
+		if err != nil {
+			r.faults = append(r.faults, r.Fault(diag.Failed, attr, "cannot find the home directory: %w", err).WithHint("set HOME, or write an absolute path"))
+		}
+		r.home = home
+	}
+	return r.home
 }
 
 // maxSeconds keeps durations far from overflow: some 68 years.
