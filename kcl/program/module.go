@@ -167,8 +167,12 @@ func (l *loader) inner(name, root string, bounds *tree, by string) (*module, *di
 	}
 	t, err := bounds.sub(root)
 	if out, ok := errors.AsType[*outside](err); ok {
+		instead := "copy the module to " + display(filepath.Join(bounds.dir, "vendor", name))
+		if by != "vendor" { // which comes after the others
+			instead += " and remove its line from " + by
+		}
 		return nil, diag.Errorf(diag.FileRefused, "module %s, which %s names, leads out of %s, to %s", name, by, display(bounds.dir), display(out.target)).
-			WithHint("pass --allow-file to let the program use files outside of its directory, or copy the module to %s", display(filepath.Join(bounds.dir, "vendor", name)))
+			WithHint("pass --allow-file to let the program use files outside of its directory, or %s", instead)
 	}
 	if err == nil {
 		t = l.reader.keep(t)
