@@ -177,6 +177,26 @@ func (l *Layout) Blob(ctx context.Context, d ocispec.Descriptor, offset int64) (
 	return readCloser{readerOf(ctx, body), file}, nil
 }
 
+// Check reads a blob or manifest to see whether it has its digest.
+//
+// Errors: as of Blob; diag.DigestMismatch where it has another.
+func (l *Layout) Check(ctx context.Context, d ocispec.Descriptor) error {
+	body, err := l.Blob(ctx, d, 0)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	sum, err := d.Digest.Algorithm().FromReader(body)
+	if err != nil && ctx.Err() == nil {
+		err = unreadable(l.path, err)
+	}
+	if err == nil && sum != d.Digest {
+		return diag.Errorf(diag.DigestMismatch, "%s has other content for %s: %s", l.path, d.Digest, sum).
+			WithHint("the layout is damaged: write it again")
+	}
+	return err
+}
+
 // open finds a digest, and turns what goes wrong into diagnostics.
 func (l *Layout) open(d digest.Digest) (extent, error) {
 	file, err := l.content.open(d)

@@ -40,9 +40,20 @@ func (g *graph) blob(ctx context.Context, d ocispec.Descriptor) error {
 		err := g.put(ctx, d, event)
 		if fault, ok := errors.AsType[*diag.Diagnostic](err); ok && fault.Code == diag.DigestMismatch && ctx.Err() == nil {
 			err = g.put(ctx, d, event) // once more: it may have been damaged on the way
+			if src, ok := g.src.(checker); ok && err != nil {
+				if fault := src.Check(ctx, d); fault != nil {
+					err = g.srcErr(fault)
+				}
+			}
 		}
 		return err
 	})
+}
+
+// checker is a source that may have other content than a digest says, which whoever
+// takes it tells first, and puts down to the way: see layout.Layout.
+type checker interface {
+	Check(ctx context.Context, d ocispec.Descriptor) error
 }
 
 // verifier is a source that verifies blobs, which it gives from their beginning: see

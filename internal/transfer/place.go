@@ -135,6 +135,14 @@ func (s *copySource) err(err error) error {
 	return s.session.Err(err)
 }
 
+// Check implements checker.
+func (s *copySource) Check(ctx context.Context, d ocispec.Descriptor) error {
+	if s.layout == nil {
+		return nil
+	}
+	return s.layout.Check(ctx, d)
+}
+
 // name returns what the place names: when it names nothing, a tag that is chosen,
 // or that of all there is in a layout.
 func (s *copySource) name(ctx context.Context, events Events) (string, error) {
