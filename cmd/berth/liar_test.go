@@ -127,7 +127,7 @@ func (f failures) write(t *testing.T) {
 // Bounds of one command.
 const (
 	liarPatience = 2 * time.Minute
-	liarMemory   = 512 << 20 // bytes, with some of the test's own that the system counts
+	liarMemory   = raceCost * 512 << 20 // bytes, with some of the test's own that the system counts
 )
 
 // seed is what the registry has that lies are told of.

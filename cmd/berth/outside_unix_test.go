@@ -161,8 +161,8 @@ func TestOutside(t *testing.T) {
 		{name: "config is a directory", files: map[string]string{"registry.k/a.k": "x = 1\n"}, args: "show", exit: 3, stderr: "it is a directory"},
 		{name: "config is a device", files: map[string]string{"registry.k": link + "/dev/zero"}, args: "status", exit: 3, stderr: refused},
 		{name: "config is sparse", files: map[string]string{"registry.k": sparse}, args: "validate", exit: 3, stderr: "error[limit-exceeded]"},
-		{name: "config of the user is a pipe", files: map[string]string{"xdg/berth/registry.k": pipe}, env: "XDG_CONFIG_HOME=xdg", args: "validate", exit: 3, stderr: "named pipe"},
-		{name: "config of the user is a link", files: map[string]string{"xdg/berth/registry.yaml": link + "../../../outside/registry.yaml"}, env: "XDG_CONFIG_HOME=xdg", args: "validate"},
+		{name: "config of the user is a pipe", files: map[string]string{"xdg/berth/registry.k": pipe}, env: "XDG_CONFIG_HOME=REPO/xdg", args: "validate", exit: 3, stderr: "named pipe"},
+		{name: "config of the user is a link", files: map[string]string{"xdg/berth/registry.yaml": link + "../../../outside/registry.yaml"}, env: "XDG_CONFIG_HOME=REPO/xdg", args: "validate"},
 		{name: "named config", files: map[string]string{"registry.yaml": link + "../outside/wrong.yaml"}, args: "validate registry.yaml", exit: 3, stderr: "no more is shown"},
 		{name: "named config, for a machine", files: map[string]string{"registry.yaml": link + "../outside/wrong.yaml"}, args: "validate --format json registry.yaml", exit: 3},
 		{name: "config by the environment", files: map[string]string{"c.yaml": link + "../outside/secret.txt"}, env: "BERTH_CONFIG=c.yaml", args: "ls", exit: 3, stderr: "no more is shown"},
@@ -220,7 +220,7 @@ func (c *outsideCase) berth(t *testing.T, top string, args ...string) (exit int,
 	cmd := exec.CommandContext(ctx, "berth", args...)
 	var out, errs strings.Builder
 	cmd.Dir, cmd.Stdout, cmd.Stderr = filepath.Join(top, "repo"), &out, &errs
-	cmd.Env = slices.Concat(os.Environ(), []string{"HOME=" + top, "KCL_PKG_PATH=", "XDG_CONFIG_HOME=", "BERTH_CONFIG=", c.env})
+	cmd.Env = slices.Concat(os.Environ(), []string{"HOME=" + top, "KCL_PKG_PATH=", "XDG_CONFIG_HOME=", "BERTH_CONFIG=", strings.ReplaceAll(c.env, "REPO", cmd.Dir)})
 	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
 		t.Fatal(err)
 	}
