@@ -7,8 +7,8 @@ import "unicode"
 // begin, what turns the direction of text round, what has no width, and the
 // separators of lines and paragraphs. A line break and a tab are hidden too.
 func Hidden(r rune) bool {
-	if r < 0x7f {
-		return r < ' '
+	if r <= unicode.MaxLatin1 { // most are: the tables are slow
+		return r < ' ' || 0x7f <= r && r < 0xa0 || r == 0xad
 	}
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }

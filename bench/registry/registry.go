@@ -70,6 +70,7 @@ func Main(ctx context.Context, args []string) error {
 type session struct {
 	Options
 	dir        string // of this run
+	number     int    // of the round
 	contenders []contender
 	blobs      blobs
 	results    results
@@ -125,10 +126,15 @@ func fileName(s string) string {
 	}), "-")
 }
 
-// order returns the contenders with another one first for each n.
+// order returns the contenders with another one first for each pair of n, and the
+// other way round for an odd n, so that each goes before each as often as after it.
 func (s *session) order(n int) []contender {
-	n %= len(s.contenders)
-	return slices.Concat(s.contenders[n:], s.contenders[:n])
+	first := n / 2 % len(s.contenders)
+	order := slices.Concat(s.contenders[first:], s.contenders[:first])
+	if n%2 == 1 {
+		slices.Reverse(order)
+	}
+	return order
 }
 
 // round takes one sample of every row.
@@ -136,10 +142,9 @@ func (s *session) round(ctx context.Context, n int) (err error) {
 	if s.blobs, err = makeBlobs(filepath.Join(s.dir, "blobs"), s.Blobs, s.Large); err != nil {
 		return err
 	}
-	for _, c := range s.order(n) {
-		if err := s.coldStart(ctx, c, n); err != nil {
-			return fmt.Errorf("%s: %w", c.name, err)
-		}
+	s.number = n
+	if err := s.starts(ctx); err != nil {
+		return err
 	}
 	servers := map[string]*server{}
 	defer func() {
@@ -153,7 +158,6 @@ func (s *session) round(ctx context.Context, n int) (err error) {
 			return err
 		}
 		servers[c.name] = v
-		s.results.add(rowStartFilled, c.name, milliseconds(v.ready), 0)
 		if err := s.prepare(ctx, v); err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
@@ -172,15 +176,40 @@ func (s *session) round(ctx context.Context, n int) (err error) {
 	return nil
 }
 
-// coldStart measures a start on empty storage and what the server then holds.
-func (s *session) coldStart(ctx context.Context, c contender, n int) error {
-	v, err := start(ctx, c, fmt.Sprintf("%s-empty-%d", s.home(c), n))
+// startsOfEach is how many times a server is started in a round: a start is short,
+// and the disk's share of it varies.
+const startsOfEach = 5
+
+// starts measures starts on empty storage, what the server then holds, and starts
+// on the storage of the run.
+func (s *session) starts(ctx context.Context) error {
+	for i := range startsOfEach {
+		for _, c := range s.order(s.number + i) {
+			empty := fmt.Sprintf("%s-empty-%d-%d", s.home(c), s.number, i)
+			err := s.start(ctx, c, empty, rowStart, i == 0)
+			if err == nil {
+				err = s.start(ctx, c, s.home(c), rowStartFilled, false)
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", c.name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// start takes one sample of a start.
+func (s *session) start(ctx context.Context, c contender, dir string, m metric, weigh bool) error {
+	syscall.Sync()
+	v, err := start(ctx, c, dir)
 	if err != nil {
 		return err
 	}
-	s.results.add(rowStart, c.name, milliseconds(v.ready), 0)
-	time.Sleep(500 * time.Millisecond) // what only the start needs is done by then
-	s.results.add(rowIdle, c.name, mib(v.memory("VmRSS")), 0)
+	s.results.add(m, c.name, milliseconds(v.ready), 0)
+	if weigh {
+		time.Sleep(500 * time.Millisecond) // what only the start needs is done by then
+		s.results.add(rowIdle, c.name, mib(v.memory("VmRSS")), 0)
+	}
 	return v.stop()
 }
 

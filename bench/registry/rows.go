@@ -4,6 +4,7 @@ package registry
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,7 +12,6 @@ import (
 
 // Metrics that are not loads.
 var (
-	rowTag         = metric{"tag one manifest 8 at a time", "op/s", false}
 	rowStart       = metric{"start to ready, empty", "ms", true}
 	rowStartFilled = metric{"start to ready, filled", "ms", true}
 	rowIdle        = metric{"RSS idle", "MiB", true}
@@ -34,9 +34,12 @@ type row struct {
 // referrersOfEach is how many manifests are attached to each of some others.
 const referrersOfEach = 50
 
+// tagsOfRound is how many tags one manifest gets in each round.
+const tagsOfRound = 1000
+
 // rows are the loads in their order: pulls need what was pushed before.
 func (s *session) rows() []row {
-	b := s.blobs
+	b, one := s.blobs, manifest(emptyDigest, 2)
 	push := func(set []blob) func(*client, int) error {
 		return func(c *client, i int) error { return c.push(set[i]) }
 	}
@@ -51,6 +54,9 @@ func (s *session) rows() []row {
 	attached := referrersOfEach * len(subjects)
 	attach := func(c *client, i int) error { return c.attach(subjects[i%len(subjects)], i) }
 	referrers := func(c *client, b blob) error { return c.listReferrers(b, referrersOfEach) }
+	tag := func(c *client, i int) error {
+		return c.pushManifest(taggedRepo, fmt.Sprintf("round-%d-%d", s.number, i), one)
+	}
 	return []row{
 		{metric: metric{"push 1 MiB, 4 clients", "op/s", false}, clients: 4, ops: len(b.four), do: push(b.four)},
 		{metric: metric{"push 1 MiB, 8 clients", "op/s", false}, clients: 8, ops: len(b.eight), do: push(b.eight)},
@@ -60,6 +66,7 @@ func (s *session) rows() []row {
 		{metric: metric{"pull 100 MiB, 2 clients", "MiB/s", false}, clients: 2, scale: 100, do: each(b.large, (*client).pull)},
 		{metric: metric{"manifest GET by tag, 8 clients", "op/s", false}, clients: 8, do: each(b.eight, manifest)},
 		{metric: metric{"blob HEAD, 8 clients", "op/s", false}, clients: 8, do: each(b.eight, (*client).head)},
+		{metric: metric{"tag one manifest, 8 clients", "op/s", false}, clients: 8, ops: tagsOfRound, skipsFloor: true, do: tag},
 		{metric: metric{"attach a referrer, 4 clients", "op/s", false}, clients: 4, ops: attached, needsLists: true, skipsFloor: true, do: attach},
 		{metric: metric{"list 50 referrers", "ms", true}, clients: 1, needsLists: true, skipsFloor: true, do: each(subjects, referrers)},
 		{metric: metric{"list all tags, server's pages", "ms", true}, clients: 1, skipsFloor: true, do: list("")},

@@ -110,12 +110,19 @@ type coloured struct{ *terminal }
 // Write implements io.Writer.
 func (c coloured) Write(p []byte) (int, error) { return c.write(p, true) }
 
-// plainText reports whether text is printable ASCII, as most of it is.
+// plainText reports whether escape would leave all of a text as it is. Nearly all text
+// is, and a server writes a line of it for each request.
 func plainText(text []byte) bool {
-	for _, b := range text {
-		if b < ' ' && b != '\n' && b != '\t' || b >= 0x7f {
+	for i := 0; i < len(text); {
+		if b := text[i]; b >= ' ' && b < 0x7f || b == '\n' || b == '\t' {
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRune(text[i:])
+		if r == utf8.RuneError && n == 1 || diag.Hidden(r) {
 			return false
 		}
+		i += n
 	}
 	return true
 }

@@ -10,9 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"net"
-	"net/http"
 	"os"
 	"reflect"
 	"time"
@@ -27,7 +25,6 @@ import (
 	"github.com/berth-oci/berth/internal/embedded/store"
 	"github.com/berth-oci/berth/internal/engine"
 	"github.com/berth-oci/berth/internal/gate"
-	"github.com/berth-oci/berth/internal/oci"
 )
 
 // Runner runs the built-in registry in this process. Log receives its log.
@@ -51,14 +48,7 @@ func (r Runner) Start(ctx context.Context, u engine.Unit) (engine.Instance, erro
 	if err != nil {
 		return nil, err
 	}
-	if id := engine.RegistryID(u.Dir); id != "" {
-		config.HTTP.Headers = maps.Clone(config.HTTP.Headers)
-		if config.HTTP.Headers == nil {
-			config.HTTP.Headers = http.Header{}
-		}
-		config.HTTP.Headers.Set(oci.RegistryHeader, id)
-	}
-	server, err := newServer(ctx, config, s, u.Timeouts, log)
+	server, err := newServer(ctx, config, s, u, log)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -109,14 +99,18 @@ func OpenStore(ctx context.Context, u engine.Unit, log *slog.Logger) (*OpenedSto
 }
 
 // newServer stacks the whole chain and listens.
-func newServer(ctx context.Context, config *configuration.Configuration, s *OpenedStore, t engine.Timeouts, log *slog.Logger) (*server, error) {
+func newServer(ctx context.Context, config *configuration.Configuration, s *OpenedStore, u engine.Unit, log *slog.Logger) (*server, error) {
 	credentials, err := credentialsOf(config, s.settings)
 	if err != nil {
 		return nil, err
 	}
 	files := divide(descriptors())
-	chain, err := gate.New(api.New(s.Store, api.Options{Log: log, Client: client, Reads: files.reads, Relative: config.HTTP.RelativeURLs}), gate.Options{
-		Log: log, Proxies: s.settings.TrustedProxies, Read: t.Read, Write: t.Write, Credentials: credentials, Ready: ready(s.Store, log), Headers: config.HTTP.Headers,
+	registry := api.New(s.Store, api.Options{
+		Log: log, Client: client, Reads: files.reads, Identity: engine.RegistryID(u.Dir), Relative: config.HTTP.RelativeURLs,
+	})
+	chain, err := gate.New(registry, gate.Options{
+		Log: log, Proxies: s.settings.TrustedProxies, Read: u.Timeouts.Read, Write: u.Timeouts.Write, Credentials: credentials,
+		Ready: ready(s.Store, log), Headers: config.HTTP.Headers,
 	})
 	if err != nil {
 		return nil, err
@@ -129,7 +123,7 @@ func newServer(ctx context.Context, config *configuration.Configuration, s *Open
 	if err != nil {
 		return nil, err
 	}
-	h := newHTTP(chain, t, log)
+	h := newHTTP(chain, u.Timeouts, log)
 	h.TLSConfig = tlsConfig
 	limited := newConnections(listener, files.connections)
 	h.ConnState = limited.state

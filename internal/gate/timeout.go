@@ -20,15 +20,19 @@ func Timeouts(next http.Handler, read, write time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctl := http.NewResponseController(w)
 		t := timer{ctl: ctl, read: read, write: write}
-		t.writing(false) // of the connection's previous request
+		body := r.Body != http.NoBody
+		if body {
+			// Of the connection's previous request: the server may ask for the body.
+			t.writing(false)
+			r.Body = &timedBody{ReadCloser: r.Body, timer: t}
+		}
 		// The server flushes the answer and drops the rest of the body after us.
 		defer func() {
 			t.writing(true)
-			t.reading(true)
+			if body {
+				t.reading(true)
+			}
 		}()
-		if r.Body != http.NoBody {
-			r.Body = &timedBody{ReadCloser: r.Body, timer: t}
-		}
 		next.ServeHTTP(&timedWriter{ResponseWriter: w, timer: t, r: r}, r)
 	})
 }

@@ -89,7 +89,7 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	x.preset = req.Header.Get("Authorization") != ""
 	resp, err := c.auth.Do(req)
 	if err == nil {
-		if isOwn(c.target.Endpoint, resp.Request.URL) {
+		if u := resp.Request.URL; isOwn(c.target.Endpoint, u) && !strings.Contains(u.Path, "/blobs/") {
 			c.told.Store(resp.Header.Get(oci.RegistryHeader))
 		}
 		return resp, nil
@@ -120,8 +120,8 @@ func first(file resolve.Secret, named bool) (string, error) {
 	return lines[0], nil
 }
 
-// Registry returns the identity that the endpoint told with its last answer, as the
-// registries that berth runs do; "" for none.
+// Registry returns the identity that the endpoint told with its last answer but those
+// of blobs, as the registries that berth runs do; "" for none.
 func (c *Client) Registry() string {
 	id, _ := c.told.Load().(string)
 	return id

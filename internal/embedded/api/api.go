@@ -13,6 +13,7 @@ import (
 
 	"github.com/berth-oci/berth/internal/embedded/quota"
 	"github.com/berth-oci/berth/internal/embedded/store"
+	"github.com/berth-oci/berth/internal/oci"
 )
 
 // Handler serves a store. New makes it.
@@ -22,6 +23,7 @@ type Handler struct {
 	// Blobs that are being read, large manifests that are held in memory, and large
 	// answers: so many at once.
 	blobs, manifests, answers *quota.Quota
+	identity                  []string // as the header has it
 }
 
 // Options of a handler.
@@ -33,6 +35,9 @@ type Options struct {
 	// for a default. Each takes a file, or a connection to a service, and with HTTP/2
 	// a client may ask for many over one connection.
 	Reads int
+	// Identity is told in all answers but those of blobs, see oci.RegistryHeader; ""
+	// for none.
+	Identity string
 	// Relative leaves host and scheme out of the places that answers name.
 	Relative bool
 }
@@ -44,7 +49,11 @@ func New(s *store.Store, o Options) *Handler {
 	if o.Reads <= 0 {
 		o.Reads = defaultReads
 	}
-	return &Handler{Options: o, store: s, blobs: quota.New(o.Reads), manifests: quota.New(largeManifests), answers: quota.New(largeAnswers)}
+	h := &Handler{Options: o, store: s, blobs: quota.New(o.Reads), manifests: quota.New(largeManifests), answers: quota.New(largeAnswers)}
+	if o.Identity != "" {
+		h.identity = []string{o.Identity}
+	}
+	return h
 }
 
 // route is what a path below /v2/ names.
@@ -92,6 +101,9 @@ func cutLast(path string) (head, last string, ok bool) {
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header()["Docker-Distribution-Api-Version"] = apiVersion
+	if h.identity != nil && !strings.Contains(r.URL.Path, "/blobs/") {
+		w.Header()[oci.RegistryHeader] = h.identity
+	}
 	if r.URL.Path == "/v2" {
 		h.base(w, r)
 		return
