@@ -15,9 +15,19 @@ import (
 // any point the file is the old one or the new one, never half. It makes missing
 // directories. The umask is obeyed. It fails with diag.StorageFailed.
 func Write(name string, data []byte, mode fs.FileMode) error {
+	return write(name, data, mode, true)
+}
+
+// WriteVolatile is Write for what is of no use after a power cut: the file may then be
+// there, or not, or hold anything.
+func WriteVolatile(name string, data []byte, mode fs.FileMode) error {
+	return write(name, data, mode, false)
+}
+
+func write(name string, data []byte, mode fs.FileMode, durable bool) error {
 	err := MkdirAll(filepath.Dir(name))
 	if err == nil {
-		err = replace(name, beside(name, rand.Text()), data, mode, func() error { return nil })
+		err = replace(name, beside(name, rand.Text()), data, mode, durable, func() error { return nil })
 	}
 	if err != nil {
 		return failed(name, err)
@@ -48,7 +58,7 @@ func MkdirAll(dir string) error {
 }
 
 // replace writes a new file, temp, and gives it the name if it may still have that.
-func replace(name, temp string, data []byte, mode fs.FileMode, still func() error) error {
+func replace(name, temp string, data []byte, mode fs.FileMode, durable bool, still func() error) error {
 	// A mode that is set later would not obey the umask.
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
@@ -56,14 +66,17 @@ func replace(name, temp string, data []byte, mode fs.FileMode, still func() erro
 	}
 	defer os.Remove(f.Name()) // fails once it was renamed
 	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
+	if durable {
+		err = errors.Join(err, f.Sync())
+	}
+	err = errors.Join(err, f.Close())
 	if err == nil {
 		err = still()
 	}
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(f.Name(), name); err != nil {
+	if err := os.Rename(f.Name(), name); err != nil || !durable {
 		return err
 	}
 	return syncDir(filepath.Dir(name))

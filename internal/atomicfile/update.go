@@ -57,7 +57,7 @@ func update(target string, mode fs.FileMode, read func() ([]byte, error), edit f
 		return err
 	}
 	var unread error
-	err = replace(target, temp, data, mode, func() error {
+	err = replace(target, temp, data, mode, true, func() error {
 		var now []byte
 		if now, unread = read(); unread == nil && !bytes.Equal(old, now) {
 			return errChanged

@@ -101,11 +101,12 @@ func (s State) write(dir string) error {
 	if err != nil {
 		return err
 	}
-	return atomicfile.Write(filepath.Join(dir, stateFile), append(data, '\n'), 0o600)
+	return atomicfile.WriteVolatile(filepath.Join(dir, stateFile), append(data, '\n'), 0o600)
 }
 
 // readState returns the zero State when there is none, or none that can be
-// read: the file is only ever replaced whole, so that means a foreign file.
+// read: the file is only ever replaced whole, so that means a foreign file, or one
+// that a power cut left, which ended the registry too.
 func readState(dir string) State {
 	var s State
 	data, err := regular.ReadSmall(filepath.Join(dir, stateFile))

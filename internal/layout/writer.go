@@ -5,8 +5,8 @@ import (
 	"context"
 	"io"
 	"maps"
-	"regexp"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -183,15 +183,26 @@ func entryOf(d ocispec.Descriptor) ocispec.Descriptor {
 	return ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size, ArtifactType: d.ArtifactType, Platform: d.Platform}
 }
 
-// fullName is a tag, or a name such as docker-archives have.
-var fullName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.+@:/-]{0,511}$`)
+// isFullName reports whether s is a tag, or a name such as docker-archives have.
+func isFullName(s string) bool {
+	if s == "" || len(s) > 512 || strings.IndexByte(".+@:/-", s[0]) >= 0 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && strings.IndexByte("_.+@:/-", c) < 0 {
+			return false
+		}
+	}
+	return true
+}
 
 // Tag lets a tag or full name, such as registry.example/ns/app:1.0, name a
 // manifest, whether or not that was put. It replaces the tag's older meaning.
 //
 // Errors: diag.BadReference; those of PutManifest.
 func (w *Writer) Tag(ctx context.Context, d ocispec.Descriptor, data []byte, tag string) error {
-	if oci.IsDigest(tag) || !fullName.MatchString(tag) {
+	if oci.IsDigest(tag) || !isFullName(tag) {
 		return diag.Errorf(diag.BadReference, "%.200q is no tag", tag).WithHint("write a tag such as 1.0, or a name such as registry.example/ns/app:1.0")
 	}
 	w.mu.Lock()

@@ -9,6 +9,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/atomicfile"
 	"github.com/berth-oci/berth/internal/embedded/settings"
 	"github.com/berth-oci/berth/internal/regular"
 	"github.com/berth-oci/berth/internal/resolve"
@@ -118,4 +119,17 @@ func checkConfigFile(t *resolve.Target, name string) error {
 			WithHint("move it away, or point config_path elsewhere; berth would replace it")
 	}
 	return nil
+}
+
+// writeConfigFile writes the registry's own config. One that is there already stays:
+// most starts find it, and to bring a file to the disk takes longer than all of the
+// rest of them.
+func writeConfigFile(name string, content []byte) error {
+	const mode = 0o600
+	if info, err := os.Stat(name); err == nil && info.Mode().Perm() == mode {
+		if data, err := regular.ReadSmall(name); err == nil && bytes.Equal(data, content) {
+			return nil
+		}
+	}
+	return atomicfile.Write(name, content, mode)
 }

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/internal/atomicfile"
 	"github.com/berth-oci/berth/internal/engine"
 	"github.com/berth-oci/berth/internal/product"
 	"github.com/berth-oci/berth/internal/regular"
@@ -122,7 +121,7 @@ func prepared(t *resolve.Target, u engine.Unit, err error) (engine.Unit, error) 
 				return err
 			}
 		}
-		if err := atomicfile.Write(u.Config, u.Content, 0o600); err != nil {
+		if err := writeConfigFile(u.Config, u.Content); err != nil {
 			return at(t, "local.config_path", err)
 		}
 		return nil

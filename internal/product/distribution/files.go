@@ -16,7 +16,7 @@ import (
 // over what it only reads.
 func checkFiles(t *resolve.Target, u engine.Unit) (faults diag.List) {
 	l := t.Local
-	var used usedFiles
+	used := usedFiles{dirs: map[string]string{}}
 	for _, name := range append(engine.OwnFiles(u.Dir), keeper.OwnFiles(u.Dir)...) {
 		used.add(name, "berth keeps its own "+filepath.Base(name)+" there")
 	}
@@ -54,33 +54,57 @@ func checkFiles(t *resolve.Target, u engine.Unit) (faults diag.List) {
 	return faults.Sort()
 }
 
-// usedFiles are files that are used already, and what for.
-type usedFiles []struct{ name, why string }
+// usedFiles are files that are used already, and what for. Each is looked at once,
+// and so is each directory: every start does this.
+type usedFiles struct {
+	all  []usedFile
+	dirs map[string]string // real paths, by name
+}
+
+type usedFile struct {
+	real string
+	info os.FileInfo // nil where there is none yet
+	why  string
+}
 
 // add adds a file, unless name is "". Of two uses of one file the first counts.
 func (u *usedFiles) add(name, why string) {
 	if name != "" {
-		*u = append(*u, struct{ name, why string }{name, why})
+		f := u.look(name)
+		f.why = why
+		u.all = append(u.all, f)
 	}
 }
 
 // why returns what the file called name is used for, by this name or another.
-func (u usedFiles) why(name string) string {
+func (u *usedFiles) why(name string) string {
 	if name == "" {
 		return ""
 	}
-	real := realPath(name)
-	info, err := os.Stat(real)
-	for _, f := range u {
-		other := realPath(f.name)
-		if other == real {
-			return f.why
-		}
-		if known, err2 := os.Stat(other); err == nil && err2 == nil && os.SameFile(info, known) {
-			return f.why
+	f := u.look(name)
+	for _, other := range u.all {
+		if f.real == other.real || f.info != nil && other.info != nil && os.SameFile(f.info, other.info) {
+			return other.why
 		}
 	}
 	return ""
+}
+
+// look finds a file.
+func (u *usedFiles) look(name string) (f usedFile) {
+	dir := filepath.Dir(name)
+	real, known := u.dirs[dir]
+	if !known {
+		real = realPath(dir)
+		u.dirs[dir] = real
+	}
+	f.real = filepath.Join(real, filepath.Base(name))
+	f.info, _ = os.Lstat(f.real)
+	if f.info != nil && f.info.Mode()&os.ModeSymlink != 0 {
+		f.real = realPath(f.real)
+		f.info, _ = os.Stat(f.real)
+	}
+	return f
 }
 
 // realPath returns where a path leads, through all links, also one of which the
