@@ -72,6 +72,9 @@ func (ls *lists) get(ctx context.Context, key string) ([]string, error) {
 			ls.settle(key, l, nil)
 			return nil, err
 		}
+		for i, name := range names { // or the paths that they end would be remembered
+			names[i] = strings.Clone(name)
+		}
 		slices.Sort(names)
 		l.names, l.loaded, l.changes = names, true, map[string]bool{}
 	}

@@ -68,6 +68,7 @@ func (s *Store) Referrers(ctx context.Context, repo string, subject digest.Diges
 		return Referrers{}, err
 	}
 	if size := len(made.Index); made.of != nil && len(list) > 0 && size <= cachedPage {
+		made.Index = bytes.Clone(made.Index) // which was made in more room than it takes
 		r.pages.add(key, made, size)
 	}
 	return made.Referrers, nil
