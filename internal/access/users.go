@@ -3,11 +3,12 @@ package access
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/berth-oci/berth/internal/lazyregexp"
 )
 
 // MaxPassword is in bytes. Bcrypt heeds no more: a longer password would be as
@@ -22,7 +23,7 @@ const (
 )
 
 // hashed is a hash of bcrypt.
-var hashed = regexp.MustCompile(`^\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{53}$`)
+var hashed = lazyregexp.New(`^\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{53}$`)
 
 // User is who may come in by a password.
 type User struct {
@@ -63,7 +64,7 @@ func parseUser(line string) (User, *Fault) {
 	if err := CheckName(name); err != nil {
 		return User{}, &Fault{Problem: fmt.Sprintf("the user name %q cannot be used", name), Hint: err.Error()}
 	}
-	match := hashed.FindStringSubmatch(hash)
+	match := hashed().FindStringSubmatch(hash)
 	if match == nil {
 		return User{}, &Fault{Problem: "not a bcrypt hash: the registry would not let this user in", Hint: "make it again with htpasswd -B"}
 	}

@@ -2,12 +2,12 @@ package artifact
 
 import (
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/lazyregexp"
 	"github.com/berth-oci/berth/internal/oci"
 	"github.com/berth-oci/berth/kcl/program"
 )
@@ -145,11 +145,11 @@ func ignored(rel string) bool {
 }
 
 // moduleName is what kpm allows as the name of a module.
-var moduleName = regexp.MustCompile(`^[a-z][a-z0-9_]*(-[a-z0-9_]+)*$`)
+var moduleName = lazyregexp.New(`^[a-z][a-z0-9_]*(-[a-z0-9_]+)*$`)
 
 // checkModuleName: a name must suit kpm, and it is the repository's too.
 func checkModuleName(name string) (fault, hint string) {
-	if moduleName.MatchString(name) && oci.IsRepository(name) {
+	if moduleName().MatchString(name) && oci.IsRepository(name) {
 		return "", ""
 	}
 	return "must be lower-case letters, digits, and single _ - between them, and begin with a letter",
@@ -158,13 +158,13 @@ func checkModuleName(name string) (fault, hint string) {
 
 // moduleVersion is what kpm can order, as far as it can be a tag: numbers
 // with dots, then maybe a pre-release, whose dash may be missing before a letter.
-var moduleVersion = regexp.MustCompile(`^v?([0-9]+(?:\.[0-9]+)*)(-[0-9][0-9A-Za-z-]*(\.[0-9A-Za-z-]+)*|-?[A-Za-z-][0-9A-Za-z-]*(\.[0-9A-Za-z-]+)*)?$`)
+var moduleVersion = lazyregexp.New(`^v?([0-9]+(?:\.[0-9]+)*)(-[0-9][0-9A-Za-z-]*(\.[0-9A-Za-z-]+)*|-?[A-Za-z-][0-9A-Za-z-]*(\.[0-9A-Za-z-]+)*)?$`)
 
 // checkModuleVersion: the version becomes the tag. kpm orders all tags of a
 // repository to find its latest, and gives up at the first that it cannot.
 func checkModuleVersion(version string) (fault, hint string) {
 	const example = "write a version such as 1.2.0 or 1.2.0-rc.1"
-	match := moduleVersion.FindStringSubmatch(version)
+	match := moduleVersion().FindStringSubmatch(version)
 	switch {
 	case strings.ContainsAny(version, "+~"):
 		return "cannot be a tag, which holds no + and no ~", example

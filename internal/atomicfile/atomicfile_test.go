@@ -2,6 +2,7 @@ package atomicfile
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -11,9 +12,15 @@ import (
 )
 
 func TestWrite(t *testing.T) {
+	for how, write := range map[string]func(string, []byte, fs.FileMode) error{"durable": Write, "volatile": WriteVolatile} {
+		t.Run(how, func(t *testing.T) { testWrite(t, write) })
+	}
+}
+
+func testWrite(t *testing.T, write func(string, []byte, fs.FileMode) error) {
 	name := filepath.Join(t.TempDir(), "new", "file")
 	for _, content := range []string{"old", "new"} {
-		if err := Write(name, []byte(content), 0o600); err != nil {
+		if err := write(name, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := os.ReadFile(name); err != nil || string(got) != content {
@@ -24,7 +31,7 @@ func TestWrite(t *testing.T) {
 	if err != nil || len(left) != 1 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
-	err = Write(filepath.Join(name, "below"), nil, 0o600)
+	err = write(filepath.Join(name, "below"), nil, 0o600)
 	if d, ok := errors.AsType[*diag.Diagnostic](err); !ok || d.Code != diag.StorageFailed || d.Hint == "" {
 		t.Errorf("below a file: %v", err)
 	}

@@ -2,9 +2,9 @@ package load
 
 import (
 	"path/filepath"
-	"regexp"
 	"strings"
 
+	"github.com/berth-oci/berth/internal/lazyregexp"
 	"github.com/berth-oci/berth/kcl/syntax"
 )
 
@@ -24,17 +24,17 @@ func formatOf(src *syntax.Source) string {
 
 var (
 	// yamlLine is how a line of YAML begins: with a key, a dash or a marker.
-	yamlLine = regexp.MustCompile(`^(?:---|%YAML|- |-$|\? |&|(?:"[^"]*"|'[^']*'|[^\s#:{}\[\]"'][^\s:]*)\s*:(?:\s|$))`)
+	yamlLine = lazyregexp.New(`^(?:---|%YAML|- |-$|\? |&|(?:"[^"]*"|'[^']*'|[^\s#:{}\[\]"'][^\s:]*)\s*:(?:\s|$))`)
 	// kclValue is what stands after the colon in KCL and not in YAML: a schema
 	// with its config, or a type with a value.
-	kclValue = regexp.MustCompile(`^[^:]*:\s*(?:[A-Za-z_][\w.]*\s*(?:\([^)]*\))?\s*\{|[^"'#]*\s=\s)`)
-	jsonText = regexp.MustCompile(`^\{\s*["}]`)
+	kclValue = lazyregexp.New(`^[^:]*:\s*(?:[A-Za-z_][\w.]*\s*(?:\([^)]*\))?\s*\{|[^"'#]*\s=\s)`)
+	jsonText = lazyregexp.New(`^\{\s*["}]`)
 )
 
 // guess tells the format of a text by its first line that is no comment.
 func guess(text string) string {
 	text = strings.TrimSpace(text)
-	if jsonText.MatchString(text) {
+	if jsonText().MatchString(text) {
 		return "json"
 	}
 	for line := range strings.Lines(text) {
@@ -44,7 +44,7 @@ func guess(text string) string {
 			continue
 		case line[0] == '{' || line[0] == '[':
 			return "yaml"
-		case yamlLine.MatchString(line) && !kclValue.MatchString(line):
+		case yamlLine().MatchString(line) && !kclValue().MatchString(line):
 			return "yaml"
 		}
 		return "kcl"

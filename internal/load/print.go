@@ -3,10 +3,10 @@ package load
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/berth-oci/berth/internal/lazyregexp"
 	"github.com/berth-oci/berth/internal/redact"
 	"github.com/berth-oci/berth/kcl/eval"
 	"github.com/berth-oci/berth/kcl/program"
@@ -77,7 +77,7 @@ func (p *programPrinter) packageOf(src *syntax.Source) *program.Package {
 	return nil
 }
 
-var word = regexp.MustCompile(`[A-Za-z_][A-Za-z0-9_]*`)
+var word = lazyregexp.New(`[A-Za-z_][A-Za-z0-9_]*`)
 
 // want adds the statements of the main package that define a name, and those
 // that they need in turn. Every word of a statement counts, in strings too,
@@ -94,7 +94,7 @@ func (p *programPrinter) want(name string) {
 				continue
 			}
 			p.wanted[stmt] = true
-			for _, w := range word.FindAllString(stmt.At().Text(), -1) {
+			for _, w := range word().FindAllString(stmt.At().Text(), -1) {
 				if w != name {
 					p.want(w)
 				}

@@ -3,11 +3,11 @@ package load
 import (
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/lazyregexp"
 	"github.com/berth-oci/berth/kcl/program"
 	"github.com/berth-oci/berth/kcl/syntax"
 	"github.com/berth-oci/berth/schema"
@@ -24,7 +24,7 @@ type selection struct {
 	files []*syntax.File // of that path
 }
 
-var schemaName = regexp.MustCompile(`^[A-Za-z_]\w*$`)
+var schemaName = lazyregexp.New(`^[A-Za-z_]\w*$`)
 
 // selectSchema finds the schema that the user asks for by NAME, PATH:NAME or
 // PATH. Faults are those of the text at the path.
@@ -34,9 +34,9 @@ func (c *Config) selectSchema(reader *program.Reader, text string, prelude *synt
 		return sel, nil, nil
 	}
 	sel.path, sel.name = text, ""
-	if i := strings.LastIndexByte(text, ':'); i > 0 && schemaName.MatchString(text[i+1:]) {
+	if i := strings.LastIndexByte(text, ':'); i > 0 && schemaName().MatchString(text[i+1:]) {
 		sel.path, sel.name = text[:i], text[i+1:]
-	} else if schemaName.MatchString(text) && !isDir(text) {
+	} else if schemaName().MatchString(text) && !isDir(text) {
 		sel.path, sel.name = "", text
 	}
 	if sel.path == "" {

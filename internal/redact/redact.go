@@ -7,12 +7,12 @@
 package redact
 
 import (
-	"regexp"
 	"slices"
 	"sort"
 	"strings"
-	"sync"
 	"unicode/utf8"
+
+	"github.com/berth-oci/berth/internal/lazyregexp"
 )
 
 // Mask stands where a credential is.
@@ -255,14 +255,8 @@ func isPort(host string) bool {
 	return !strings.ContainsFunc(port, func(r rune) bool { return r < '0' || r > '9' })
 }
 
-// lazily compiles a pattern when it is first used: most processes have nothing to
-// hide, and start sooner.
-func lazily(pattern string) func() *regexp.Regexp {
-	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
-}
-
 // login is user and password before a host, where no scheme tells that it is a URL.
-var login = lazily(`[A-Za-z0-9._%+-]+:[^\s"'` + "`" + `@:][^\s"'` + "`" + `@]*@[A-Za-z0-9\[]`)
+var login = lazyregexp.New(`[A-Za-z0-9._%+-]+:[^\s"'` + "`" + `@:][^\s"'` + "`" + `@]*@[A-Za-z0-9\[]`)
 
 func logins(text string) (spans []span) {
 	for _, m := range login().FindAllStringIndex(text, -1) {
@@ -279,8 +273,8 @@ func logins(text string) (spans []span) {
 const secretWord = `(?:pass(?:word|wd|phrase)|pwd|secret|token|(?:api|access|account|private|secret|shared)[_-]?key|connection[_-]?string|signature)s?`
 
 var (
-	secretName = lazily(`(?i)` + secretWord + `$`)
-	assignment = lazily(`(?i)` + secretWord + `["']?(?:\s*:\s*\w+)?\s*[:=]\s*("(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s"'].*)`)
+	secretName = lazyregexp.New(`(?i)` + secretWord + `$`)
+	assignment = lazyregexp.New(`(?i)` + secretWord + `["']?(?:\s*:\s*\w+)?\s*[:=]\s*("(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s"'].*)`)
 )
 
 // assigned returns the values that a line gives to names of secrets.

@@ -4,12 +4,12 @@ import (
 	"context"
 	"os"
 	"os/exec"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/lazyregexp"
 	"github.com/berth-oci/berth/internal/oci"
 	"github.com/berth-oci/berth/internal/resolve"
 )
@@ -38,7 +38,7 @@ func tagsFor(ctx context.Context, t *resolve.Target, opts PushOptions, name, ver
 	return []string{tag}, err
 }
 
-var placeholders = regexp.MustCompile(`\{[^{}]*\}`)
+var placeholders = lazyregexp.New(`\{[^{}]*\}`)
 
 // expand fills in the placeholders of tag_format.
 func expand(ctx context.Context, t *resolve.Target, dir, name, version string) (string, error) {
@@ -47,7 +47,7 @@ func expand(ctx context.Context, t *resolve.Target, dir, name, version string) (
 		return "", err
 	}
 	var fault error
-	tag := placeholders.ReplaceAllStringFunc(*t.Push.TagFormat, func(placeholder string) string {
+	tag := placeholders().ReplaceAllStringFunc(*t.Push.TagFormat, func(placeholder string) string {
 		switch placeholder {
 		case "{version}":
 			return version

@@ -2,10 +2,11 @@ package transfer
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/berth-oci/berth/internal/lazyregexp"
 )
 
 // version is what a tag says about its age: a semantic version, and the time
@@ -17,10 +18,10 @@ type version struct {
 	time string
 }
 
-var versionForm = regexp.MustCompile(`^v?(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?(?:-(.*?))??(?:-(\d{8}T\d{6}Z))?$`)
+var versionForm = lazyregexp.New(`^v?(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?(?:-(.*?))??(?:-(\d{8}T\d{6}Z))?$`)
 
 func parseVersion(tag string) (version, bool) {
-	m := versionForm.FindStringSubmatch(tag)
+	m := versionForm().FindStringSubmatch(tag)
 	if m == nil {
 		return version{}, false
 	}

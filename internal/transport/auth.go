@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/credential"
+	"github.com/berth-oci/berth/internal/lazyregexp"
 	"github.com/berth-oci/berth/internal/resolve"
 )
 
@@ -238,14 +238,14 @@ func rank(challenge string) int {
 }
 
 var (
-	anyRealm    = regexp.MustCompile(`(?i)\brealm\s*=`)
-	quotedRealm = regexp.MustCompile(`(?i)\brealm="([^"]*)"`)
+	anyRealm    = lazyregexp.New(`(?i)\brealm\s*=`)
+	quotedRealm = lazyregexp.New(`(?i)\brealm="([^"]*)"`)
 )
 
-func namesRealm(challenge string) bool { return anyRealm.MatchString(challenge) }
+func namesRealm(challenge string) bool { return anyRealm().MatchString(challenge) }
 
 func realmOf(challenge string) string {
-	if m := quotedRealm.FindStringSubmatch(challenge); m != nil {
+	if m := quotedRealm().FindStringSubmatch(challenge); m != nil {
 		return m[1]
 	}
 	return ""

@@ -1,16 +1,16 @@
 package eval
 
 import (
-	"regexp"
 	"strings"
 
 	goccy "github.com/goccy/go-yaml"
 
+	"github.com/berth-oci/berth/internal/lazyregexp"
 	"github.com/berth-oci/berth/kcl/syntax"
 )
 
 // scientific matches numbers that an argument gives as text.
-var scientific = regexp.MustCompile(`^[+-]?[0-9.]+[eE][+-]?[0-9]+$`)
+var scientific = lazyregexp.New(`^[+-]?[0-9.]+[eE][+-]?[0-9]+$`)
 
 // ParseArgument returns the value of an argument NAME=TEXT of a program: JSON,
 // or a constant of KCL; any other text is a str, and so is a number with an
@@ -22,7 +22,7 @@ func ParseArgument(text string) Value {
 	case "None", "Undefined":
 		return None{}
 	}
-	if !scientific.MatchString(strings.TrimSpace(text)) {
+	if !scientific().MatchString(strings.TrimSpace(text)) {
 		if v, err := decodeJSON(text); err == nil {
 			return v
 		}

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"io"
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/berth-oci/berth/internal/lazyregexp"
 	"github.com/berth-oci/berth/kcl/syntax"
 )
 
@@ -130,12 +130,12 @@ func (ev *evaluator) encodeJSON(v Value, enc encoding, at syntax.Range) string {
 
 // surrogates matches the escapes of a surrogate pair, of one half of it, and
 // any other escape.
-var surrogates = regexp.MustCompile(`\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\\.`)
+var surrogates = lazyregexp.New(`\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\\.`)
 
 // hasHalfPair reports whether the text escapes half a surrogate pair, which
 // stands for no character.
 func hasHalfPair(s string) bool {
-	return slices.ContainsFunc(surrogates.FindAllString(s, -1), func(m string) bool { return len(m) == len(`\ud800`) })
+	return slices.ContainsFunc(surrogates().FindAllString(s, -1), func(m string) bool { return len(m) == len(`\ud800`) })
 }
 
 // maxNesting is how deep JSON and YAML may nest.

@@ -1,11 +1,12 @@
 package eval
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/berth-oci/berth/internal/lazyregexp"
 )
 
 // timeText is a text that is read by a format, with what it has set so far.
@@ -184,11 +185,11 @@ func (t *timeText) named(field string, long bool, name func(int) string, n int) 
 	return false
 }
 
-var utcOffset = regexp.MustCompile(`^[+\-−]\d\d\s*:?\s*[0-5]\d`)
+var utcOffset = lazyregexp.New(`^[+\-−]\d\d\s*:?\s*[0-5]\d`)
 
 func (t *timeText) offset(minutesOptional bool) bool {
 	t.rest = strings.TrimLeftFunc(t.rest, unicode.IsSpace)
-	if m := utcOffset.FindString(t.rest); m != "" {
+	if m := utcOffset().FindString(t.rest); m != "" {
 		t.rest = t.rest[len(m):]
 		return true
 	}
@@ -199,7 +200,7 @@ func (t *timeText) offset(minutesOptional bool) bool {
 				return true
 			}
 		}
-		if len(t.rest) >= 3 && utcOffset.MatchString(t.rest[:3]+"00") {
+		if len(t.rest) >= 3 && utcOffset().MatchString(t.rest[:3]+"00") {
 			t.rest = t.rest[3:]
 			return true
 		}
@@ -285,10 +286,10 @@ func (t *timeText) isTime() bool {
 	return seconds || !fraction
 }
 
-var rfc3339 = regexp.MustCompile(`^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+\-−]\d\d:[0-5]\d)$`)
+var rfc3339 = lazyregexp.New(`^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+\-−]\d\d:[0-5]\d)$`)
 
 func isRFC3339(s string) bool {
-	m := rfc3339.FindStringSubmatch(s)
+	m := rfc3339().FindStringSubmatch(s)
 	if m == nil || !validTime(m[1], "%F") || !validTime(m[2], "%T") {
 		return false
 	}
@@ -297,12 +298,12 @@ func isRFC3339(s string) bool {
 }
 
 // duration matches an ISO 8601 duration, also one without any part.
-var duration = regexp.MustCompile(`^P(?:[\p{Nd}.]+Y)?(?:[\p{Nd}.]+M)?(?:[\p{Nd}.]+W)?(?:[\p{Nd}.]+D)?(T(?:[\p{Nd}.]+H)?(?:[\p{Nd}.]+M)?(?:[\p{Nd}.]+S)?)?$`)
+var duration = lazyregexp.New(`^P(?:[\p{Nd}.]+Y)?(?:[\p{Nd}.]+M)?(?:[\p{Nd}.]+W)?(?:[\p{Nd}.]+D)?(T(?:[\p{Nd}.]+H)?(?:[\p{Nd}.]+M)?(?:[\p{Nd}.]+S)?)?$`)
 
 // durationNumber matches a number that is none.
-var durationNumber = regexp.MustCompile(`\.[^\p{Nd}]|[^\p{Nd}]\.|\.\p{Nd}*\.`)
+var durationNumber = lazyregexp.New(`\.[^\p{Nd}]|[^\p{Nd}]\.|\.\p{Nd}*\.`)
 
 func isDuration(s string) bool {
-	m := duration.FindStringSubmatch(s)
-	return m != nil && s != "P" && m[1] != "T" && !durationNumber.MatchString(s)
+	m := duration().FindStringSubmatch(s)
+	return m != nil && s != "P" && m[1] != "T" && !durationNumber().MatchString(s)
 }

@@ -3,10 +3,11 @@ package eval
 import (
 	"fmt"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/berth-oci/berth/internal/lazyregexp"
 )
 
 // durationModule computes with durations such as 1d2h3m4.5s.
@@ -54,18 +55,18 @@ func (c *call) seconds(i int, name string) float64 {
 }
 
 // durationParts matches a duration, the larger units before the smaller.
-var durationParts = regexp.MustCompile(`^([0-9.]+d)*([0-9.]+h)*([0-9.]+m)*([0-9.]+s)*$`)
+var durationParts = lazyregexp.New(`^([0-9.]+d)*([0-9.]+h)*([0-9.]+m)*([0-9.]+s)*$`)
 
-var durationPart = regexp.MustCompile(`([0-9.]+)([dhms])`)
+var durationPart = lazyregexp.New(`([0-9.]+)([dhms])`)
 
 // parseDuration returns the seconds of a duration.
 func parseDuration(s string) (float64, bool) {
 	s = strings.TrimSpace(s)
-	if s == "" || !durationParts.MatchString(s) {
+	if s == "" || !durationParts().MatchString(s) {
 		return 0, false
 	}
 	total := 0.0
-	for _, part := range durationPart.FindAllStringSubmatch(s, -1) {
+	for _, part := range durationPart().FindAllStringSubmatch(s, -1) {
 		n, ok := parseFloat(part[1])
 		if !ok {
 			return 0, false
@@ -109,7 +110,7 @@ func durationSub(c *call) Value {
 func movedBy(sign float64) func(*call) Value {
 	return func(c *call) Value {
 		s, n := c.text(0, "dt"), sign*c.seconds(1, "d")
-		m := rfc3339.FindStringSubmatch(s)
+		m := rfc3339().FindStringSubmatch(s)
 		if !isRFC3339(s) || m == nil {
 			return c.errorf("%s is no date and time as RFC 3339 writes it", quote(s, '"'))
 		}

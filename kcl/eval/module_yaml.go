@@ -6,13 +6,13 @@ import (
 	"io"
 	"math"
 	"math/big"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/berth-oci/berth/internal/lazyregexp"
 	"github.com/berth-oci/berth/kcl/syntax"
 )
 
@@ -95,14 +95,14 @@ func yamlValidate(c *call) Value {
 
 // yamlVersion matches a directive that the parser does not know; versions 1.1
 // and 1.2 have the same syntax.
-var yamlVersion = regexp.MustCompile(`(?m)^(%YAML +)1\.2( *(?:#.*)?\r?)$`)
+var yamlVersion = lazyregexp.New(`(?m)^(%YAML +)1\.2( *(?:#.*)?\r?)$`)
 
 // yamlDocuments reads all documents of a text; an empty one has one, None.
 func (c *call) yamlDocuments(s string, viaJSON bool) ([]Value, error) {
 	if c.read(s, readSize/2); c.failed {
 		return []Value{bad{}}, nil
 	}
-	dec := yaml.NewDecoder(strings.NewReader(yamlVersion.ReplaceAllString(strings.TrimPrefix(s, "\ufeff"), "${1}1.1$2")))
+	dec := yaml.NewDecoder(strings.NewReader(yamlVersion().ReplaceAllString(strings.TrimPrefix(s, "\ufeff"), "${1}1.1$2")))
 	var docs []Value
 	for {
 		var node yaml.Node

@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/berth-oci/berth/internal/lazyregexp"
 	"github.com/berth-oci/berth/kcl/syntax"
 )
 
@@ -132,12 +132,12 @@ func printed(e *Entry, s *Schema) bool {
 	return ok
 }
 
-var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var identifier = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // keyLiteral writes a key of a dict or an attribute.
 func keyLiteral(key string) string {
 	switch {
-	case !identifier.MatchString(key):
+	case !identifier().MatchString(key):
 		return stringLiteral(key)
 	case syntax.IsReserved(key):
 		return "$" + key

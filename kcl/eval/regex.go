@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/lazyregexp"
 )
 
 func regexModule() map[string]func(*call) Value {
@@ -78,7 +79,7 @@ func (c *call) compiled(subject string) *pattern {
 		return nil
 	}
 	re, err := c.pattern(expr)
-	if err == nil && wordBoundary.MatchString(expr) && !isASCII(subject) {
+	if err == nil && wordBoundary().MatchString(expr) && !isASCII(subject) {
 		err = unsupported{`the word boundary \b in text that is not ASCII`, `spell out what may stand before and behind, as in (^|\W)`}
 	}
 	if err == nil {
@@ -97,7 +98,7 @@ func (c *call) compiled(subject string) *pattern {
 	return nil
 }
 
-var wordBoundary = regexp.MustCompile(`(?:^|[^\\])(?:\\\\)*\\[bB]`)
+var wordBoundary = lazyregexp.New(`(?:^|[^\\])(?:\\\\)*\\[bB]`)
 
 func isASCII(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) < 0

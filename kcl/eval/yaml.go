@@ -2,10 +2,11 @@ package eval
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/berth-oci/berth/internal/lazyregexp"
 )
 
 // WriteYAML writes a plain value (see Plain) as a block-style document that
@@ -19,7 +20,7 @@ func WriteYAML(b *strings.Builder, v any) {
 
 // blockHeader matches the last line but the text of an entry that is a literal
 // block.
-var blockHeader = regexp.MustCompile(`^( *).*: \|[+-]?$`)
+var blockHeader = lazyregexp.New(`^( *).*: \|[+-]?$`)
 
 // document returns a document without the line break at its end. That stays
 // where the line before the last one that is indented less begins a literal
@@ -34,7 +35,7 @@ func document(text string) string {
 		case indent == len(line): // empty
 		case last < 0:
 			last = indent
-		case indent < last && blockHeader.MatchString(line):
+		case indent < last && blockHeader().MatchString(line):
 			return text
 		case indent < last:
 			return stripped
