@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -11,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -94,7 +94,8 @@ func (d *Filesystem) GetContent(ctx context.Context, subPath string) ([]byte, er
 	return content, d.notFound(err, subPath)
 }
 
-// readFile is os.ReadFile.
+// readFile returns the content of a file, which is only ever replaced and so has the
+// size that it had. It takes no more memory than that: much of it is remembered.
 func readFile(name string) ([]byte, error) {
 	file, err := open(name, os.O_RDONLY, 0)
 	if err != nil {
@@ -105,10 +106,15 @@ func readFile(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var content bytes.Buffer
-	content.Grow(int(info.Size()) + bytes.MinRead)
-	_, err = content.ReadFrom(file)
-	return content.Bytes(), err
+	if info.IsDir() {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: syscall.EISDIR}
+	}
+	content := make([]byte, info.Size())
+	n, err := io.ReadFull(file, content)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) { // it became shorter
+		err = nil
+	}
+	return content[:n], err
 }
 
 // PutContent implements storagedriver.StorageDriver. After an error the old
@@ -200,20 +206,34 @@ func (d *Filesystem) List(ctx context.Context, subPath string) ([]string, error)
 	if err != nil {
 		return nil, err
 	}
-	entries, err := os.ReadDir(name)
+	names, err := readNames(name)
 	if errors.Is(err, syscall.ENOTDIR) { // it is not found, but not because nothing is there
 		return nil, errors.Join(d.notFound(err, subPath), err)
 	}
 	if err != nil {
 		return nil, d.notFound(err, subPath)
 	}
-	paths := make([]string, 0, len(entries))
-	for _, entry := range entries {
-		if subPath != "/" || entry.Name() != workDir {
-			paths = append(paths, path.Join(subPath, entry.Name()))
+	paths := names[:0]
+	above := strings.TrimSuffix(path.Clean(subPath), "/") + "/"
+	for _, name := range names {
+		if subPath != "/" || name != workDir {
+			paths = append(paths, above+name)
 		}
 	}
 	return paths, nil
+}
+
+// readNames returns what is in a directory, in byte order. os.ReadDir would make an
+// object of each, and there may be very many.
+func readNames(dir string) ([]string, error) {
+	file, err := open(dir, os.O_RDONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	names, err := file.Readdirnames(-1)
+	slices.Sort(names)
+	return names, err
 }
 
 // Move implements storagedriver.StorageDriver. What the file holds must have been

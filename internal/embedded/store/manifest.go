@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -365,16 +366,38 @@ func (s *Store) writeManifest(ctx context.Context, p Put, m parsed, canonical, n
 	return mended, nil
 }
 
+// lookInside is how long the content of a file that seems unchanged is believed to be:
+// a disk may rot without a word.
+const lookInside = time.Minute
+
+// inspected is a file whose content was right.
+type inspected struct {
+	size     int64
+	modified time.Time
+	at       time.Time // when it was looked at
+}
+
 // holds reports whether the storage has the content of a manifest, whole. What is
-// remembered of a disk may have rotted there.
+// remembered of a disk may be damaged there.
 func (s *Store) holds(ctx context.Context, canonical digest.Digest) bool {
-	var err error
-	if s.onDisk() {
-		_, _, err = s.load(ctx, canonical)
-	} else {
-		_, err = s.content(ctx, canonical)
+	if !s.onDisk() {
+		_, err := s.content(ctx, canonical)
+		return err == nil
 	}
-	return err == nil
+	info, err := s.driver.Stat(ctx, blobData(canonical))
+	if err != nil {
+		return false
+	}
+	now := inspected{info.Size(), info.ModTime(), time.Now()}
+	was, ok := s.inspected.Get(canonical)
+	if ok && was.size == now.size && was.modified.Equal(now.modified) && now.at.Sub(was.at) < lookInside {
+		return true
+	}
+	if _, _, err := s.load(ctx, canonical); err != nil {
+		return false
+	}
+	s.inspected.Add(canonical, now)
+	return true
 }
 
 // hasRevision fails unless a repository has a manifest, as holds does. That the

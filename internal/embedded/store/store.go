@@ -36,12 +36,13 @@ type Store struct {
 	collecting chan struct{} // full while garbage is collected
 	scrubbing  sync.Mutex
 
-	blobs     *lru.Cache[string, *knownBlob]      // by repository@digest
-	revisions *lru.Cache[string, digest.Digest]   // canonical digest, by repository@digest
-	manifests *lru.Cache[digest.Digest, Manifest] // small ones, by canonical digest
-	tagged    *lru.Cache[string, digest.Digest]   // by repository:tag
-	sizes     *lru.Cache[digest.Digest, int64]    // of blobs, as manifests have them, which name them by any digest
-	verdicts  *verdicts                           // on blobs that were doubted
+	blobs     *lru.Cache[string, *knownBlob]       // by repository@digest
+	revisions *lru.Cache[string, digest.Digest]    // canonical digest, by repository@digest
+	manifests *lru.Cache[digest.Digest, Manifest]  // small ones, by canonical digest
+	inspected *lru.Cache[digest.Digest, inspected] // files of manifests on a disk, by canonical digest
+	tagged    *lru.Cache[string, digest.Digest]    // by repository:tag
+	sizes     *lru.Cache[digest.Digest, int64]     // of blobs, as manifests have them, which name them by any digest
+	verdicts  *verdicts                            // on blobs that were doubted
 
 	// Where a cache is filled from storage, or storage changes, one of these is
 	// held: or a slow reader could put back what a writer has just replaced.
@@ -97,6 +98,7 @@ func New(driver storagedriver.StorageDriver, opts Options) *Store {
 		blobs:      cache[string, *knownBlob](cachedLinks),
 		revisions:  cache[string, digest.Digest](cachedLinks),
 		manifests:  cache[digest.Digest, Manifest](cachedManifests),
+		inspected:  cache[digest.Digest, inspected](cachedManifests),
 		tagged:     cache[string, digest.Digest](cachedLinks),
 		sizes:      cache[digest.Digest, int64](cachedLinks),
 		verdicts:   newVerdicts(),
