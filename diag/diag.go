@@ -11,7 +11,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/berth-oci/berth/internal/redact"
+	"github.com/berth-oci/berth/internal/base/redact"
 )
 
 // Severity says whether a diagnostic stops the command.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/berth-oci/berth/internal/redact"
+	"github.com/berth-oci/berth/internal/base/redact"
 )
 
 const (

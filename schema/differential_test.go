@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/berth-oci/berth/internal/load"
+	"github.com/berth-oci/berth/internal/config/load"
 	"github.com/berth-oci/berth/kcl/kcltest"
 	"github.com/berth-oci/berth/kcl/program"
 	"github.com/berth-oci/berth/kcl/syntax"

@@ -8,7 +8,7 @@ import (
 	"reflect"
 	"slices"
 
-	"github.com/berth-oci/berth/internal/redact"
+	"github.com/berth-oci/berth/internal/base/redact"
 )
 
 // URL is the value of an attribute that names a place on the network and may hold

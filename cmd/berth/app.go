@@ -9,10 +9,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/internal/artifact"
-	"github.com/berth-oci/berth/internal/engine"
-	"github.com/berth-oci/berth/internal/load"
-	"github.com/berth-oci/berth/internal/resolve"
+	"github.com/berth-oci/berth/internal/config/load"
+	"github.com/berth-oci/berth/internal/config/resolve"
+	"github.com/berth-oci/berth/internal/content/artifact"
+	"github.com/berth-oci/berth/internal/local/engine"
 )
 
 // app is what the commands share: streams and global flags. A command parses

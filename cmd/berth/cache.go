@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/internal/cache"
+	"github.com/berth-oci/berth/internal/content/cache"
 )
 
 func (a *app) cacheCommand() *cobra.Command {

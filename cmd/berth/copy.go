@@ -4,9 +4,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/internal/load"
-	"github.com/berth-oci/berth/internal/resolve"
-	"github.com/berth-oci/berth/internal/transfer"
+	"github.com/berth-oci/berth/internal/config/load"
+	"github.com/berth-oci/berth/internal/config/resolve"
+	"github.com/berth-oci/berth/internal/move/transfer"
 )
 
 func (a *app) copyCommand() *cobra.Command {

@@ -7,10 +7,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/internal/engine"
-	"github.com/berth-oci/berth/internal/load"
-	"github.com/berth-oci/berth/internal/product"
-	"github.com/berth-oci/berth/internal/resolve"
+	"github.com/berth-oci/berth/internal/config/load"
+	"github.com/berth-oci/berth/internal/config/resolve"
+	"github.com/berth-oci/berth/internal/local/engine"
+	"github.com/berth-oci/berth/internal/local/launch"
 )
 
 func (a *app) downCommand() *cobra.Command {
@@ -51,7 +51,7 @@ func (a *app) localTarget() (*resolve.Target, *load.Config, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return target, config, product.Local(target)
+	return target, config, launch.Local(target)
 }
 
 // leftTarget is localTarget for commands that look at a registry or stop it,
@@ -66,7 +66,7 @@ func (a *app) leftTarget() (*resolve.Target, *load.Config, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		return target, config, product.Local(target)
+		return target, config, launch.Local(target)
 	}
 	enabled := *config.Registry
 	enabled.Deployment = "local"

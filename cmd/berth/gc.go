@@ -7,8 +7,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/internal/embedded/keeper"
-	"github.com/berth-oci/berth/internal/embedded/store"
+	"github.com/berth-oci/berth/internal/local/embedded/keeper"
+	"github.com/berth-oci/berth/internal/local/embedded/store"
 )
 
 // gcOptions are the flags of gc.

@@ -5,7 +5,7 @@ import (
 	"io"
 	"testing"
 
-	"github.com/berth-oci/berth/internal/embedded/store"
+	"github.com/berth-oci/berth/internal/local/embedded/store"
 )
 
 // A pager that nobody scrolls does not keep a collection from being stopped.

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/internal/starter"
+	"github.com/berth-oci/berth/internal/config/starter"
 )
 
 func (a *app) initCommand() *cobra.Command {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/berth-oci/berth/internal/transfer"
+	"github.com/berth-oci/berth/internal/move/transfer"
 )
 
 func (a *app) inspectCommand() *cobra.Command {

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/internal/atomicfile"
+	"github.com/berth-oci/berth/internal/base/atomicfile"
 	"github.com/berth-oci/berth/kcl"
 )
 

@@ -7,12 +7,12 @@ import (
 	"log/slog"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/internal/embedded"
-	"github.com/berth-oci/berth/internal/embedded/keeper"
-	"github.com/berth-oci/berth/internal/engine"
-	"github.com/berth-oci/berth/internal/load"
-	"github.com/berth-oci/berth/internal/product"
-	"github.com/berth-oci/berth/internal/resolve"
+	"github.com/berth-oci/berth/internal/config/load"
+	"github.com/berth-oci/berth/internal/config/resolve"
+	"github.com/berth-oci/berth/internal/local/embedded"
+	"github.com/berth-oci/berth/internal/local/embedded/keeper"
+	"github.com/berth-oci/berth/internal/local/engine"
+	"github.com/berth-oci/berth/internal/local/launch"
 )
 
 // keep calls work with the store of the local registry: of the running one, or
@@ -40,9 +40,9 @@ func (a *app) keep(ctx context.Context, task string, t *resolve.Target, config *
 	}
 	if t.Type != "distribution" {
 		return t.Fault(diag.Unsupported, "type", "berth %s works on the built-in registry, and type is %s", task, t.Type).
-			WithHint("it works on berth up --engine %s while that runs; %s looks after its own storage", product.Embedded, t.Type)
+			WithHint("it works on berth up --engine %s while that runs; %s looks after its own storage", launch.Embedded, t.Type)
 	}
-	u, err := unit(t, config, product.Embedded)
+	u, err := unit(t, config, launch.Embedded)
 	if err != nil {
 		return err
 	}

@@ -23,11 +23,11 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/berth-oci/berth/internal/embedded/api"
-	"github.com/berth-oci/berth/internal/embedded/storage"
-	"github.com/berth-oci/berth/internal/embedded/store"
-	"github.com/berth-oci/berth/internal/testtool"
-	"github.com/berth-oci/berth/internal/testtool/liar"
+	"github.com/berth-oci/berth/internal/base/testtool"
+	"github.com/berth-oci/berth/internal/base/testtool/liar"
+	"github.com/berth-oci/berth/internal/local/embedded/api"
+	"github.com/berth-oci/berth/internal/local/embedded/storage"
+	"github.com/berth-oci/berth/internal/local/embedded/store"
 )
 
 // TestLiar runs every command that speaks to a registry against every lie that one

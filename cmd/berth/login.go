@@ -11,10 +11,10 @@ import (
 	"golang.org/x/term"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/internal/artifact"
-	"github.com/berth-oci/berth/internal/credential"
-	"github.com/berth-oci/berth/internal/resolve"
-	"github.com/berth-oci/berth/internal/transport"
+	"github.com/berth-oci/berth/internal/client/credential"
+	"github.com/berth-oci/berth/internal/client/transport"
+	"github.com/berth-oci/berth/internal/config/resolve"
+	"github.com/berth-oci/berth/internal/content/artifact"
 )
 
 // loginOptions are the flags of login.

@@ -3,8 +3,8 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/berth-oci/berth/internal/credential"
-	"github.com/berth-oci/berth/internal/transport"
+	"github.com/berth-oci/berth/internal/client/credential"
+	"github.com/berth-oci/berth/internal/client/transport"
 )
 
 func (a *app) logoutCommand() *cobra.Command {

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/berth-oci/berth/internal/engine"
+	"github.com/berth-oci/berth/internal/local/engine"
 )
 
 func (a *app) logsCommand() *cobra.Command {

@@ -4,8 +4,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/internal/artifact"
-	"github.com/berth-oci/berth/internal/transfer"
+	"github.com/berth-oci/berth/internal/content/artifact"
+	"github.com/berth-oci/berth/internal/move/transfer"
 )
 
 func (a *app) lsCommand() *cobra.Command {

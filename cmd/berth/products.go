@@ -4,17 +4,17 @@ import (
 	"errors"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/internal/engine"
-	"github.com/berth-oci/berth/internal/load"
-	"github.com/berth-oci/berth/internal/product"
-	"github.com/berth-oci/berth/internal/product/distribution"
-	"github.com/berth-oci/berth/internal/product/zot"
-	"github.com/berth-oci/berth/internal/resolve"
+	"github.com/berth-oci/berth/internal/config/load"
+	"github.com/berth-oci/berth/internal/config/resolve"
+	"github.com/berth-oci/berth/internal/local/engine"
+	"github.com/berth-oci/berth/internal/local/launch"
+	"github.com/berth-oci/berth/internal/local/launch/distribution"
+	"github.com/berth-oci/berth/internal/local/launch/zot"
 )
 
 // products lists every registry that berth knows.
-func products() []product.Product {
-	return []product.Product{
+func products() []launch.Product {
+	return []launch.Product{
 		distribution.Product(),
 		zot.Product(),
 		{Name: "harbor"},
@@ -36,7 +36,7 @@ func placed(t *resolve.Target, err error) error {
 // unit makes what the engine runs for a target; engineName is the value of
 // --engine.
 func unit(t *resolve.Target, config *load.Config, engineName string) (engine.Unit, error) {
-	p, err := product.Select(products(), t, engineName)
+	p, err := launch.Select(products(), t, engineName)
 	if err != nil {
 		return engine.Unit{}, err
 	}

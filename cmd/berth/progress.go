@@ -11,7 +11,7 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/internal/transfer"
+	"github.com/berth-oci/berth/internal/move/transfer"
 )
 
 // jsonl is the format in which every event is a line of JSON, the result the

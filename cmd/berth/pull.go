@@ -6,10 +6,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/internal/artifact"
-	"github.com/berth-oci/berth/internal/lockfile"
-	"github.com/berth-oci/berth/internal/resolve"
-	"github.com/berth-oci/berth/internal/transfer"
+	"github.com/berth-oci/berth/internal/config/resolve"
+	"github.com/berth-oci/berth/internal/content/artifact"
+	"github.com/berth-oci/berth/internal/content/lockfile"
+	"github.com/berth-oci/berth/internal/move/transfer"
 )
 
 // pullFlags are the flags of pull that need work before they are options.

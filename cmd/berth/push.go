@@ -4,10 +4,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/internal/artifact"
-	"github.com/berth-oci/berth/internal/product"
-	"github.com/berth-oci/berth/internal/resolve"
-	"github.com/berth-oci/berth/internal/transfer"
+	"github.com/berth-oci/berth/internal/config/resolve"
+	"github.com/berth-oci/berth/internal/content/artifact"
+	"github.com/berth-oci/berth/internal/local/launch"
+	"github.com/berth-oci/berth/internal/move/transfer"
 )
 
 // pushFlags are the flags of push that need work before they are options.
@@ -49,7 +49,7 @@ func (a *app) pushCommand() *cobra.Command {
 			if err := a.ensureUp(cmd.Context(), target, config); err != nil {
 				return err
 			}
-			a.notes(product.PushNotes(target))
+			a.notes(launch.PushNotes(target))
 			opts.Path = args[1]
 			p := a.progress(o.format)
 			opts.Events = p.event

@@ -6,8 +6,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/internal/jsonschema"
-	"github.com/berth-oci/berth/internal/load"
+	"github.com/berth-oci/berth/internal/config/jsonschema"
+	"github.com/berth-oci/berth/internal/config/load"
 	"github.com/berth-oci/berth/schema"
 )
 

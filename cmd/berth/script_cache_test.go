@@ -13,7 +13,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/berth-oci/berth/internal/cache"
+	"github.com/berth-oci/berth/internal/content/cache"
 )
 
 // cached is a script command: it puts a file into the cache in a directory, as a

@@ -18,7 +18,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/internal/artifact"
+	"github.com/berth-oci/berth/internal/content/artifact"
 )
 
 // evil returns a field's name in what a terminal would obey: colours and titles, by

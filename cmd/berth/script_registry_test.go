@@ -15,7 +15,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/berth-oci/berth/internal/testtool"
+	"github.com/berth-oci/berth/internal/base/testtool"
 )
 
 // registry is a script command, see script_test.go.

@@ -17,7 +17,7 @@ import (
 	"github.com/gofrs/flock"
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/berth-oci/berth/internal/testtool"
+	"github.com/berth-oci/berth/internal/base/testtool"
 )
 
 // The scripts in testdata/script run the real program. Beside testscript's own

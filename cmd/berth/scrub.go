@@ -11,11 +11,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/internal/artifact"
-	"github.com/berth-oci/berth/internal/embedded/keeper"
-	"github.com/berth-oci/berth/internal/embedded/store"
-	"github.com/berth-oci/berth/internal/resolve"
-	"github.com/berth-oci/berth/internal/transfer"
+	"github.com/berth-oci/berth/internal/config/resolve"
+	"github.com/berth-oci/berth/internal/content/artifact"
+	"github.com/berth-oci/berth/internal/local/embedded/keeper"
+	"github.com/berth-oci/berth/internal/local/embedded/store"
+	"github.com/berth-oci/berth/internal/move/transfer"
 )
 
 func (a *app) scrubCommand() *cobra.Command {

@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/berth-oci/berth/internal/embedded"
-	"github.com/berth-oci/berth/internal/engine"
+	"github.com/berth-oci/berth/internal/local/embedded"
+	"github.com/berth-oci/berth/internal/local/engine"
 )
 
 func (a *app) serveCommand() *cobra.Command {

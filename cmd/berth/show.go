@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/berth-oci/berth/internal/load"
+	"github.com/berth-oci/berth/internal/config/load"
 	"github.com/berth-oci/berth/kcl/eval"
 )
 

@@ -9,11 +9,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/internal/engine"
-	"github.com/berth-oci/berth/internal/load"
-	"github.com/berth-oci/berth/internal/product"
-	"github.com/berth-oci/berth/internal/product/distribution"
-	"github.com/berth-oci/berth/internal/resolve"
+	"github.com/berth-oci/berth/internal/config/load"
+	"github.com/berth-oci/berth/internal/config/resolve"
+	"github.com/berth-oci/berth/internal/local/engine"
+	"github.com/berth-oci/berth/internal/local/launch"
+	"github.com/berth-oci/berth/internal/local/launch/distribution"
 )
 
 // upTimeout is how long a start may take: seconds on a busy machine.
@@ -95,13 +95,13 @@ func (a *app) up(ctx context.Context, t *resolve.Target, config *load.Config, op
 
 // upNotes says what the registry that was started does not do.
 func (a *app) upNotes(t *resolve.Target, config *load.Config, u engine.Unit, engineName string) {
-	caps := product.Find(products(), product.Embedded).Caps
+	caps := launch.Find(products(), launch.Embedded).Caps
 	if u.Program != "" {
 		caps = distribution.Program()
 	}
 	a.notes(caps.Notes(t, config.Given))
 	if engineName != "" {
-		for _, line := range product.Find(products(), t.Type).Differs {
+		for _, line := range launch.Find(products(), t.Type).Differs {
 			a.note("note: standing in for %s: %s", t.Type, line)
 		}
 	}

@@ -5,7 +5,7 @@ import (
 
 	goccy "github.com/goccy/go-yaml"
 
-	"github.com/berth-oci/berth/internal/lazyregexp"
+	"github.com/berth-oci/berth/internal/base/lazyregexp"
 	"github.com/berth-oci/berth/kcl/syntax"
 )
 

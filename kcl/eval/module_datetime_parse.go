@@ -6,7 +6,7 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/berth-oci/berth/internal/lazyregexp"
+	"github.com/berth-oci/berth/internal/base/lazyregexp"
 )
 
 // timeText is a text that is read by a format, with what it has set so far.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/berth-oci/berth/internal/lazyregexp"
+	"github.com/berth-oci/berth/internal/base/lazyregexp"
 )
 
 // durationModule computes with durations such as 1d2h3m4.5s.

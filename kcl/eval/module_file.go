@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/internal/regular"
+	"github.com/berth-oci/berth/internal/base/regular"
 	"github.com/berth-oci/berth/kcl/program"
 )
 

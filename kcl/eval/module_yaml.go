@@ -12,7 +12,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/berth-oci/berth/internal/lazyregexp"
+	"github.com/berth-oci/berth/internal/base/lazyregexp"
 	"github.com/berth-oci/berth/kcl/syntax"
 )
 

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/internal/lazyregexp"
+	"github.com/berth-oci/berth/internal/base/lazyregexp"
 )
 
 func regexModule() map[string]func(*call) Value {

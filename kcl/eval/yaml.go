@@ -6,7 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/berth-oci/berth/internal/lazyregexp"
+	"github.com/berth-oci/berth/internal/base/lazyregexp"
 )
 
 // WriteYAML writes a plain value (see Plain) as a block-style document that

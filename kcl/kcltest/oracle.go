@@ -9,7 +9,7 @@ import (
 	"os/exec"
 	"testing"
 
-	"github.com/berth-oci/berth/internal/testtool"
+	"github.com/berth-oci/berth/internal/base/testtool"
 )
 
 // Python names the environment variable that holds a Python interpreter which

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/internal/regular"
+	"github.com/berth-oci/berth/internal/base/regular"
 	"github.com/berth-oci/berth/kcl/syntax"
 )
 

@@ -11,7 +11,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/internal/yaml"
+	"github.com/berth-oci/berth/internal/base/yaml"
 	"github.com/berth-oci/berth/kcl/syntax"
 )
 

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/internal/regular"
+	"github.com/berth-oci/berth/internal/base/regular"
 )
 
 // maxEntries bounds the directories of a program.
