@@ -16,7 +16,6 @@ import (
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/base/oci"
-	"github.com/berth-oci/berth/internal/base/referrers"
 )
 
 // manifestOf makes a manifest that a name tells from others.
@@ -211,21 +210,21 @@ func TestReferrersTag(t *testing.T) {
 		t.Errorf("an entry says too little: %+v", list[0])
 	}
 	// Again: nothing new in the list.
-	before := len(f.requests("PUT", referrers.Tag(subject.Digest)))
+	before := len(f.requests("PUT", oci.ReferrersTag(subject.Digest)))
 	again, againData := manifestOf("referrer 0", &subject)
 	if err := r.PutManifest(t.Context(), again, againData); err != nil {
 		t.Error(err)
 	}
-	f.wantRequests(t, before, "PUT", referrers.Tag(subject.Digest))
+	f.wantRequests(t, before, "PUT", oci.ReferrersTag(subject.Digest))
 
 	// Another client replaces the list right after this one wrote it.
 	late, lateData := manifestOf("late", &subject)
-	old := f.manifests[referrers.Tag(subject.Digest)]
+	old := f.manifests[oci.ReferrersTag(subject.Digest)]
 	var once sync.Once
-	f.hook = after(1, 1, "GET", referrers.Tag(subject.Digest), func(w http.ResponseWriter, req *http.Request) {
+	f.hook = after(1, 1, "GET", oci.ReferrersTag(subject.Digest), func(w http.ResponseWriter, req *http.Request) {
 		once.Do(func() {
 			f.mu.Lock()
-			f.manifests[referrers.Tag(subject.Digest)] = old
+			f.manifests[oci.ReferrersTag(subject.Digest)] = old
 			f.mu.Unlock()
 		})
 		f.serve(w, req)

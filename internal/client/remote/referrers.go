@@ -14,7 +14,6 @@ import (
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/base/oci"
-	"github.com/berth-oci/berth/internal/base/referrers"
 )
 
 // What the list of one subject's referrers may have in all.
@@ -71,13 +70,13 @@ func noReferrersAPI(header http.Header, err error) bool {
 // otherwise.
 func badReferrers(subject digest.Digest, err error) error {
 	return diag.Errorf(diag.BadArtifact, "the registry's list of what refers to %s: %w", subject, err).
-		WithHint("delete the tag %s, if there is one, and attach again what refers to it", referrers.Tag(subject))
+		WithHint("delete the tag %s, if there is one, and attach again what refers to it", oci.ReferrersTag(subject))
 }
 
 // referrersTag returns the list that a tag leads to: an empty one where there is
 // no such tag, or it is that of something else.
 func (r *Repository) referrersTag(ctx context.Context, d digest.Digest) (*ocispec.Index, error) {
-	desc, data, err := r.Get(ctx, referrers.Tag(d))
+	desc, data, err := r.Get(ctx, oci.ReferrersTag(d))
 	switch {
 	case Missing(err):
 		return &ocispec.Index{}, nil
@@ -91,7 +90,7 @@ func (r *Repository) referrersTag(ctx context.Context, d digest.Digest) (*ocispe
 	case err != nil:
 		return nil, badReferrers(d, err)
 	case len(m.Manifests) > maxReferrers:
-		return nil, tooMany(r.url("manifests", referrers.Tag(d)))
+		return nil, tooMany(r.url("manifests", oci.ReferrersTag(d)))
 	}
 	return m.Index(), nil
 }
@@ -136,7 +135,7 @@ func (r *Repository) referTo(ctx context.Context, d ocispec.Descriptor, data []b
 		return nil
 	}
 	entry := ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: int64(len(data)), ArtifactType: manifest.Kind(), Annotations: manifest.Annotations}
-	tag := referrers.Tag(manifest.Subject.Digest)
+	tag := oci.ReferrersTag(manifest.Subject.Digest)
 	defer r.referring.lock(r.name + ":" + tag)()
 	for range maxRaces {
 		index, err := r.referrersTag(ctx, manifest.Subject.Digest)

@@ -16,7 +16,6 @@ import (
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/base/oci"
-	"github.com/berth-oci/berth/internal/base/referrers"
 	"github.com/berth-oci/berth/internal/base/strictjson"
 )
 
@@ -262,6 +261,6 @@ func encodeIndex(path string, index *ocispec.Index) ([]byte, error) {
 
 // isList reports whether a tag is that of a list of referrers.
 func isList(tag string) bool {
-	_, ending, ok := referrers.Split(tag)
+	_, ending, ok := oci.SplitReferrersTag(tag)
 	return ok && ending == ""
 }

@@ -14,7 +14,6 @@ import (
 
 	"github.com/berth-oci/berth/diag"
 	"github.com/berth-oci/berth/internal/base/oci"
-	"github.com/berth-oci/berth/internal/base/referrers"
 )
 
 // Tags returns the tags, sorted; a full name instead where several artifacts
@@ -228,7 +227,7 @@ func (l *Layout) addReferrers(ctx context.Context, subject digest.Digest, list *
 		}
 		list.add(ocispec.Descriptor{MediaType: r.MediaType, Digest: r.Digest, Size: r.Size, ArtifactType: m.Kind(), Annotations: m.Annotations})
 	}
-	for _, index := range l.entries.lookup(referrers.Tag(subject)) {
+	for _, index := range l.entries.lookup(oci.ReferrersTag(subject)) {
 		data, err := l.Manifest(ctx, index)
 		if err != nil {
 			return err

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/internal/base/referrers"
+	"github.com/berth-oci/berth/internal/base/oci"
 	"github.com/berth-oci/berth/internal/client/remote"
 	"github.com/berth-oci/berth/internal/config/resolve"
 )
@@ -222,7 +222,7 @@ func (s *copySource) beside(ctx context.Context, d digest.Digest) ([]string, err
 		companions := map[string][]string{}
 		err := s.session.Tags(ctx, remote.Page{}, func(page []string) error {
 			for _, tag := range page {
-				if subject, ending, ok := referrers.Split(tag); ok && ending != "" {
+				if subject, ending, ok := oci.SplitReferrersTag(tag); ok && ending != "" {
 					companions[subject] = append(companions[subject], tag)
 				}
 			}
@@ -233,5 +233,5 @@ func (s *copySource) beside(ctx context.Context, d digest.Digest) ([]string, err
 		}
 		s.companions = companions
 	}
-	return s.companions[referrers.Tag(d)], nil
+	return s.companions[oci.ReferrersTag(d)], nil
 }

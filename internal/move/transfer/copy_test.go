@@ -16,7 +16,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/internal/base/referrers"
+	"github.com/berth-oci/berth/internal/base/oci"
 	"github.com/berth-oci/berth/internal/base/testtool"
 	"github.com/berth-oci/berth/internal/config/resolve"
 	"github.com/berth-oci/berth/internal/content/artifact"
@@ -210,9 +210,9 @@ func TestReferrersInACircle(t *testing.T) {
 		}
 		// No digest can be its own, but the list of a list may have the list.
 		list := src.index(root)
-		src.upload(t, from, "ext/a", list, referrers.Tag(root.Digest))
+		src.upload(t, from, "ext/a", list, oci.ReferrersTag(root.Digest))
 		back := src.index(list, root)
-		src.upload(t, from, "ext/a", back, referrers.Tag(list.Digest))
+		src.upload(t, from, "ext/a", back, oci.ReferrersTag(list.Digest))
 		if list, err := s.Referrers(t.Context(), root); err != nil || len(list) != 1 {
 			t.Fatalf("%v (%v)", list, err)
 		}
@@ -289,7 +289,7 @@ func TestTagOfReferrer(t *testing.T) {
 func TestCompanionsUnderThePolicy(t *testing.T) {
 	src := newStore()
 	root, mine, theirs := src.image(nil, src.blob("layer")), src.image(nil, src.blob("mine")), src.image(nil, src.blob("theirs"))
-	tag := referrers.Tag(root.Digest) + ".sig"
+	tag := oci.ReferrersTag(root.Digest) + ".sig"
 	from, to := targetOf(t, testtool.Registry(t.Context())), targetOf(t, testtool.Registry(t.Context()))
 	src.upload(t, from, "ext/a", root, "1")
 	src.upload(t, from, "ext/a", mine, tag)
@@ -376,7 +376,7 @@ func TestReferrerIsListedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	empty := src.index()
-	src.upload(t, to, "ext/b", empty, referrers.Tag(root.Digest))
+	src.upload(t, to, "ext/b", empty, oci.ReferrersTag(root.Digest))
 	if list, err := s.Referrers(t.Context(), root); err != nil || len(list) > 0 {
 		t.Fatalf("%v (%v)", list, err)
 	}

@@ -8,7 +8,6 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-oci/berth/internal/base/oci"
-	"github.com/berth-oci/berth/internal/base/referrers"
 	"github.com/berth-oci/berth/internal/client/remote"
 	"github.com/berth-oci/berth/internal/config/resolve"
 	"github.com/berth-oci/berth/internal/content/artifact"
@@ -117,7 +116,7 @@ func (s *session) beside(ctx context.Context, d digest.Digest) (list []Referrer,
 		return nil, err
 	}
 	for _, tag := range tags {
-		if subject, ending, ok := referrers.Split(tag); !ok || subject != referrers.Tag(d) || ending == "" {
+		if subject, ending, ok := oci.SplitReferrersTag(tag); !ok || subject != oci.ReferrersTag(d) || ending == "" {
 			continue
 		}
 		found, err := s.describe(ctx, tag)

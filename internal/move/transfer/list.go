@@ -13,7 +13,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"github.com/berth-oci/berth/diag"
-	"github.com/berth-oci/berth/internal/base/referrers"
+	"github.com/berth-oci/berth/internal/base/oci"
 	"github.com/berth-oci/berth/internal/client/remote"
 	"github.com/berth-oci/berth/internal/config/resolve"
 	"github.com/berth-oci/berth/internal/content/artifact"
@@ -145,7 +145,7 @@ func Tags(ctx context.Context, t *resolve.Target, ref artifact.Ref, opts ListOpt
 }
 
 func isReferrersTag(tag string) bool {
-	_, _, ok := referrers.Split(tag)
+	_, _, ok := oci.SplitReferrersTag(tag)
 	return ok
 }
 
