@@ -71,7 +71,7 @@ func descriptor(r *strictjson.Reader) (d v1.Descriptor) {
 		case "annotations":
 			d.Annotations = annotations(r)
 		case "data":
-			d.Data = bytes(r)
+			d.Data = base64Bytes(r)
 		case "platform":
 			d.Platform = platform(r)
 		case "artifactType":
@@ -121,7 +121,7 @@ func annotations(r *strictjson.Reader) map[string]string {
 	return m
 }
 
-func bytes(r *strictjson.Reader) []byte {
+func base64Bytes(r *strictjson.Reader) []byte {
 	b, err := base64.StdEncoding.DecodeString(r.String())
 	if err != nil {
 		r.Fail("the data of a descriptor: %w", err)

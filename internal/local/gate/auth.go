@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/berth-oci/berth/internal/base/access"
+	"github.com/berth-oci/berth/internal/base/oci"
 )
 
 // Credentials says who may use a registry. Without either file everyone may.
@@ -97,7 +98,7 @@ func (a *auth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		a.log.Warn("login given up", "user", a.shown(claimed), "client", from.named, "error", err)
 		w.Header().Set("Retry-After", "5")
-		refuse(w, http.StatusTooManyRequests, codeTooMany, "too many logins at once")
+		refuse(w, http.StatusTooManyRequests, oci.CodeTooMany, "too many logins at once")
 	case name == "":
 		a.log.Warn("login failed", "user", a.shown(claimed), "client", from.named)
 		message := "the credentials are wrong"
@@ -167,5 +168,5 @@ func (a *auth) shown(claimed string) string {
 
 func (a *auth) unauthorized(w http.ResponseWriter, message string) {
 	w.Header().Set("WWW-Authenticate", a.challenge)
-	refuse(w, http.StatusUnauthorized, codeUnauthorized, message)
+	refuse(w, http.StatusUnauthorized, oci.CodeUnauthorized, message)
 }

@@ -3,6 +3,8 @@ package gate
 import (
 	"net/http"
 	"strings"
+
+	"github.com/berth-oci/berth/internal/base/oci"
 )
 
 // Bounds on a request. The spec's names have 255 bytes at most, and nothing but
@@ -23,16 +25,16 @@ const (
 func Limits(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if len(r.RequestURI) > maxURL || len(r.URL.Path) > maxURL {
-			refuse(w, http.StatusRequestURITooLong, codeNameInvalid, "the URL is too long")
+			refuse(w, http.StatusRequestURITooLong, oci.CodeNameInvalid, "the URL is too long")
 			return
 		}
 		if fault := pathFault(r.URL.Path, r.URL.RawPath); fault != "" {
-			refuse(w, http.StatusBadRequest, codeNameInvalid, fault)
+			refuse(w, http.StatusBadRequest, oci.CodeNameInvalid, fault)
 			return
 		}
 		if r.Body != nil && r.Body != http.NoBody && !takesBody(r) {
 			if r.ContentLength > maxBody {
-				refuse(w, http.StatusRequestEntityTooLarge, codeSizeInvalid, "this request takes no body")
+				refuse(w, http.StatusRequestEntityTooLarge, oci.CodeSizeInvalid, "this request takes no body")
 				return
 			}
 			r.Body = http.MaxBytesReader(w, r.Body, maxBody)

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/berth-oci/berth/internal/base/oci"
 )
 
 // How long an answer of readiness holds, and how long it may take to find.
@@ -42,7 +44,7 @@ func Probes(next http.Handler, ready func(context.Context) error) http.Handler {
 func answerProbe(w http.ResponseWriter, r *http.Request, fault error) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
-		refuse(w, http.StatusMethodNotAllowed, codeUnsupported, "a probe is read with GET or HEAD")
+		refuse(w, http.StatusMethodNotAllowed, oci.CodeUnsupported, "a probe is read with GET or HEAD")
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")

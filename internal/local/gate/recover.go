@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+
+	"github.com/berth-oci/berth/internal/base/oci"
 )
 
 // Recover turns a panic of a handler into a 500, and logs it with its stack.
@@ -27,7 +29,7 @@ func Recover(next http.Handler, log *slog.Logger) http.Handler {
 			if rec.status != 0 {
 				panic(http.ErrAbortHandler)
 			}
-			refuse(rec, http.StatusInternalServerError, codeUnknown, "the registry failed; its log says why")
+			refuse(rec, http.StatusInternalServerError, oci.CodeUnknown, "the registry failed; its log says why")
 		}()
 		next.ServeHTTP(rec, r)
 	})

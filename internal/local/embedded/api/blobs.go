@@ -10,6 +10,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/berth-oci/berth/internal/base/oci"
 	"github.com/berth-oci/berth/internal/local/embedded/store"
 )
 
@@ -288,7 +289,7 @@ func rangeStart(r *http.Request) (int64, error) {
 	if value == "" {
 		return -1, nil
 	}
-	bad := &httpError{http.StatusRequestedRangeNotSatisfiable, string(store.BlobUploadInvalid), "the Content-Range is not two numbers, as 0-1023, with as many bytes as the body"}
+	bad := &httpError{http.StatusRequestedRangeNotSatisfiable, oci.CodeBlobUploadInvalid, "the Content-Range is not two numbers, as 0-1023, with as many bytes as the body"}
 	// As the specification has it, and as RFC 9110 does.
 	value = strings.TrimPrefix(value, "bytes ")
 	value, _, _ = strings.Cut(value, "/")

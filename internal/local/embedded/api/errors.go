@@ -8,36 +8,37 @@ import (
 	"strconv"
 	"syscall"
 
+	"github.com/berth-oci/berth/internal/base/oci"
 	"github.com/berth-oci/berth/internal/local/embedded/store"
 )
 
 // httpError is an answer other than what was asked for.
 type httpError struct {
 	status  int
-	code    string
+	code    oci.Code
 	message string
 }
 
 func (e *httpError) Error() string { return e.message }
 
-var notFound = &httpError{http.StatusNotFound, "UNSUPPORTED", "the registry has no such route: its API begins with /v2/"}
+var notFound = &httpError{http.StatusNotFound, oci.CodeUnsupported, "the registry has no such route: its API begins with /v2/"}
 
-func badRequest(code, message string) *httpError {
+func badRequest(code oci.Code, message string) *httpError {
 	return &httpError{http.StatusBadRequest, code, message}
 }
 
 // statusOf has the codes that do not mean 400.
-func statusOf(code store.Code) int {
+func statusOf(code oci.Code) int {
 	switch code {
-	case store.BlobUnknown, store.BlobUploadUnknown, store.ManifestUnknown, store.NameUnknown:
+	case oci.CodeBlobUnknown, oci.CodeBlobUploadUnknown, oci.CodeManifestUnknown, oci.CodeNameUnknown:
 		return http.StatusNotFound
-	case store.BlobUploadInvalid:
+	case oci.CodeBlobUploadInvalid:
 		return http.StatusRequestedRangeNotSatisfiable
-	case store.SizeInvalid:
+	case oci.CodeSizeInvalid:
 		return http.StatusRequestEntityTooLarge
-	case store.Denied:
+	case oci.CodeDenied:
 		return http.StatusPreconditionFailed
-	case store.TooMany:
+	case oci.CodeTooMany:
 		return http.StatusTooManyRequests
 	}
 	return http.StatusBadRequest
@@ -51,28 +52,28 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var answer *httpError
 	switch {
 	case errors.As(err, &told):
-		if told.Code == store.TooMany {
+		if told.Code == oci.CodeTooMany {
 			w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 		}
-		writeError(w, r, statusOf(told.Code), string(told.Code), told.Message, told.Detail)
+		writeError(w, r, statusOf(told.Code), told.Code, told.Message, told.Detail)
 		return
 	case errors.As(err, &answer):
 		writeError(w, r, answer.status, answer.code, answer.message, nil)
 		return
 	case r.Context().Err() != nil || errors.Is(err, context.Canceled):
 		// Nobody is there to read it.
-		writeError(w, r, http.StatusBadRequest, "UNKNOWN", "the client went away", nil)
+		writeError(w, r, http.StatusBadRequest, oci.CodeUnknown, "the client went away", nil)
 		return
 	}
 	h.Log.Error("the storage failed", "method", r.Method, "path", r.URL.Path, "error", err)
 	switch {
 	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
-		writeError(w, r, http.StatusInsufficientStorage, "DENIED", "the registry's storage is full: nothing can be pushed until space is freed", nil)
+		writeError(w, r, http.StatusInsufficientStorage, oci.CodeDenied, "the registry's storage is full: nothing can be pushed until space is freed", nil)
 	case errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.EPERM):
-		writeError(w, r, http.StatusInternalServerError, "DENIED", "the registry may not write to its storage; its log says more", nil)
+		writeError(w, r, http.StatusInternalServerError, oci.CodeDenied, "the registry may not write to its storage; its log says more", nil)
 	default:
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
-		writeError(w, r, http.StatusServiceUnavailable, "UNAVAILABLE", "the registry's storage failed or cannot be reached; its log says more", nil)
+		writeError(w, r, http.StatusServiceUnavailable, oci.CodeUnavailable, "the registry's storage failed or cannot be reached; its log says more", nil)
 	}
 }
 
@@ -82,18 +83,11 @@ const retryAfter = 5
 // refuse answers 405.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, allow string) {
 	w.Header().Set("Allow", allow)
-	h.fail(w, r, &httpError{http.StatusMethodNotAllowed, "UNSUPPORTED", r.Method + " is not supported here"})
+	h.fail(w, r, &httpError{http.StatusMethodNotAllowed, oci.CodeUnsupported, r.Method + " is not supported here"})
 }
 
-func writeError(w http.ResponseWriter, r *http.Request, status int, code, message string, detail any) {
-	type entry struct {
-		Code    string `json:"code"`
-		Message string `json:"message"`
-		Detail  any    `json:"detail,omitempty"`
-	}
-	writeJSON(w, r, status, "application/json", struct {
-		Errors []entry `json:"errors"`
-	}{[]entry{{code, message, detail}}})
+func writeError(w http.ResponseWriter, r *http.Request, status int, code oci.Code, message string, detail any) {
+	writeBytes(w, r, status, "application/json", oci.ErrorBody(code, message, detail))
 }
 
 // body reads that of a request and remembers whether the client was at fault
@@ -119,7 +113,7 @@ func (b *body) explain(err error) error {
 	}
 	var tooLarge *http.MaxBytesError
 	if errors.As(b.err, &tooLarge) {
-		return &httpError{http.StatusRequestEntityTooLarge, "SIZE_INVALID", "the body is too large"}
+		return &httpError{http.StatusRequestEntityTooLarge, oci.CodeSizeInvalid, "the body is too large"}
 	}
-	return badRequest("BLOB_UPLOAD_INVALID", "the body ended early; what came is kept, and the upload can go on")
+	return badRequest(oci.CodeBlobUploadInvalid, "the body ended early; what came is kept, and the upload can go on")
 }

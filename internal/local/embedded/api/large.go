@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/berth-oci/berth/internal/base/oci"
 	"github.com/berth-oci/berth/internal/local/embedded/quota"
 	"github.com/berth-oci/berth/internal/local/embedded/store"
 )
@@ -26,12 +27,12 @@ func (h *Handler) clientOf(r *http.Request) string {
 
 // enter waits for a place of a quota.
 //
-// Errors: store.TooMany.
+// Errors: oci.CodeTooMany.
 func (h *Handler) enter(r *http.Request, q *quota.Quota) (leave func(), err error) {
 	client := h.clientOf(r)
 	switch err := q.Enter(r.Context(), client); {
 	case errors.Is(err, quota.ErrFull):
-		return nil, &store.Error{Code: store.TooMany, Message: "too many requests of this kind are under way: come again"}
+		return nil, &store.Error{Code: oci.CodeTooMany, Message: "too many requests of this kind are under way: come again"}
 	case err != nil:
 		return nil, err
 	}

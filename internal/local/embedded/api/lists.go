@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+
+	"github.com/berth-oci/berth/internal/base/oci"
 )
 
 // tags is end-8.
@@ -59,7 +61,7 @@ func (h *Handler) page(w http.ResponseWriter, r *http.Request, names []string, h
 	if query.Has("n") {
 		n, err := strconv.Atoi(query.Get("n"))
 		if err != nil || n < 0 {
-			h.fail(w, r, badRequest("PAGINATION_NUMBER_INVALID", "n is the number of entries wanted"))
+			h.fail(w, r, badRequest(oci.CodePaginationInvalid, "n is the number of entries wanted"))
 			return
 		}
 		if n < len(names) {

@@ -80,7 +80,7 @@ func (h *Handler) putManifest(w http.ResponseWriter, r *http.Request, repo, refe
 	mediaType := r.Header.Get("Content-Type")
 	if mediaType != "" {
 		if mediaType, _, err = mime.ParseMediaType(mediaType); err != nil {
-			h.fail(w, r, badRequest("MANIFEST_INVALID", "the content type cannot be read"))
+			h.fail(w, r, badRequest(oci.CodeManifestInvalid, "the content type cannot be read"))
 			return
 		}
 	}
@@ -102,12 +102,12 @@ func (h *Handler) putManifest(w http.ResponseWriter, r *http.Request, repo, refe
 // readManifest reads a body of at most oci.MaxManifest bytes, and holds a place
 // for a large one until leave is called.
 func (h *Handler) readManifest(r *http.Request) (content []byte, leave func(), err error) {
-	tooLarge := &httpError{http.StatusRequestEntityTooLarge, string(store.SizeInvalid),
+	tooLarge := &httpError{http.StatusRequestEntityTooLarge, oci.CodeSizeInvalid,
 		"a manifest may have " + strconv.Itoa(oci.MaxManifest) + " bytes at most: put large content into a blob"}
 	if r.ContentLength > oci.MaxManifest {
 		return nil, nil, tooLarge
 	}
-	early := badRequest("MANIFEST_INVALID", "the body ended early")
+	early := badRequest(oci.CodeManifestInvalid, "the body ended early")
 	content, err = io.ReadAll(io.LimitReader(r.Body, large))
 	if err != nil {
 		return nil, nil, early

@@ -9,6 +9,8 @@ import (
 
 	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/berth-oci/berth/internal/base/oci"
 )
 
 // Blob is one that a repository has.
@@ -20,7 +22,7 @@ type Blob struct {
 // Blob returns a blob of a repository by any of its digests. A client that is
 // told of it may rely on it: it will not be collected for a while.
 //
-// Errors: BlobUnknown.
+// Errors: oci.CodeBlobUnknown.
 func (s *Store) Blob(ctx context.Context, repo string, d digest.Digest) (Blob, error) {
 	key := at(repo, d)
 	k, err := s.known(ctx, key, repo, d)
@@ -64,7 +66,7 @@ func (s *Store) known(ctx context.Context, key, repo string, d digest.Digest) (*
 	defer s.blobLocks.lock(key)()
 	canonical, err := s.canonicalLink(ctx, layerLink(repo, d), d)
 	if missing(err) {
-		return nil, fault(BlobUnknown, "the repository has no such blob")
+		return nil, fault(oci.CodeBlobUnknown, "the repository has no such blob")
 	}
 	if err != nil {
 		return nil, err
@@ -78,11 +80,11 @@ func (s *Store) known(ctx context.Context, key, repo string, d digest.Digest) (*
 }
 
 // size returns that of a blob by its canonical digest, whichever repositories
-// have it. It fails with BlobUnknown.
+// have it. It fails with oci.CodeBlobUnknown.
 func (s *Store) size(ctx context.Context, canonical digest.Digest) (int64, error) {
 	info, err := s.driver.Stat(ctx, blobData(canonical))
 	if missing(err) {
-		return 0, fault(BlobUnknown, "the content of the blob is gone")
+		return 0, fault(oci.CodeBlobUnknown, "the content of the blob is gone")
 	}
 	if err != nil {
 		return 0, err
@@ -93,7 +95,7 @@ func (s *Store) size(ctx context.Context, canonical digest.Digest) (int64, error
 // OpenBlob returns the content of a blob, which is a file where the storage has
 // files. The caller closes it.
 //
-// Errors: BlobUnknown.
+// Errors: oci.CodeBlobUnknown.
 func (s *Store) OpenBlob(ctx context.Context, repo string, d digest.Digest) (Blob, io.ReadSeekCloser, error) {
 	b, err := s.find(ctx, repo, d)
 	if err != nil {
@@ -102,7 +104,7 @@ func (s *Store) OpenBlob(ctx context.Context, repo string, d digest.Digest) (Blo
 	r, err := s.driver.Reader(ctx, blobData(b.Digest), 0)
 	if missing(err) {
 		s.blobs.Remove(at(repo, d))
-		return b, nil, fault(BlobUnknown, "the content of the blob is gone")
+		return b, nil, fault(oci.CodeBlobUnknown, "the content of the blob is gone")
 	}
 	if err != nil {
 		return b, nil, err
@@ -120,7 +122,7 @@ func (s *Store) OpenBlob(ctx context.Context, repo string, d digest.Digest) (Blo
 // DeleteBlob takes a blob out of a repository. Its content stays until garbage
 // is collected.
 //
-// Errors: BlobUnknown.
+// Errors: oci.CodeBlobUnknown.
 func (s *Store) DeleteBlob(ctx context.Context, repo string, d digest.Digest) error {
 	b, err := s.find(ctx, repo, d)
 	if err != nil {
@@ -156,7 +158,7 @@ func (s *Store) unlinkBlob(ctx context.Context, repo string, d digest.Digest) er
 // Mount gives a repository a blob that another one has, and that is not damaged, as
 // far as its size tells.
 //
-// Errors: BlobUnknown.
+// Errors: oci.CodeBlobUnknown.
 func (s *Store) Mount(ctx context.Context, repo, from string, d digest.Digest) error {
 	b, err := s.find(ctx, from, d)
 	if err != nil {

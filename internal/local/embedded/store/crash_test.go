@@ -87,10 +87,10 @@ var steps = map[string]step{
 		after:  func(r *registry) { r.holds("a", "new", digest.SHA256) },
 	},
 	"delete a tag": {
-		do: func(r *registry) error { return unless(ManifestUnknown, r.DeleteTag(r.ctx, "a", movedTag)) },
+		do: func(r *registry) error { return unless(oci.CodeManifestUnknown, r.DeleteTag(r.ctx, "a", movedTag)) },
 		after: func(r *registry) {
 			_, err := r.Manifest(r.ctx, "a", movedTag)
-			r.wants(err, ManifestUnknown)
+			r.wants(err, oci.CodeManifestUnknown)
 		},
 	},
 	"delete a manifest": {
@@ -159,7 +159,7 @@ var steps = map[string]step{
 		},
 		after: func(r *registry) {
 			_, err := r.Blob(r.ctx, "a", digest.FromString("layer of new"))
-			r.wants(err, BlobUnknown)
+			r.wants(err, oci.CodeBlobUnknown)
 		},
 	},
 	"restore": {
@@ -226,10 +226,10 @@ func (r *registry) tryBlob(repo, content string, a digest.Algorithm) error {
 
 // tryDelete succeeds as well when a try before this one went through.
 func (r *registry) tryDelete(repo string, m v1.Manifest) error {
-	return unless(ManifestUnknown, r.DeleteManifest(r.ctx, repo, nameOf(m).Digest))
+	return unless(oci.CodeManifestUnknown, r.DeleteManifest(r.ctx, repo, nameOf(m).Digest))
 }
 
-func unless(c Code, err error) error {
+func unless(c oci.Code, err error) error {
 	if code(err) == c {
 		return nil
 	}
@@ -250,7 +250,7 @@ func (r *registry) leads(repo, reference string, manifest any) {
 func (r *registry) lacks(repo string, m v1.Manifest) {
 	r.t.Helper()
 	_, err := r.Manifest(r.ctx, repo, nameOf(m).Digest.String())
-	r.wants(err, ManifestUnknown)
+	r.wants(err, oci.CodeManifestUnknown)
 }
 
 func (r *registry) holds(repo, content string, a digest.Algorithm) {
@@ -265,7 +265,7 @@ func (r *registry) holds(repo, content string, a digest.Algorithm) {
 func (r *registry) sound(repo string, but ...string) {
 	r.t.Helper()
 	tags, err := r.Tags(r.ctx, repo)
-	r.must(unless(NameUnknown, err))
+	r.must(unless(oci.CodeNameUnknown, err))
 	for _, tag := range tags {
 		if !slices.Contains(but, tag) {
 			r.complete(repo, tag)
@@ -281,8 +281,8 @@ func (r *registry) sound(repo string, but ...string) {
 			named[p.subject] = append(named[p.subject], descriptor(p, names[len(names)-1], int64(len(m.Content))))
 			ask = append(ask, p.subject)
 		}
-		damaged[canonical] = code(err) == ManifestUnknown // it may still be listed
-		return unless(ManifestUnknown, err)
+		damaged[canonical] = code(err) == oci.CodeManifestUnknown // it may still be listed
+		return unless(oci.CodeManifestUnknown, err)
 	}))
 	for _, d := range ask {
 		list, err := r.referring(repo, d)

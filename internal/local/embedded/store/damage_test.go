@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/berth-oci/berth/internal/base/oci"
 )
 
 // release is what TestCollectDamaged mishaps: two tags, of an index and of an image,
@@ -230,7 +232,7 @@ func TestScrubLostTags(t *testing.T) {
 			if _, err := r.driver.Stat(r.ctx, path.Dir(path.Dir(tagLink("a", "v1")))); !missing(err) {
 				t.Errorf("the tag is there: %v", err)
 			}
-			r.wants(r.DeleteTag(r.ctx, "a", "v1"), ManifestUnknown)
+			r.wants(r.DeleteTag(r.ctx, "a", "v1"), oci.CodeManifestUnknown)
 		})
 	}
 }

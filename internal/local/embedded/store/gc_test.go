@@ -12,6 +12,8 @@ import (
 	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/berth-oci/berth/internal/base/oci"
 )
 
 // collections are what a registry has and returns what of it stays: nothing else
@@ -322,7 +324,7 @@ func TestCollectUploads(t *testing.T) {
 			}
 			again, err := r.Upload(r.ctx, "a", u.ID)
 			if test.purged == 1 {
-				r.wants(err, BlobUploadUnknown)
+				r.wants(err, oci.CodeBlobUploadUnknown)
 				return
 			}
 			r.must(err)
@@ -335,7 +337,7 @@ func TestCollectUploads(t *testing.T) {
 // What a client was told that it sent is not lost because an upload cannot be
 // opened just now: another collection removes it.
 func TestCollectUploadsThatFail(t *testing.T) {
-	for name, fault := range map[string]error{"storage": errStorage, "too many": fault(TooMany, "too many")} {
+	for name, fault := range map[string]error{"storage": errStorage, "too many": fault(oci.CodeTooMany, "too many")} {
 		t.Run(name, func(t *testing.T) {
 			fails := false
 			r := open(t, &around{StorageDriver: files(t), before: func(op, _ string) error {
@@ -403,7 +405,7 @@ func TestCollectEmptyRepositories(t *testing.T) {
 			t.Errorf("repositories: %v, want %v", repos, want)
 		}
 		_, err = s.Tags(r.ctx, "gone")
-		r.wants(err, NameUnknown)
+		r.wants(err, oci.CodeNameUnknown)
 		s.complete("gone/but/below", "v1")
 	}
 	if left, err := r.driver.List(r.ctx, repositoryPath("gone")); err != nil || len(left) != 1 || path.Base(left[0]) != "but" {

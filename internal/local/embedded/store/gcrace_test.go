@@ -8,6 +8,8 @@ import (
 	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/berth-oci/berth/internal/base/oci"
 )
 
 // race is a push that happens within an operation of a collection.
@@ -136,7 +138,7 @@ func TestCollectAskedWhileRemoving(t *testing.T) {
 				// Asking makes nothing fresh that is not there.
 				r.collect()
 				err := <-answer
-				if c := code(err); c != BlobUnknown && c != ManifestBlobUnknown {
+				if c := code(err); c != oci.CodeBlobUnknown && c != oci.CodeManifestBlobUnknown {
 					t.Errorf("%v, want that it is unknown", err)
 				}
 			})

@@ -145,7 +145,7 @@ func (s *Store) loadNode(ctx context.Context, m *node) (parsed, error) {
 			return parsed{}, err
 		}
 		if size > oci.MaxManifest {
-			return parsed{}, errors.Join(fault(ManifestUnknown, "the content is no manifest"), errNoManifest)
+			return parsed{}, errors.Join(fault(oci.CodeManifestUnknown, "the content is no manifest"), errNoManifest)
 		}
 	}
 	_, p, err := s.load(ctx, m.digest)

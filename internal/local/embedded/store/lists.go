@@ -189,7 +189,7 @@ func (ls *lists) drop(key string) {
 
 // Tags returns the tags of a repository in byte order. They must not be changed.
 //
-// Errors: NameUnknown.
+// Errors: oci.CodeNameUnknown.
 func (s *Store) Tags(ctx context.Context, repo string) ([]string, error) {
 	tags, err := s.tags.get(ctx, repo)
 	if err != nil || len(tags) > 0 {
@@ -197,7 +197,7 @@ func (s *Store) Tags(ctx context.Context, repo string) ([]string, error) {
 	}
 	_, err = s.driver.Stat(ctx, manifestsPath(repo))
 	if missing(err) {
-		return nil, fault(NameUnknown, "there is no such repository")
+		return nil, fault(oci.CodeNameUnknown, "there is no such repository")
 	}
 	return nil, err
 }

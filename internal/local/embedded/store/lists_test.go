@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/berth-oci/berth/internal/base/oci"
 )
 
 func TestLists(t *testing.T) {
@@ -152,7 +154,7 @@ func TestTags(t *testing.T) {
 		check(s, "b/c")
 		for _, unknown := range []string{"unknown", "uploaded"} {
 			_, err := s.Tags(r.ctx, unknown)
-			s.wants(err, NameUnknown)
+			s.wants(err, oci.CodeNameUnknown)
 		}
 		if repos, err := s.Repositories(r.ctx); err != nil || !slices.Equal(repos, []string{"a", "b", "b/c"}) {
 			t.Errorf("repositories: %v, %v", repos, err)

@@ -21,7 +21,7 @@ type Manifest struct {
 
 // Manifest returns the manifest that a tag or digest names.
 //
-// Errors: ManifestUnknown.
+// Errors: oci.CodeManifestUnknown.
 func (s *Store) Manifest(ctx context.Context, repo, reference string) (Manifest, error) {
 	d, err := s.resolve(ctx, repo, reference)
 	if err != nil {
@@ -73,7 +73,9 @@ func (s *Store) readTag(ctx context.Context, repo, tag string) (digest.Digest, e
 	return d, err
 }
 
-func noTag(tag string) *Error { return fault(ManifestUnknown, "the repository has no tag %s", tag) }
+func noTag(tag string) *Error {
+	return fault(oci.CodeManifestUnknown, "the repository has no tag %s", tag)
+}
 
 // revision returns the canonical digest of a manifest that a repository has.
 func (s *Store) revision(ctx context.Context, repo string, d digest.Digest) (digest.Digest, error) {
@@ -84,7 +86,7 @@ func (s *Store) revision(ctx context.Context, repo string, d digest.Digest) (dig
 	defer s.revisionLocks.lock(key)()
 	canonical, err := s.canonicalLink(ctx, revisionLink(repo, d), d)
 	if missing(err) {
-		return "", fault(ManifestUnknown, "the repository has no manifest %s", d)
+		return "", fault(oci.CodeManifestUnknown, "the repository has no manifest %s", d)
 	}
 	if err == nil {
 		s.revisions.Add(key, canonical)
@@ -108,7 +110,7 @@ func (s *Store) content(ctx context.Context, canonical digest.Digest) (Manifest,
 	return m, err
 }
 
-// errNoManifest is in the tree of an error beside ManifestUnknown: the content is
+// errNoManifest is in the tree of an error beside oci.CodeManifestUnknown: the content is
 // whole, and none that this registry takes, as another program may have stored it.
 var errNoManifest = errors.New("not a manifest")
 
@@ -122,18 +124,18 @@ func (s *Store) load(ctx context.Context, canonical digest.Digest) (Manifest, pa
 	defer leave()
 	data, err := s.driver.GetContent(ctx, blobData(canonical))
 	if missing(err) {
-		return Manifest{}, parsed{}, fault(ManifestUnknown, "the content of the manifest is gone: push it again")
+		return Manifest{}, parsed{}, fault(oci.CodeManifestUnknown, "the content of the manifest is gone: push it again")
 	}
 	if err != nil && !errors.Is(err, syscall.EISDIR) {
 		return Manifest{}, parsed{}, err
 	}
 	if err != nil || digest.FromBytes(data) != canonical {
 		s.log.Error("a manifest is damaged and not served", "digest", canonical)
-		return Manifest{}, parsed{}, fault(ManifestUnknown, "the content of the manifest is damaged: push it again")
+		return Manifest{}, parsed{}, fault(oci.CodeManifestUnknown, "the content of the manifest is damaged: push it again")
 	}
 	p, err := s.parse(data, "")
 	if err != nil {
-		return Manifest{}, parsed{}, errors.Join(fault(ManifestUnknown, "the content is no manifest: %v", err), errNoManifest)
+		return Manifest{}, parsed{}, errors.Join(fault(oci.CodeManifestUnknown, "the content is no manifest: %v", err), errNoManifest)
 	}
 	s.learn(p)
 	return Manifest{Digest: canonical, MediaType: p.mediaType, Content: data}, p, nil
@@ -168,7 +170,7 @@ type Put struct {
 	Reference string // tag or digest
 	MediaType string // as the client declares it; "" when it does not
 	Content   []byte // at most oci.MaxManifest
-	Create    bool   // fail with Denied where the tag exists
+	Create    bool   // fail with oci.CodeDenied where the tag exists
 }
 
 // Stored tells of a manifest that was.
@@ -181,14 +183,14 @@ type Stored struct {
 // and tag come in this order: after a crash there is a beginning of it, and a
 // tag only ever leads to a complete image.
 //
-// Errors: ManifestInvalid, ManifestBlobUnknown, DigestInvalid, Denied.
+// Errors: oci.CodeManifestInvalid, oci.CodeManifestBlobUnknown, oci.CodeDigestInvalid, oci.CodeDenied.
 func (s *Store) PutManifest(ctx context.Context, p Put) (Stored, error) {
 	m, err := s.parse(p.Content, p.MediaType)
 	if err != nil {
 		return Stored{}, err
 	}
 	if n := len(m.blobs) + len(m.manifests); n > MaxDescriptors {
-		return Stored{}, fault(ManifestInvalid, "the manifest names %d blobs or manifests, and may name %d", n, MaxDescriptors)
+		return Stored{}, fault(oci.CodeManifestInvalid, "the manifest names %d blobs or manifests, and may name %d", n, MaxDescriptors)
 	}
 	canonical := digest.FromBytes(p.Content)
 	name, tag := canonical, p.Reference
@@ -196,7 +198,7 @@ func (s *Store) PutManifest(ctx context.Context, p Put) (Stored, error) {
 		d := digest.Digest(p.Reference)
 		name, tag = d, ""
 		if got := d.Algorithm().FromBytes(p.Content); got != d {
-			return Stored{}, fault(DigestInvalid, "the manifest has another digest: %s", got)
+			return Stored{}, fault(oci.CodeDigestInvalid, "the manifest has another digest: %s", got)
 		}
 	}
 	release, named, err := s.holdNamed(ctx, p.Repo, canonical, m)
@@ -253,7 +255,7 @@ func (s *Store) holdNamed(ctx context.Context, repo string, self digest.Digest, 
 
 // named returns the canonical digests of what a manifest names.
 //
-// Errors: ManifestBlobUnknown, with some that are missing.
+// Errors: oci.CodeManifestBlobUnknown, with some that are missing.
 func (s *Store) named(ctx context.Context, repo string, m parsed) (named []digest.Digest, err error) {
 	const enough = 100 // to tell of
 	var lacks []digest.Digest
@@ -272,7 +274,7 @@ func (s *Store) named(ctx context.Context, repo string, m parsed) (named []diges
 		}
 		b, err := s.find(ctx, repo, d.Digest)
 		if err == nil && b.Size != d.Size {
-			e := fault(ManifestInvalid, "the manifest gives %s the size %d, and it has %d", d.Digest, d.Size, b.Size)
+			e := fault(oci.CodeManifestInvalid, "the manifest gives %s the size %d, and it has %d", d.Digest, d.Size, b.Size)
 			return nil, &sizeError{e, d.Digest, b}
 		}
 		if err := look(d.Digest, b.Digest, err); err != nil {
@@ -297,7 +299,7 @@ func (s *Store) named(ctx context.Context, repo string, m parsed) (named []diges
 		}
 	}
 	if lacks != nil {
-		e := fault(ManifestBlobUnknown, "the manifest names what the repository does not have: %s", lacks[0])
+		e := fault(oci.CodeManifestBlobUnknown, "the manifest names what the repository does not have: %s", lacks[0])
 		if len(lacks) > 1 {
 			e.Message += " and more, see detail"
 		}
@@ -421,7 +423,7 @@ func (s *Store) tagBefore(ctx context.Context, p Put, tag string) (digest.Digest
 	case errors.As(err, &e):
 		return "", nil
 	case err == nil && p.Create:
-		return "", fault(Denied, "the tag exists")
+		return "", fault(oci.CodeDenied, "the tag exists")
 	}
 	return before, err
 }

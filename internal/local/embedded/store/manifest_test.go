@@ -47,7 +47,7 @@ func TestParse(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, err := parse([]byte(test.content), test.declared)
-			if p.mediaType != test.want || (test.want == "") != (code(err) == ManifestInvalid) {
+			if p.mediaType != test.want || (test.want == "") != (code(err) == oci.CodeManifestInvalid) {
 				t.Errorf("%q, %v; want %q", p.mediaType, err, test.want)
 			}
 		})
@@ -64,15 +64,15 @@ func TestPutManifestLacks(t *testing.T) {
 	other.Size++
 	for name, test := range map[string]struct {
 		manifest any
-		code     Code
+		code     oci.Code
 		lacks    []digest.Digest
 	}{
 		"nothing":                {imageOf(config, []v1.Descriptor{layer}), "", nil},
-		"a layer":                {imageOf(config, []v1.Descriptor{layer, elsewhere}), ManifestBlobUnknown, []digest.Digest{elsewhere.Digest}},
-		"config and layer":       {madeOf("none"), ManifestBlobUnknown, []digest.Digest{madeOf("none").Config.Digest, madeOf("none").Layers[0].Digest}},
-		"a child":                {indexOf(child), ManifestBlobUnknown, []digest.Digest{child.Digest}},
+		"a layer":                {imageOf(config, []v1.Descriptor{layer, elsewhere}), oci.CodeManifestBlobUnknown, []digest.Digest{elsewhere.Digest}},
+		"config and layer":       {madeOf("none"), oci.CodeManifestBlobUnknown, []digest.Digest{madeOf("none").Config.Digest, madeOf("none").Layers[0].Digest}},
+		"a child":                {indexOf(child), oci.CodeManifestBlobUnknown, []digest.Digest{child.Digest}},
 		"a child that is a blob": {indexOf(layer), "", nil},
-		"another size":           {imageOf(config, []v1.Descriptor{other}), ManifestInvalid, nil},
+		"another size":           {imageOf(config, []v1.Descriptor{other}), oci.CodeManifestInvalid, nil},
 		"its subject":            {imageOf(config, nil, refersTo(child)), "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -93,7 +93,7 @@ func TestPutIndexOfLost(t *testing.T) {
 	r.must(r.driver.Delete(r.ctx, blobData(child.Digest)))
 	_, p := manifestPut("a", "v1", indexOf(child))
 	_, err := r.PutManifest(r.ctx, p)
-	r.wants(err, ManifestBlobUnknown)
+	r.wants(err, oci.CodeManifestBlobUnknown)
 }
 
 func TestPutManifestByWrongDigest(t *testing.T) {
@@ -102,7 +102,7 @@ func TestPutManifestByWrongDigest(t *testing.T) {
 	for _, d := range []digest.Digest{blobA, digest.SHA512.FromString("a")} {
 		_, p := manifestPut("a", d.String(), madeOf("x"))
 		_, err := r.PutManifest(r.ctx, p)
-		r.wants(err, DigestInvalid)
+		r.wants(err, oci.CodeDigestInvalid)
 	}
 }
 
@@ -120,7 +120,7 @@ func TestPutManifestCreate(t *testing.T) {
 			_, err := r.PutManifest(r.ctx, p)
 			if err == nil {
 				created.Add(1)
-			} else if code(err) != Denied {
+			} else if code(err) != oci.CodeDenied {
 				t.Error(err)
 			}
 		})
@@ -148,7 +148,7 @@ func TestManifestAliases(t *testing.T) {
 	for _, s := range []*registry{r, open(t, r.driver)} {
 		for _, reference := range []string{m.Digest.String(), other.Digest.String(), "v1", "v2"} {
 			_, err := s.Manifest(r.ctx, "a", reference)
-			s.wants(err, ManifestUnknown)
+			s.wants(err, oci.CodeManifestUnknown)
 		}
 		if tags, err := s.Tags(r.ctx, "a"); err != nil || len(tags) > 0 {
 			t.Errorf("tags: %v, %v", tags, err)
@@ -164,7 +164,7 @@ func TestNames(t *testing.T) {
 		"_layers": false, "a/_manifests": false, "a..b": false, "a_-b": false, "a___b": false, "ä": false, "a\n": false, "a b": false,
 		long + "/" + long: false,
 	} {
-		if err := CheckName(name); (err == nil) != ok || !ok && code(err) != NameInvalid {
+		if err := CheckName(name); (err == nil) != ok || !ok && code(err) != oci.CodeNameInvalid {
 			t.Errorf("name %q: %v", name, err)
 		}
 	}
@@ -172,7 +172,7 @@ func TestNames(t *testing.T) {
 		"a": true, "V1.0_x-y": true, "_": true, long: true,
 		"": false, ".": false, "..": false, ".a": false, "-a": false, "a/b": false, "a:b": false, "a\n": false, long + "a": false,
 	} {
-		if err := CheckTag(tag); (err == nil) != ok || !ok && code(err) != TagInvalid {
+		if err := CheckTag(tag); (err == nil) != ok || !ok && code(err) != oci.CodeTagInvalid {
 			t.Errorf("tag %q: %v", tag, err)
 		}
 	}
@@ -181,7 +181,7 @@ func TestNames(t *testing.T) {
 		"": false, "sha256:": false, "sha256:00": false, "sha384:" + strings.Repeat("0", 96): false,
 		"sha256:" + strings.Repeat("A", 64): false, "sha256:" + strings.Repeat("/", 64): false, blobA.String() + "\n": false,
 	} {
-		if _, err := CheckDigest(d); (err == nil) != ok || !ok && code(err) != DigestInvalid {
+		if _, err := CheckDigest(d); (err == nil) != ok || !ok && code(err) != oci.CodeDigestInvalid {
 			t.Errorf("digest %q: %v", d, err)
 		}
 	}

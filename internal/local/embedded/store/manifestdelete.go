@@ -10,7 +10,7 @@ import (
 
 // DeleteTag removes a tag. What it led to stays until garbage is collected.
 //
-// Errors: ManifestUnknown.
+// Errors: oci.CodeManifestUnknown.
 func (s *Store) DeleteTag(ctx context.Context, repo, tag string) error {
 	defer s.tagLocks.lock(repo + ":" + tag)()
 	d, err := s.link(ctx, tagLink(repo, tag))
@@ -73,7 +73,7 @@ func (s *Store) dropTree(ctx context.Context, repo string, d digest.Digest, seen
 // DeleteManifest removes a manifest from a repository, and the tags that lead to
 // it. Its content stays until garbage is collected.
 //
-// Errors: ManifestUnknown.
+// Errors: oci.CodeManifestUnknown.
 func (s *Store) DeleteManifest(ctx context.Context, repo string, d digest.Digest) error {
 	canonical, err := s.revision(ctx, repo, d)
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/berth-oci/berth/internal/base/oci"
 )
 
 // onDisk reports whether the storage is a disk, on which files rot unseen, and on
@@ -88,7 +90,7 @@ func (s *Store) learn(p parsed) {
 // emptyBlob is the digest of no bytes.
 const emptyBlob digest.Digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
-// check fails with BlobUnknown for a blob, asked for by any digest, which the size
+// check fails with oci.CodeBlobUnknown for a blob, asked for by any digest, which the size
 // that it has in the storage tells to be damaged: it is not what was remembered, or
 // what a manifest says, or nothing. file is the blob where it is open as one. The
 // blob gets its right size.
@@ -111,7 +113,7 @@ func (s *Store) check(ctx context.Context, asked digest.Digest, b *Blob, file io
 	}
 	damaged, err := s.doubt(ctx, b.Digest, size)
 	if damaged {
-		return fault(BlobUnknown, "the content of the blob is damaged: push it again")
+		return fault(oci.CodeBlobUnknown, "the content of the blob is damaged: push it again")
 	}
 	b.Size = size
 	return err
@@ -168,7 +170,7 @@ func (s *Store) wrongSize(ctx context.Context, err error) error {
 	}
 	damaged, failed := s.doubt(ctx, e.blob.Digest, e.blob.Size)
 	if damaged {
-		lost := fault(ManifestBlobUnknown, "the manifest names what is damaged here: %s", e.asked)
+		lost := fault(oci.CodeManifestBlobUnknown, "the manifest names what is damaged here: %s", e.asked)
 		lost.Detail = []digest.Digest{e.asked}
 		return errors.Join(lost, failed)
 	}

@@ -15,6 +15,8 @@ import (
 	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/berth-oci/berth/internal/base/oci"
 )
 
 // What is pushed again mends what the storage has, also where this process
@@ -133,10 +135,10 @@ func TestWrongSize(t *testing.T) {
 					r = open(t, r.driver)
 				}
 				_, err := r.Blob(r.ctx, "a", img[2].Digest)
-				r.wants(err, BlobUnknown)
+				r.wants(err, oci.CodeBlobUnknown)
 				_, _, err = r.OpenBlob(r.ctx, "a", img[2].Digest)
-				r.wants(err, BlobUnknown)
-				r.wants(r.Mount(r.ctx, "b", "a", img[2].Digest), BlobUnknown)
+				r.wants(err, oci.CodeBlobUnknown)
+				r.wants(r.Mount(r.ctx, "b", "a", img[2].Digest), oci.CodeBlobUnknown)
 				r.image("a", "v1", "image")
 				r.complete("a", "v1")
 			})
@@ -149,7 +151,7 @@ func TestMountWrongSize(t *testing.T) {
 	r := open(t, files(t))
 	base := r.image("a", "v1", "image")[2]
 	r.damage(base, broken["truncated"])
-	r.wants(r.Mount(r.ctx, "b", "a", base.Digest), BlobUnknown)
+	r.wants(r.Mount(r.ctx, "b", "a", base.Digest), oci.CodeBlobUnknown)
 	r.blob("b", "layer of image")
 	r.put("b", "v1", imageOf(r.blob("b", "config"), []v1.Descriptor{base}))
 	r.complete("b", "v1")
@@ -178,8 +180,8 @@ func TestWrongSizeWhileCollecting(t *testing.T) {
 	for range many {
 		all.Go(func() {
 			_, _, err := r.OpenBlob(ctx, "a", layer.Digest)
-			if code(err) != BlobUnknown {
-				t.Errorf("%v, want %s", err, BlobUnknown)
+			if code(err) != oci.CodeBlobUnknown {
+				t.Errorf("%v, want %s", err, oci.CodeBlobUnknown)
 			}
 		})
 	}
@@ -190,7 +192,7 @@ func TestWrongSizeWhileCollecting(t *testing.T) {
 	r.blobs.Purge()
 	_, p := manifestPut("a", "v1", imageOf(config, []v1.Descriptor{layer}))
 	_, err := r.PutManifest(ctx, p)
-	r.wants(err, ManifestBlobUnknown)
+	r.wants(err, oci.CodeManifestBlobUnknown)
 	r.claims.end()
 	if damaged := r.scrub().Damaged; len(damaged) != 1 {
 		t.Errorf("a scrub finds %+v", damaged)
@@ -209,9 +211,9 @@ func TestPutManifestOfDamagedBlob(t *testing.T) {
 	r = open(t, r.driver)
 	_, p := manifestPut("a", "v1", imageOf(config, []v1.Descriptor{layer}))
 	_, err := r.PutManifest(r.ctx, p)
-	r.wants(err, ManifestBlobUnknown)
+	r.wants(err, oci.CodeManifestBlobUnknown)
 	_, err = r.Blob(r.ctx, "a", layer.Digest)
-	r.wants(err, BlobUnknown)
+	r.wants(err, oci.CodeBlobUnknown)
 	r.blob("a", "layer")
 	_, err = r.PutManifest(r.ctx, p)
 	r.must(err)
@@ -222,7 +224,7 @@ func TestPutManifestOfDamagedBlob(t *testing.T) {
 	_, p = manifestPut("a", "v2", imageOf(config, []v1.Descriptor{lie}))
 	for range 3 {
 		_, err = r.PutManifest(r.ctx, p)
-		r.wants(err, ManifestInvalid)
+		r.wants(err, oci.CodeManifestInvalid)
 	}
 	r.complete("a", "v1")
 }
@@ -281,7 +283,7 @@ func TestPushWhilePulled(t *testing.T) {
 		t.Errorf("what is damaged: %v", err)
 	}
 	_, err = r.Blob(r.ctx, "c", b.Digest)
-	r.wants(err, BlobUnknown)
+	r.wants(err, oci.CodeBlobUnknown)
 	// The upload goes on once nobody reads.
 	r.Store.driver = disk
 	_, err = u.Commit(r.ctx, reader(""), 7, b.Digest)
@@ -303,13 +305,13 @@ func TestLookAgain(t *testing.T) {
 		r.must(err)
 		time.Sleep(time.Nanosecond)
 		_, err = r.Blob(r.ctx, "a", layer.Digest)
-		r.wants(err, BlobUnknown)
+		r.wants(err, oci.CodeBlobUnknown)
 
 		layer = r.image("a", "v1", "image")[2]
 		_, err = r.Blob(r.ctx, "a", layer.Digest)
 		r.must(err)
 		r.damage(layer, broken["longer"])
 		_, _, err = r.OpenBlob(r.ctx, "a", layer.Digest)
-		r.wants(err, BlobUnknown)
+		r.wants(err, oci.CodeBlobUnknown)
 	})
 }

@@ -21,16 +21,16 @@ type parsed struct {
 // with it, "" for none: it is not stored, so that the manifest alone has to tell,
 // whenever it is read.
 //
-// Errors: ManifestInvalid.
+// Errors: oci.CodeManifestInvalid.
 func parse(content []byte, declared string) (parsed, error) {
 	m, err := oci.ParseManifest(content, "")
 	switch {
 	case err != nil:
-		return parsed{}, fault(ManifestInvalid, "the manifest cannot be taken: %v", err)
+		return parsed{}, fault(oci.CodeManifestInvalid, "the manifest cannot be taken: %v", err)
 	case m.MediaType == oci.ArtifactManifest:
-		return parsed{}, fault(ManifestInvalid, "%s is not a type of manifest that this registry takes: OCI image manifest or index, Docker manifest or list of schema 2", m.MediaType)
+		return parsed{}, fault(oci.CodeManifestInvalid, "%s is not a type of manifest that this registry takes: OCI image manifest or index, Docker manifest or list of schema 2", m.MediaType)
 	case declared != "" && m.MediaType != declared:
-		return parsed{}, fault(ManifestInvalid, "the content type is %s, and the manifest's mediaType %s", declared, m.MediaType)
+		return parsed{}, fault(oci.CodeManifestInvalid, "the content type is %s, and the manifest's mediaType %s", declared, m.MediaType)
 	}
 	p := parsed{mediaType: m.MediaType, artifactType: m.Kind(), annotations: m.Annotations, manifests: m.Manifests}
 	if m.Config != nil {

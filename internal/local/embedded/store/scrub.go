@@ -13,6 +13,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/time/rate"
+
+	"github.com/berth-oci/berth/internal/base/oci"
 )
 
 // Scrub is one pass over all blobs.
@@ -299,7 +301,7 @@ func (s *Store) forgetBlobs() {
 // Restore puts back the content of a blob or manifest that was lost, and the links of
 // it that the last scrub missed.
 //
-// Errors: DigestInvalid.
+// Errors: oci.CodeDigestInvalid.
 func (s *Store) Restore(ctx context.Context, d digest.Digest, r io.Reader) error {
 	u := s.StartUpload("restored")
 	if _, err := u.Append(ctx, r, -1); err != nil {
@@ -318,7 +320,7 @@ func (u *Upload) restore(ctx context.Context, want digest.Digest) error {
 		return err
 	}
 	if got := digest.NewDigest(digest.SHA256, u.hash256); got != want {
-		return errors.Join(fault(DigestInvalid, "the content has another digest: %s", got), u.cancel(ctx))
+		return errors.Join(fault(oci.CodeDigestInvalid, "the content has another digest: %s", got), u.cancel(ctx))
 	}
 	defer u.s.claims.hold(want)()
 	if err := u.store(ctx); err != nil {

@@ -77,12 +77,12 @@ func TestScrubFindsDamage(t *testing.T) {
 				}
 				if i == 0 {
 					_, err := r.Manifest(r.ctx, "a", "v1")
-					r.wants(err, ManifestUnknown)
+					r.wants(err, oci.CodeManifestUnknown)
 				} else {
 					_, err := r.Blob(r.ctx, "a", img[i].Digest)
-					r.wants(err, BlobUnknown)
+					r.wants(err, oci.CodeBlobUnknown)
 					_, _, err = r.OpenBlob(r.ctx, "a", img[i].Digest)
-					r.wants(err, BlobUnknown)
+					r.wants(err, oci.CodeBlobUnknown)
 				}
 				r.leads("a", "whole", madeOf("whole"))
 
@@ -287,7 +287,7 @@ func TestScrubAskedMeanwhile(t *testing.T) {
 	_, _ = r.Blob(r.ctx, "a", img[2].Digest)
 	r.must(<-scrubbed)
 	_, err := r.Blob(r.ctx, "a", img[2].Digest)
-	r.wants(err, BlobUnknown)
+	r.wants(err, oci.CodeBlobUnknown)
 }
 
 func TestRestore(t *testing.T) {
@@ -299,7 +299,7 @@ func TestRestore(t *testing.T) {
 		r.damage(img[i], broken["a flipped bit"])
 		r.scrub()
 		err := r.Restore(r.ctx, img[i].Digest, reader(content+"?"))
-		r.wants(err, DigestInvalid)
+		r.wants(err, oci.CodeDigestInvalid)
 		if r.has(img[i]) {
 			t.Fatal("wrong content was stored")
 		}

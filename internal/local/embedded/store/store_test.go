@@ -18,6 +18,7 @@ import (
 	"github.com/opencontainers/image-spec/specs-go"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/berth-oci/berth/internal/base/oci"
 	"github.com/berth-oci/berth/internal/local/embedded/storage"
 )
 
@@ -222,7 +223,7 @@ func (r *registry) read(repo string, d digest.Digest) (string, error) {
 }
 
 // code returns that of a client's fault, "" for what is none.
-func code(err error) Code {
+func code(err error) oci.Code {
 	var e *Error
 	if errors.As(err, &e) {
 		return e.Code
@@ -230,7 +231,7 @@ func code(err error) Code {
 	return ""
 }
 
-func (r *registry) wants(err error, want Code) {
+func (r *registry) wants(err error, want oci.Code) {
 	r.t.Helper()
 	if code(err) != want {
 		r.t.Errorf("%v, want %s", err, want)

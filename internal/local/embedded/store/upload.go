@@ -13,6 +13,8 @@ import (
 
 	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/berth-oci/berth/internal/base/oci"
 )
 
 // Upload is a blob on its way. Its methods exclude each other.
@@ -94,15 +96,15 @@ func (u *Upload) Offset(ctx context.Context) int64 {
 	return u.offset
 }
 
-var errBusy = fault(BlobUploadInvalid, "another request is at work on this upload")
+var errBusy = fault(oci.CodeBlobUploadInvalid, "another request is at work on this upload")
 
 // Append adds to an upload what comes from r. from is the offset at which the
 // client believes to be, negative when it does not say. What came before an
 // error stays, and can be gone on from.
 //
-// Errors: BlobUploadInvalid when from is not where the upload is, or another
+// Errors: oci.CodeBlobUploadInvalid when from is not where the upload is, or another
 // request is at work on it, or the storage lost some of what came, see Resumable;
-// BlobUploadUnknown; TooMany.
+// oci.CodeBlobUploadUnknown; oci.CodeTooMany.
 func (u *Upload) Append(ctx context.Context, r io.Reader, from int64) (offset int64, err error) {
 	if !u.take() {
 		return 0, errBusy
@@ -114,7 +116,7 @@ func (u *Upload) Append(ctx context.Context, r io.Reader, from int64) (offset in
 
 func (u *Upload) append(ctx context.Context, r io.Reader, from int64) error {
 	if u.ended {
-		return fault(BlobUploadUnknown, "the upload has ended")
+		return fault(oci.CodeBlobUploadUnknown, "the upload has ended")
 	}
 	if u.offset > 0 && !u.stored {
 		if err := u.open(ctx); err != nil { // it may have to correct the offset
@@ -122,7 +124,7 @@ func (u *Upload) append(ctx context.Context, r io.Reader, from int64) error {
 		}
 	}
 	if from >= 0 && from != u.offset {
-		return fault(BlobUploadInvalid, "the upload is at %d, not at %d", u.offset, from)
+		return fault(oci.CodeBlobUploadInvalid, "the upload is at %d, not at %d", u.offset, from)
 	}
 	err := copyTo(appender{ctx, u}, r)
 	u.used = time.Now()
@@ -180,7 +182,7 @@ func (a appender) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// open makes the writer ready. It fails with BlobUploadInvalid once when the
+// open makes the writer ready. It fails with oci.CodeBlobUploadInvalid once when the
 // storage has not what this upload believes, after a write that failed or a
 // buffer that was lost; the offset is right from then on.
 func (u *Upload) open(ctx context.Context) error {
@@ -206,7 +208,7 @@ func (u *Upload) open(ctx context.Context) error {
 	if before := u.offset; w.Size() != before {
 		u.offset, u.hash256, u.hash512 = w.Size(), nil, nil
 		u.seen.Store(u.offset)
-		return fault(BlobUploadInvalid, "the storage has %d bytes of the upload, not %d: go on from there", u.offset, before)
+		return fault(oci.CodeBlobUploadInvalid, "the storage has %d bytes of the upload, not %d: go on from there", u.offset, before)
 	}
 	return nil
 }
@@ -240,7 +242,7 @@ func (u *Upload) pause() error {
 // must have the digest that the client says. The upload ends; it goes on after
 // an error of the storage or of r.
 //
-// Errors: DigestInvalid, and those of Append.
+// Errors: oci.CodeDigestInvalid, and those of Append.
 func (u *Upload) Commit(ctx context.Context, r io.Reader, from int64, want digest.Digest) (Blob, error) {
 	if !u.take() {
 		return Blob{}, errBusy
@@ -261,7 +263,7 @@ func (u *Upload) Commit(ctx context.Context, r io.Reader, from int64, want diges
 		got = digest.NewDigest(digest.SHA512, u.hash512)
 	}
 	if got != want {
-		e := fault(DigestInvalid, "the content has another digest: %s", got)
+		e := fault(oci.CodeDigestInvalid, "the content has another digest: %s", got)
 		e.Detail = map[string]string{"expected": want.String(), "received": got.String()}
 		return Blob{}, errors.Join(e, u.cancel(ctx))
 	}
@@ -349,7 +351,7 @@ func (u *Upload) rehash(ctx context.Context, a digest.Algorithm) error {
 	return nil
 }
 
-// Cancel ends an upload and removes what came. It fails with BlobUploadInvalid
+// Cancel ends an upload and removes what came. It fails with oci.CodeBlobUploadInvalid
 // when another request is at work on it.
 func (u *Upload) Cancel(ctx context.Context) error {
 	if !u.take() {

@@ -11,13 +11,15 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/berth-oci/berth/internal/base/oci"
 )
 
 // piece is what a client sends with one request.
 type piece struct {
 	content string
-	from    int64 // -1: it does not say
-	want    Code  // "" when it is taken
+	from    int64    // -1: it does not say
+	want    oci.Code // "" when it is taken
 }
 
 func TestUploadPieces(t *testing.T) {
@@ -29,9 +31,9 @@ func TestUploadPieces(t *testing.T) {
 		"one":              {[]piece{{"abc", 0, ""}}, "abc"},
 		"in order":         {[]piece{{"abc", 0, ""}, {"de", 3, ""}, {"f", 5, ""}}, "abcdef"},
 		"without offsets":  {[]piece{{"abc", -1, ""}, {"de", -1, ""}}, "abcde"},
-		"a gap":            {[]piece{{"abc", 0, ""}, {"de", 4, BlobUploadInvalid}, {"de", 3, ""}}, "abcde"},
-		"once more":        {[]piece{{"abc", 0, ""}, {"abc", 0, BlobUploadInvalid}}, "abc"},
-		"not at the start": {[]piece{{"abc", 1, BlobUploadInvalid}}, ""},
+		"a gap":            {[]piece{{"abc", 0, ""}, {"de", 4, oci.CodeBlobUploadInvalid}, {"de", 3, ""}}, "abcde"},
+		"once more":        {[]piece{{"abc", 0, ""}, {"abc", 0, oci.CodeBlobUploadInvalid}}, "abc"},
+		"not at the start": {[]piece{{"abc", 1, oci.CodeBlobUploadInvalid}}, ""},
 		"empty pieces":     {[]piece{{"", 0, ""}, {"abc", 0, ""}, {"", 3, ""}}, "abc"},
 		"large":            {[]piece{{strings.Repeat("x", 300<<10), 0, ""}, {strings.Repeat("y", 600<<10), 300 << 10, ""}}, strings.Repeat("x", 300<<10) + strings.Repeat("y", 600<<10)},
 	} {
@@ -104,15 +106,15 @@ func TestUploadEnds(t *testing.T) {
 		"cancelled": func(r *registry, u *Upload) error { return u.Cancel(r.ctx) },
 		"wrong digest": func(r *registry, u *Upload) error {
 			_, err := u.Commit(r.ctx, reader(""), -1, digest.FromString("other"))
-			r.wants(err, DigestInvalid)
-			if _, err := r.Blob(r.ctx, "a", digest.FromString("abc")); code(err) != BlobUnknown {
+			r.wants(err, oci.CodeDigestInvalid)
+			if _, err := r.Blob(r.ctx, "a", digest.FromString("abc")); code(err) != oci.CodeBlobUnknown {
 				r.t.Errorf("content of a wrong digest was stored: %v", err)
 			}
 			return nil
 		},
 		"wrong SHA-512": func(r *registry, u *Upload) error {
 			_, err := u.Commit(r.ctx, reader(""), -1, digest.SHA512.FromString("other"))
-			r.wants(err, DigestInvalid)
+			r.wants(err, oci.CodeDigestInvalid)
 			return nil
 		},
 	} {
@@ -123,11 +125,11 @@ func TestUploadEnds(t *testing.T) {
 			r.must(err)
 			r.must(end(r, u))
 			_, err = u.Append(r.ctx, reader("d"), 3)
-			r.wants(err, BlobUploadUnknown)
+			r.wants(err, oci.CodeBlobUploadUnknown)
 			_, err = u.Commit(r.ctx, reader(""), -1, digest.FromString("abc"))
-			r.wants(err, BlobUploadUnknown)
+			r.wants(err, oci.CodeBlobUploadUnknown)
 			_, err = r.Upload(r.ctx, "a", u.ID)
-			r.wants(err, BlobUploadUnknown)
+			r.wants(err, oci.CodeBlobUploadUnknown)
 			if _, ok := u.Resumable(); ok {
 				t.Error("it can go on")
 			}
@@ -147,7 +149,7 @@ func TestUploadUnknown(t *testing.T) {
 		{"a", strings.Repeat("0", 32)}, {"a", ""}, {"a", ".."}, {"a", "../../a"}, {"a", strings.ToUpper(u.ID)}, {"b", u.ID},
 	} {
 		_, err := r.Upload(r.ctx, test.repo, test.id)
-		if code(err) != BlobUploadUnknown {
+		if code(err) != oci.CodeBlobUploadUnknown {
 			t.Errorf("%s/%s: %v", test.repo, test.id, err)
 		}
 	}
@@ -187,9 +189,9 @@ func TestUploadParallel(t *testing.T) {
 	_, err := write.Write([]byte("abc")) // and so it is at it
 	r.must(err)
 	_, err = u.Append(r.ctx, reader("other"), 0)
-	r.wants(err, BlobUploadInvalid)
+	r.wants(err, oci.CodeBlobUploadInvalid)
 	_, err = u.Commit(r.ctx, reader("other"), 0, digest.FromString("other"))
-	r.wants(err, BlobUploadInvalid)
+	r.wants(err, oci.CodeBlobUploadInvalid)
 	if _, ok := u.Resumable(); ok {
 		t.Error("it can go on while a request is at it")
 	}
@@ -245,7 +247,7 @@ func TestUploadParallelRests(t *testing.T) {
 		}
 		select {
 		case err := <-ended:
-			r.wants(err, BlobUploadInvalid)
+			r.wants(err, oci.CodeBlobUploadInvalid)
 		case <-time.After(10 * time.Second):
 			t.Error("two requests wait for one upload")
 		}

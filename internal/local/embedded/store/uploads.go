@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/berth-oci/berth/internal/base/oci"
 )
 
 // uploads knows those that are under way: that something has come of. What they
@@ -65,7 +67,7 @@ func (s *Store) StartUpload(repo string) *Upload {
 	return &Upload{ID: s.uploads.ids.make(repo, digest.SHA256), Repo: repo, s: s, used: time.Now(), hash256: sha256.New()}
 }
 
-// UploadRoom fails with TooMany when the client of a context has as many uploads
+// UploadRoom fails with oci.CodeTooMany when the client of a context has as many uploads
 // under way as it may have, or all clients together have: there is no point in
 // sending anything.
 func (s *Store) UploadRoom(ctx context.Context) error {
@@ -74,7 +76,7 @@ func (s *Store) UploadRoom(ctx context.Context) error {
 
 // Upload returns an upload that was begun, also before a restart.
 //
-// Errors: BlobUploadUnknown, TooMany.
+// Errors: oci.CodeBlobUploadUnknown, oci.CodeTooMany.
 func (s *Store) Upload(ctx context.Context, repo, id string) (*Upload, error) {
 	if !isUploadID(id) {
 		return nil, errUploadUnknown
@@ -98,7 +100,7 @@ func (s *Store) Upload(ctx context.Context, repo, id string) (*Upload, error) {
 	return s.uploads.stored(ctx, repo, id)
 }
 
-var errUploadUnknown = fault(BlobUploadUnknown, "no such upload: it was finished, cancelled or abandoned")
+var errUploadUnknown = fault(oci.CodeBlobUploadUnknown, "no such upload: it was finished, cancelled or abandoned")
 
 // stored returns an upload of which only the storage knows.
 func (us *uploads) stored(ctx context.Context, repo, id string) (*Upload, error) {
@@ -157,7 +159,7 @@ func (u *Upload) key() string { return u.Repo + "/" + u.ID }
 
 // begin makes an upload known before its first byte is stored.
 //
-// Errors: BlobUploadInvalid, BlobUploadUnknown, TooMany.
+// Errors: oci.CodeBlobUploadInvalid, oci.CodeBlobUploadUnknown, oci.CodeTooMany.
 func (us *uploads) begin(ctx context.Context, u *Upload) error {
 	client := clientOf(ctx)
 	if err := us.room(client); err != nil {
@@ -177,7 +179,7 @@ func (us *uploads) begin(ctx context.Context, u *Upload) error {
 	return nil
 }
 
-// room fails with TooMany where there is none for one more upload of a client.
+// room fails with oci.CodeTooMany where there is none for one more upload of a client.
 // Those that rest make room: of the client, if it is the one that has too many.
 func (us *uploads) room(client string) error {
 	all, each := us.fits(client)
@@ -190,7 +192,7 @@ func (us *uploads) room(client string) error {
 			return nil
 		}
 	}
-	return fault(TooMany, "too many uploads are under way: finish or cancel some, or come again")
+	return fault(oci.CodeTooMany, "too many uploads are under way: finish or cancel some, or come again")
 }
 
 // fits reports whether all clients together may have one more, and a client may.

@@ -11,6 +11,8 @@ import (
 
 	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/berth-oci/berth/internal/base/oci"
 )
 
 // By its id alone an upload is known again, until something came of it.
@@ -85,17 +87,17 @@ func TestUploadBegunTwice(t *testing.T) {
 	_, err = two.Append(r.ctx, reader("ab"), 0)
 	r.must(err)
 	_, err = one.Append(r.ctx, reader("other"), 0)
-	r.wants(err, BlobUploadInvalid)
+	r.wants(err, oci.CodeBlobUploadInvalid)
 	again, err := r.Upload(r.ctx, "a", id)
 	r.must(err)
 	_, err = again.Commit(r.ctx, reader("c"), 2, digest.FromString("abc"))
 	r.must(err)
 	late, err := r.Upload(r.ctx, "a", id)
-	if late != nil || code(err) != BlobUploadUnknown {
+	if late != nil || code(err) != oci.CodeBlobUploadUnknown {
 		t.Errorf("after its end: %v, %v", late, err)
 	}
 	_, err = one.Append(r.ctx, reader("other"), 0)
-	r.wants(err, BlobUploadUnknown)
+	r.wants(err, oci.CodeBlobUploadUnknown)
 }
 
 // SHA-512 is known again from the id: the content need not be read once more.
@@ -131,16 +133,16 @@ func TestNothingKept(t *testing.T) {
 		_, err = u.Append(r.ctx, reader(""), 0)
 		r.must(err)
 		_, err = r.Blob(r.ctx, repo, d)
-		r.wants(err, BlobUnknown)
+		r.wants(err, oci.CodeBlobUnknown)
 		_, err = r.Manifest(r.ctx, repo, "latest")
-		r.wants(err, ManifestUnknown)
-		r.wants(r.Rely(r.ctx, repo, d), ManifestUnknown)
+		r.wants(err, oci.CodeManifestUnknown)
+		r.wants(r.Rely(r.ctx, repo, d), oci.CodeManifestUnknown)
 		_, err = r.Tags(r.ctx, repo)
-		r.wants(err, NameUnknown)
-		r.wants(r.Mount(r.ctx, repo, "from/"+repo, d), BlobUnknown)
-		r.wants(r.DeleteTag(r.ctx, repo, "latest"), ManifestUnknown)
-		r.wants(r.DeleteManifest(r.ctx, repo, d), ManifestUnknown)
-		r.wants(r.DeleteBlob(r.ctx, repo, d), BlobUnknown)
+		r.wants(err, oci.CodeNameUnknown)
+		r.wants(r.Mount(r.ctx, repo, "from/"+repo, d), oci.CodeBlobUnknown)
+		r.wants(r.DeleteTag(r.ctx, repo, "latest"), oci.CodeManifestUnknown)
+		r.wants(r.DeleteManifest(r.ctx, repo, d), oci.CodeManifestUnknown)
+		r.wants(r.DeleteBlob(r.ctx, repo, d), oci.CodeBlobUnknown)
 	}
 	heap := func() int64 {
 		runtime.GC()
@@ -243,8 +245,8 @@ func TestUploadLimits(t *testing.T) {
 	}
 	for _, client := range strings.Fields("one two three") {
 		_, err := begin(client)
-		r.wants(err, TooMany)
-		r.wants(r.UploadRoom(WithClient(r.ctx, client)), TooMany)
+		r.wants(err, oci.CodeTooMany)
+		r.wants(r.UploadRoom(WithClient(r.ctx, client)), oci.CodeTooMany)
 	}
 	// One that is finished makes room for its client, and for others.
 	_, err := all[0].Commit(r.ctx, reader(""), 3, digest.FromString("abc"))
@@ -252,7 +254,7 @@ func TestUploadLimits(t *testing.T) {
 	_, err = begin("three")
 	r.must(err)
 	_, err = begin("one")
-	r.wants(err, TooMany)
+	r.wants(err, oci.CodeTooMany)
 	// And so does one that rests.
 	r.uploads.looked = time.Time{}
 	all[1].used = time.Now().Add(-uploadIdle)
@@ -267,7 +269,7 @@ func TestUploadLimits(t *testing.T) {
 	all[3].used = time.Now().Add(-time.Hour / 2)
 	r.uploads.maxEach, r.uploads.looked = 0, time.Time{}
 	_, err = begin("one")
-	r.wants(err, TooMany)
+	r.wants(err, oci.CodeTooMany)
 	if r.uploads.get("a", all[3].ID) == nil {
 		t.Error("another client's upload was forgotten")
 	}

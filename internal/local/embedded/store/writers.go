@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/berth-oci/berth/internal/base/oci"
 	"github.com/berth-oci/berth/internal/local/embedded/quota"
 )
 
@@ -37,11 +38,11 @@ func newWriters(n int) *writers {
 
 // enter waits for a slot.
 //
-// Errors: TooMany.
+// Errors: oci.CodeTooMany.
 func (ws *writers) enter(ctx context.Context, client string) error {
 	err := ws.slots.Enter(ctx, client)
 	if errors.Is(err, quota.ErrFull) {
-		return fault(TooMany, "too many uploads are being sent at once: come again")
+		return fault(oci.CodeTooMany, "too many uploads are being sent at once: come again")
 	}
 	return err
 }
