@@ -78,6 +78,6 @@ func takesBody(r *http.Request) bool {
 	default:
 		return false
 	}
-	return strings.HasPrefix(r.URL.Path, "/v2/") &&
-		(strings.Contains(r.URL.Path, "/blobs/uploads/") || strings.Contains(r.URL.Path, "/manifests/"))
+	path, ok := oci.ParsePath(r.URL.Path)
+	return ok && (path.Kind == oci.KindUpload || path.Kind == oci.KindManifest)
 }

@@ -56,91 +56,41 @@ func New(s *store.Store, o Options) *Handler {
 	return h
 }
 
-// route is what a path below /v2/ names.
-type route struct {
-	repo string
-	kind string // manifests, blobs, uploads, tags or referrers
-	name string // tag, digest or id; "" for none
-}
-
-// split takes a path apart from its end: a repository may be called as any part
-// of it.
-func split(path string) (r route, ok bool) {
-	head, last, ok := cutLast(path)
-	if !ok {
-		return r, false
-	}
-	head, kind, ok := cutLast(head)
-	if !ok {
-		return r, false
-	}
-	switch {
-	case kind == "tags" && last == "list":
-		return route{repo: head, kind: kind}, true
-	case kind == "manifests" || kind == "referrers":
-		return route{repo: head, kind: kind, name: last}, true
-	case kind == "blobs" && last == "uploads":
-		return route{repo: head, kind: "uploads"}, true
-	case kind == "blobs":
-		return route{repo: head, kind: kind, name: last}, true
-	case kind == "uploads":
-		repo, kind, ok := cutLast(head)
-		return route{repo: repo, kind: "uploads", name: last}, ok && kind == "blobs"
-	}
-	return r, false
-}
-
-func cutLast(path string) (head, last string, ok bool) {
-	i := strings.LastIndexByte(path, '/')
-	if i < 0 {
-		return "", path, false
-	}
-	return path[:i], path[i+1:], true
-}
-
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header()["Docker-Distribution-Api-Version"] = apiVersion
-	if h.identity != nil && !strings.Contains(r.URL.Path, "/blobs/") {
+	// A copy, for what is kept of it would keep the whole request line.
+	path, ok := oci.ParsePath(strings.Clone(r.URL.Path))
+	if h.identity != nil && path.Kind != oci.KindBlob && path.Kind != oci.KindUpload {
 		w.Header()[oci.RegistryHeader] = h.identity
 	}
-	if r.URL.Path == "/v2" {
-		h.base(w, r)
-		return
-	}
-	rest, ok := strings.CutPrefix(r.URL.Path, "/v2/")
-	switch {
-	case !ok:
-		h.fail(w, r, notFound)
-		return
-	case rest == "":
-		h.base(w, r)
-		return
-	case rest == "_catalog":
-		h.catalog(w, r)
-		return
-	}
-	// A copy, for what is kept of it would keep the whole request line.
-	route, ok := split(strings.Clone(rest))
 	if !ok {
 		h.fail(w, r, notFound)
 		return
 	}
-	if err := store.CheckName(route.repo); err != nil {
+	switch path.Kind {
+	case oci.KindBase:
+		h.base(w, r)
+		return
+	case oci.KindCatalog:
+		h.catalog(w, r)
+		return
+	}
+	if err := store.CheckName(path.Repository); err != nil {
 		h.fail(w, r, err)
 		return
 	}
-	switch route.kind {
-	case "manifests":
-		h.manifest(w, r, route.repo, route.name)
-	case "blobs":
-		h.blob(w, r, route.repo, route.name)
-	case "uploads":
-		h.uploads(w, r, route.repo, route.name)
-	case "tags":
-		h.tags(w, r, route.repo)
-	case "referrers":
-		h.referrers(w, r, route.repo, route.name)
+	switch path.Kind {
+	case oci.KindManifest:
+		h.manifest(w, r, path.Repository, path.Reference)
+	case oci.KindBlob:
+		h.blob(w, r, path.Repository, path.Reference)
+	case oci.KindUpload:
+		h.uploads(w, r, path.Repository, path.Reference)
+	case oci.KindTags:
+		h.tags(w, r, path.Repository)
+	case oci.KindReferrers:
+		h.referrers(w, r, path.Repository, path.Reference)
 	}
 }
 

@@ -142,46 +142,6 @@ func (c *client) image(repo, reference, config, more string) digest.Digest {
 	return d
 }
 
-func TestSplit(t *testing.T) {
-	for path, want := range map[string]route{
-		"a/manifests/v1":                 {"a", "manifests", "v1"},
-		"a/b/c/manifests/v1":             {"a/b/c", "manifests", "v1"},
-		"a/blobs/sha256:x":               {"a", "blobs", "sha256:x"},
-		"a/blobs/uploads/":               {"a", "uploads", ""},
-		"a/blobs/uploads":                {"a", "uploads", ""},
-		"a/blobs/uploads/id":             {"a", "uploads", "id"},
-		"a/tags/list":                    {"a", "tags", ""},
-		"a/referrers/sha256:x":           {"a", "referrers", "sha256:x"},
-		"blobs/blobs/uploads/":           {"blobs", "uploads", ""},
-		"blobs/uploads/blobs/uploads/":   {"blobs/uploads", "uploads", ""},
-		"blobs/uploads/blobs/uploads/id": {"blobs/uploads", "uploads", "id"},
-		"manifests/manifests/manifests":  {"manifests", "manifests", "manifests"},
-		"manifests/v1/manifests/v2":      {"manifests/v1", "manifests", "v2"},
-		"tags/list/tags/list":            {"tags/list", "tags", ""},
-		"a/tags/list/manifests/list":     {"a/tags/list", "manifests", "list"},
-		"uploads/blobs/sha256:x":         {"uploads", "blobs", "sha256:x"},
-		"a/uploads/blobs/uploads/id":     {"a/uploads", "uploads", "id"},
-		"referrers/referrers/sha256:x":   {"referrers", "referrers", "sha256:x"},
-		"a/manifests/":                   {"a", "manifests", ""},
-		"":                               {},
-		"a":                              {},
-		"a/b":                            {},
-		"a/b/c":                          {},
-		"manifests/v1":                   {},
-		"a/tags/other":                   {},
-		"blobs/uploads/id":               {},
-		"a/uploads/id":                   {},
-	} {
-		got, ok := split(path)
-		if !ok {
-			got = route{}
-		}
-		if got != want || ok != (want != route{}) {
-			t.Errorf("%q: %+v, %v; want %+v", path, got, ok, want)
-		}
-	}
-}
-
 // Repositories may be called as the parts of the API's own paths are.
 func TestRepositoryNames(t *testing.T) {
 	for _, repo := range []string{"a", "a/b/c", "blobs", "blobs/uploads", "manifests", "manifests/v1", "uploads", "tags", "tags/list", "referrers", "a/tags", "v2"} {
