@@ -58,7 +58,7 @@ var rules = []rule{
 	{"internal/local/gate", "internal/base/...", "a handler knows requests, not what runs it or why"},
 	{"internal/local/embedded/quota internal/local/embedded/settings internal/local/embedded/storage", "", "each does one thing, whatever it is for"},
 	{"internal/local/embedded/store", "internal/base/oci internal/local/embedded/quota", "it keeps content, whoever asks for it"},
-	{"internal/local/embedded/...", "diag internal/base/oci internal/local/engine internal/local/gate internal/local/embedded/...", "it runs from its native config alone, as the real program does"},
+	{"internal/local/embedded/...", "diag internal/base/atomicfile internal/base/oci internal/local/engine internal/local/gate internal/local/embedded/...", "it runs from its native config alone, as the real program does"},
 	{"internal/local/launch/...", "diag internal/base/... internal/config/resolve internal/content/lockfile internal/local/...", "a product makes a unit of a target, and moves no artifacts"},
 
 	{"cmd/berth", "diag schema kcl kcl/eval internal/...", "commands put all of it together"},

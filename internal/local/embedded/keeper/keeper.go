@@ -17,6 +17,7 @@ import (
 
 	"github.com/robfig/cron/v3"
 
+	"github.com/berth-oci/berth/internal/base/atomicfile"
 	"github.com/berth-oci/berth/internal/local/embedded/settings"
 	"github.com/berth-oci/berth/internal/local/embedded/store"
 )
@@ -195,17 +196,8 @@ func (p Progress) Read() ([]byte, error) {
 	return data, err
 }
 
-// Write implements store.Progress. It follows no link, and what a power cut has
-// lost of the file begins a new pass.
+// Write implements store.Progress. What a power cut has lost of the file begins a new
+// pass.
 func (p Progress) Write(data []byte) error {
-	f, err := os.CreateTemp(string(p), "."+progressFile+".*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // fails once it was renamed
-	_, err = f.Write(data)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), p.file())
+	return atomicfile.WriteVolatile(p.file(), data, 0o600)
 }
