@@ -71,7 +71,7 @@ func program(t testing.TB, name string) string {
 }
 
 // skip ends a test that cannot run here; in CI that is a failure. It is noted in the
-// file that BERTH_TEST_SKIPS names, which make test shows in the end.
+// file that BERTH_TEST_SKIPS names, which make check shows in the end.
 func skip(t testing.TB, why string) {
 	t.Helper()
 	if os.Getenv("BERTH_TEST_NO_SKIP") == "1" {

@@ -18,8 +18,8 @@ import (
 
 // TestHostilePrograms runs small programs that ask for much. Each ends soon,
 // with what is the matter, and so do large ones. The race detector makes them
-// fifteen times slower and there is no concurrency to find races in: make test
-// runs this test without it.
+// fifteen times slower and there is no concurrency to find races in: make check
+// leaves this test to make test.
 func TestHostilePrograms(t *testing.T) {
 	shared := "_x0 = [1]\n" + lines(1, 60, "_x%d = [_x%d, _x%d]\n", func(i int) []any { return []any{i, i - 1, i - 1} }) +
 		"_y = [_x58, _x58]\n"

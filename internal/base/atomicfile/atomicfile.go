@@ -15,24 +15,28 @@ import (
 // any point the file is the old one or the new one, never half. It makes missing
 // directories. The umask is obeyed. It fails with diag.StorageFailed.
 func Write(name string, data []byte, mode fs.FileMode) error {
-	return write(name, data, mode, true)
-}
-
-// WriteVolatile is Write for what is of no use after a power cut: the file may then be
-// there, or not, or hold anything.
-func WriteVolatile(name string, data []byte, mode fs.FileMode) error {
-	return write(name, data, mode, false)
-}
-
-func write(name string, data []byte, mode fs.FileMode, durable bool) error {
 	err := MkdirAll(filepath.Dir(name))
 	if err == nil {
-		err = replace(name, beside(name, rand.Text()), data, mode, durable, func() error { return nil })
+		err = write(name, data, mode, true)
 	}
 	if err != nil {
 		return failed(name, err)
 	}
 	return nil
+}
+
+// WriteVolatile is Write for what is of no use after a power cut: the file may then be
+// there, or not, or hold anything. It makes no directory: one that was removed while
+// something ran in it stays away.
+func WriteVolatile(name string, data []byte, mode fs.FileMode) error {
+	if err := write(name, data, mode, false); err != nil {
+		return failed(name, err)
+	}
+	return nil
+}
+
+func write(name string, data []byte, mode fs.FileMode, durable bool) error {
+	return replace(name, beside(name, rand.Text()), data, mode, durable, func() error { return nil })
 }
 
 // MkdirAll makes a directory, and those above it that are missing, for this user

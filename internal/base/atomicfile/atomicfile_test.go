@@ -12,13 +12,22 @@ import (
 )
 
 func TestWrite(t *testing.T) {
-	for how, write := range map[string]func(string, []byte, fs.FileMode) error{"durable": Write, "volatile": WriteVolatile} {
-		t.Run(how, func(t *testing.T) { testWrite(t, write) })
-	}
+	t.Run("durable", func(t *testing.T) { testWrite(t, filepath.Join(t.TempDir(), "new"), Write) })
+	t.Run("volatile", func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "removed")
+		err := WriteVolatile(filepath.Join(dir, "file"), nil, 0o600)
+		if d, ok := errors.AsType[*diag.Diagnostic](err); !ok || d.Code != diag.StorageFailed {
+			t.Errorf("in a directory that is not there: %v", err)
+		}
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("it is there again: %v", err)
+		}
+		testWrite(t, t.TempDir(), WriteVolatile)
+	})
 }
 
-func testWrite(t *testing.T, write func(string, []byte, fs.FileMode) error) {
-	name := filepath.Join(t.TempDir(), "new", "file")
+func testWrite(t *testing.T, dir string, write func(string, []byte, fs.FileMode) error) {
+	name := filepath.Join(dir, "file")
 	for _, content := range []string{"old", "new"} {
 		if err := write(name, []byte(content), 0o600); err != nil {
 			t.Fatal(err)

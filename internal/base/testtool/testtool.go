@@ -43,7 +43,7 @@ func Skip(t testing.TB, why string) {
 }
 
 // Skipping notes that a test is skipped in the file that BERTH_TEST_SKIPS names, which
-// make test shows in the end: go test says nothing of it. It fails where that
+// make test and make check show in the end: go test says nothing of it. It fails where that
 // cannot be, and where BERTH_TEST_NO_SKIP is 1.
 func Skipping(test, why string) error {
 	if os.Getenv("BERTH_TEST_NO_SKIP") == "1" {

@@ -89,7 +89,8 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	x.preset = req.Header.Get("Authorization") != ""
 	resp, err := c.auth.Do(req)
 	if err == nil {
-		if u := resp.Request.URL; isOwn(c.target.Endpoint, u) && !strings.Contains(u.Path, "/blobs/") {
+		u := resp.Request.URL
+		if path, _ := oci.ParsePath(u.Path); isOwn(c.target.Endpoint, u) && path.Kind != oci.KindBlob && path.Kind != oci.KindUpload {
 			c.told.Store(resp.Header.Get(oci.RegistryHeader))
 		}
 		return resp, nil

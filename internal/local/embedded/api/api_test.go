@@ -16,6 +16,7 @@ import (
 	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
 	"github.com/opencontainers/go-digest"
 
+	"github.com/berth-oci/berth/internal/base/oci"
 	"github.com/berth-oci/berth/internal/local/embedded/storage"
 	"github.com/berth-oci/berth/internal/local/embedded/store"
 )
@@ -245,6 +246,23 @@ func TestVersionHeader(t *testing.T) {
 	for _, target := range []string{"/v2/", "/v2"} {
 		if got := c.do("GET", target, "").is(200, "").has("Content-Type", "application/json", "Content-Length", "2").content(); got != "{}" {
 			t.Errorf("%s: %q", target, got)
+		}
+	}
+}
+
+// The identity is told in every answer but those of blobs.
+func TestIdentity(t *testing.T) {
+	c := newClient(t)
+	c.h.identity = []string{"ID"}
+	for path, told := range map[string]bool{
+		"/v2": true, "/v2/": true, "/v2/_catalog": true, "/v2/a/tags/list": true, "/v2/a/manifests/v1": true, "/v2/a/x": true, "/x": true,
+		"/v2/a/referrers/" + digest.FromString("").String(): true, "/v2/blobs/manifests/v1": true,
+		"/v2/a/blobs/" + digest.FromString("").String(): false, "/v2/a/blobs/uploads/x": false,
+	} {
+		w := httptest.NewRecorder()
+		c.h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		if got := w.Header().Get(oci.RegistryHeader) == "ID"; got != told {
+			t.Errorf("%s: told %v", path, got)
 		}
 	}
 }

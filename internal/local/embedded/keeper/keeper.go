@@ -196,8 +196,8 @@ func (p Progress) Read() ([]byte, error) {
 	return data, err
 }
 
-// Write implements store.Progress. What a power cut has lost of the file begins a new
-// pass.
+// Write implements store.Progress. It follows no link, and what a power cut has
+// lost of the file begins a new pass.
 func (p Progress) Write(data []byte) error {
 	return atomicfile.WriteVolatile(p.file(), data, 0o600)
 }
