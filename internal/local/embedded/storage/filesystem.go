@@ -226,7 +226,7 @@ func (d *Filesystem) List(ctx context.Context, subPath string) ([]string, error)
 // readNames returns what is in a directory, in byte order. os.ReadDir would make an
 // object of each, and there may be very many.
 func readNames(dir string) ([]string, error) {
-	file, err := open(dir, os.O_RDONLY, 0)
+	file, err := open(dir, os.O_RDONLY|onlyDirectory, 0) // a pipe would never open
 	if err != nil {
 		return nil, err
 	}

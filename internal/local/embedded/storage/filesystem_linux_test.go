@@ -302,3 +302,18 @@ func syncs(root, trace string) map[string][]string {
 }
 
 var _ storagedriver.StorageDriver = (*storage.Filesystem)(nil)
+
+// What is no directory is not listed, and a pipe is not waited for.
+func TestListOfPipe(t *testing.T) {
+	root := t.TempDir()
+	d, err := storage.NewFilesystem(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(filepath.Join(root, "pipe"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.List(t.Context(), "/pipe"); !errors.Is(err, syscall.ENOTDIR) {
+		t.Errorf("got %v", err)
+	}
+}

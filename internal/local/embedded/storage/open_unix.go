@@ -9,6 +9,9 @@ import (
 	"syscall"
 )
 
+// onlyDirectory is a flag of open.
+const onlyDirectory = syscall.O_DIRECTORY
+
 // open is os.OpenFile for files and directories of a disk. They are always ready,
 // and so the runtime is not asked to tell when they are, which would take six
 // system calls.

@@ -123,13 +123,17 @@ func (s *Store) load(ctx context.Context, canonical digest.Digest) (Manifest, pa
 	}
 	defer leave()
 	data, err := s.driver.GetContent(ctx, blobData(canonical))
+	damaged := err != nil || digest.FromBytes(data) != canonical
+	if damaged { // whatever its file looks like
+		s.inspected.Remove(canonical)
+	}
 	if missing(err) {
 		return Manifest{}, parsed{}, fault(oci.CodeManifestUnknown, "the content of the manifest is gone: push it again")
 	}
 	if err != nil && !errors.Is(err, syscall.EISDIR) {
 		return Manifest{}, parsed{}, err
 	}
-	if err != nil || digest.FromBytes(data) != canonical {
+	if damaged {
 		s.log.Error("a manifest is damaged and not served", "digest", canonical)
 		return Manifest{}, parsed{}, fault(oci.CodeManifestUnknown, "the content of the manifest is damaged: push it again")
 	}

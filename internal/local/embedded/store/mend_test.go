@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-oci/berth/internal/base/oci"
+	"github.com/berth-oci/berth/internal/local/embedded/storage"
 )
 
 // What is pushed again mends what the storage has, also where this process
@@ -314,4 +316,47 @@ func TestLookAgain(t *testing.T) {
 		_, _, err = r.OpenBlob(r.ctx, "a", layer.Digest)
 		r.wants(err, oci.CodeBlobUnknown)
 	})
+}
+
+// A disk may rot while the size and time of a file stay. What was found so is mended
+// by the next push; what was not found yet, once the file has not been looked into for
+// a while.
+func TestPushMendsRot(t *testing.T) {
+	for name, notice := range map[string]func(r *registry, d digest.Digest){
+		"it was asked for": func(r *registry, _ digest.Digest) {
+			r.manifests.Purge()
+			if _, err := r.Manifest(r.ctx, "a", "v1"); code(err) != oci.CodeManifestUnknown {
+				t.Errorf("a manifest that rotted: %v", err)
+			}
+		},
+		"time went by": func(r *registry, d digest.Digest) {
+			was, ok := r.inspected.Get(d)
+			if !ok {
+				t.Fatal("it was not looked into")
+			}
+			was.at = was.at.Add(-lookInside)
+			r.inspected.Add(d, was)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			driver, err := storage.NewFilesystem(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := open(t, driver)
+			manifest := r.image("a", "v1", "image")[0]
+			r.image("a", "v2", "image") // which looks into it
+			file := filepath.Join(dir, blobData(manifest.Digest))
+			info, err := os.Stat(file)
+			r.must(err)
+			r.damage(manifest, broken["a flipped bit"])
+			r.must(os.Chtimes(file, info.ModTime(), info.ModTime()))
+			notice(r, manifest.Digest)
+			r.image("a", "v1", "image")
+			r.manifests.Purge()
+			_, err = r.Manifest(r.ctx, "a", "v1")
+			r.must(err)
+		})
+	}
 }
