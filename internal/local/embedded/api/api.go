@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/berth-oci/berth/internal/base/oci"
 	"github.com/berth-oci/berth/internal/local/embedded/quota"
@@ -23,7 +24,8 @@ type Handler struct {
 	// Blobs that are being read, large manifests that are held in memory, and large
 	// answers: so many at once.
 	blobs, manifests, answers *quota.Quota
-	identity                  []string // as the header has it
+	identity                  []string  // as the header has it
+	lists                     sync.Pool // of *bufio.Writer, which would be most of what a list costs
 }
 
 // Options of a handler.

@@ -46,6 +46,9 @@ func linkNext(w http.ResponseWriter, r *http.Request, query url.Values) {
 	w.Header().Set("Link", "<"+next.String()+`>; rel="next"`)
 }
 
+// listBuffer is how much of a list is put together before it is written.
+const listBuffer = 32 << 10
+
 // page answers with the part of names that a client asks for: n of them at most,
 // after last. Without n it gets all. The document is written as it comes, since
 // there may be millions.
@@ -84,7 +87,15 @@ func (h *Handler) page(w http.ResponseWriter, r *http.Request, names []string, h
 	if r.Method == http.MethodHead {
 		return
 	}
-	out := bufio.NewWriterSize(w, min(size, 32<<10))
+	out, ok := h.lists.Get().(*bufio.Writer)
+	if !ok {
+		out = bufio.NewWriterSize(nil, listBuffer)
+	}
+	out.Reset(w)
+	defer func() {
+		out.Reset(nil)
+		h.lists.Put(out)
+	}()
 	_, _ = out.WriteString(head)
 	for i, name := range names {
 		if i > 0 {
