@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"github.com/berth-oci/berth/internal/base/testtool"
 )
 
 // take locks what must be free.
@@ -58,7 +60,7 @@ func TestNamed(t *testing.T) {
 		t.Errorf("untouched: %v, %v", ok, err)
 	}
 	if err := os.Remove(name); err != nil {
-		t.Skipf("the system does not let go of it: %v", err)
+		testtool.Skip(t, "the system does not let go of it: "+err.Error())
 	}
 	if ok, err := l.Named(); ok || err != nil {
 		t.Errorf("removed: %v, %v", ok, err)
@@ -142,7 +144,7 @@ func TestTryDir(t *testing.T) {
 // What is not a file is not locked, nor waited for.
 func TestTryRefuses(t *testing.T) {
 	if !locksDirs {
-		t.Skip("links and pipes are as Unix has them")
+		testtool.Skip(t, "links and pipes are as Unix has them")
 	}
 	dir := t.TempDir()
 	target, link, pipe := filepath.Join(dir, "target"), filepath.Join(dir, "link"), filepath.Join(dir, "pipe")

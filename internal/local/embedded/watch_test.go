@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/berth-oci/berth/internal/base/testtool"
 )
 
 // watchVar makes the registry of serveVar tell what it uses, whenever a line comes.
@@ -65,7 +67,7 @@ type watched struct {
 func startWatched(t *testing.T, files int) *watched {
 	t.Helper()
 	if runtime.GOOS != "linux" {
-		t.Skip("open files are counted in /proc")
+		testtool.Skip(t, "open files are counted in /proc")
 	}
 	w := &watched{t: t, dir: t.TempDir()}
 	cmd := exec.Command("/bin/sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0"`, files), os.Args[0])

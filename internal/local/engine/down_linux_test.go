@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/base/testtool"
 )
 
 // A process that does not have the directory open is not the one that holds its
@@ -14,7 +15,7 @@ func TestDownForged(t *testing.T) {
 	dir := t.TempDir()
 	bystander := exec.Command("sleep", "60")
 	if err := bystander.Start(); err != nil {
-		t.Skip(err)
+		testtool.Skip(t, err.Error())
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- bystander.Wait() }()

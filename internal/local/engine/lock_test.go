@@ -17,6 +17,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/berth-oci/berth/diag"
+	"github.com/berth-oci/berth/internal/base/testtool"
 )
 
 // isHeld reports whether somebody has the lock of dir.
@@ -89,7 +90,7 @@ func TestLockFileLost(t *testing.T) {
 			l := mustAcquire(t, u)
 			for _, dir := range []string{data, root} {
 				if err := lose(filepath.Join(dir, lockFile)); err != nil {
-					t.Skipf("the system does not let go of it: %v", err)
+					testtool.Skip(t, "the system does not let go of it: "+err.Error())
 				}
 			}
 			if _, err := acquire(t.Context(), u, 0); codeOf(err) != diag.Busy {
@@ -140,7 +141,7 @@ func TestLockLost(t *testing.T) {
 				dir := t.TempDir()
 				l := mustAcquire(t, Unit{Dir: filepath.Join(dir, "data"), Storage: []string{filepath.Join(dir, "root")}})
 				if err := lose(t, filepath.Join(dir, which)); err != nil {
-					t.Skipf("the system does not let go of it: %v", err)
+					testtool.Skip(t, "the system does not let go of it: "+err.Error())
 				}
 				if err := l.keep(slog.New(slog.DiscardHandler)); codeOf(err) != diag.StorageFailed || !strings.Contains(err.Error(), which) {
 					t.Errorf("got %v", err)
@@ -160,7 +161,7 @@ func TestHoldLost(t *testing.T) {
 	}
 	if err := errors.Join(os.Rename(dir, dir+".old"), os.Mkdir(dir, 0o700)); err != nil {
 		release()
-		t.Skipf("the system does not let go of it: %v", err)
+		testtool.Skip(t, "the system does not let go of it: "+err.Error())
 	}
 	if err := (task{self(), "berth scrub"}).write(dir); err != nil {
 		t.Fatal(err)

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/berth-oci/berth/internal/base/testtool"
 )
 
 // watchTokens watches a file of tokens in a directory of its own.
@@ -107,7 +109,7 @@ func TestLinkedDirectory(t *testing.T) {
 	link := func(from, to string) {
 		t.Helper()
 		if err := os.Symlink(to, filepath.Join(dir, from)); err != nil {
-			t.Skipf("no links here: %v", err)
+			testtool.Skip(t, "no links here: "+err.Error())
 		}
 	}
 	link("..data", "1")
